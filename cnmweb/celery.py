@@ -1,0 +1,20 @@
+"""Celery's application. Messages are JSON, carry one signed token each and store no result: operation rows are the truth."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnmweb.settings")
+
+app = Celery("cnmweb")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    task_serializer="json",
+    accept_content=["json"],
+    task_ignore_result=True,
+    task_acks_late=True,
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+    imports=("worker.tasks",),
+)

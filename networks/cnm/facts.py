@@ -1,0 +1,79 @@
+"""Facts: what only the host's kernel knows. The worker observes and stores them; compile and IPAM take them as input."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_interface, ip_network
+from typing import Any
+
+Interface = IPv4Interface | IPv6Interface
+AnyNetwork = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """One kernel feature or right that was probed. ``remedy`` says what an admin would do about its absence."""
+
+    key: str
+    present: bool
+    detail: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """A port of the host that a process which is not ours holds."""
+
+    protocol: str
+    address: str
+    port: int
+    process: str
+    """``name (pid)`` where it can be known, else an empty string."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts:
+    version: str = ""
+    """Changes whenever any other fact does."""
+    hostname: str = ""
+    kernel: str = ""
+    addresses: tuple[tuple[str, Interface], ...] = ()
+    """(device, address with prefix) of every address of the host that is not ours."""
+    onlink: tuple[AnyNetwork, ...] = ()
+    """Destinations of on-link routes that are not ours: pools avoid them (Docker's rule, libnetwork ``netutils``)."""
+    nameservers: tuple[str, ...] = ()
+    resolv_conf: str = ""
+    etc_hosts: str = ""
+    default_mtu: int = 1500
+    firewall_flavour: str = ""
+    """``iptables-legacy``, ``iptables-nft`` or ``nftables``: what `auto` chose, and why."""
+    firewall_reason: str = ""
+    local_ports: tuple[int, int] = (32768, 60999)
+    """``net.ipv4.ip_local_port_range``: where ephemeral publishing takes its ports from."""
+    reserved_ports: tuple[int, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    features: tuple[Feature, ...] = field(default=())
+
+    def feature(self, key: str) -> Feature | None:
+        return next((feature for feature in self.features if feature.key == key), None)
+
+    def to_json(self) -> dict[str, Any]:
+        value = asdict(self)
+        value["addresses"] = [[device, str(address)] for device, address in self.addresses]
+        value["onlink"] = [str(network) for network in self.onlink]
+        return value
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> HostFacts:
+        """The inverse of :meth:`to_json`; an empty mapping gives the facts of a host that was never observed."""
+        if not value:
+            return cls()
+        known = {name: value[name] for name in cls.__slots__ if name in value}
+        known["addresses"] = tuple((device, ip_interface(address)) for device, address in known.get("addresses", ()))
+        known["onlink"] = tuple(ip_network(network) for network in known.get("onlink", ()))
+        known["listeners"] = tuple(Listener(**item) for item in known.get("listeners", ()))
+        known["features"] = tuple(Feature(**item) for item in known.get("features", ()))
+        for name in ("nameservers", "local_ports", "reserved_ports"):
+            if name in known:
+                known[name] = tuple(known[name])
+        return cls(**known)

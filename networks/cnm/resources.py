@@ -1,0 +1,229 @@
+"""Resources: what the kernel should hold, piece by piece. Compile makes them, observe reads them, diff compares them.
+
+Each has a *kind*, a *key* (what it is), a spec (how it is), an *owner* (the object that needs it) and a *why* (one sentence).
+Owner and why take no part in equality: a kernel does not know them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import Any, ClassVar
+
+from .desired import ProcessSpec
+from .names import short
+from .text import NOTHING, Text
+
+Key = tuple[str, ...]
+AnyAddress = IPv4Address | IPv6Address
+AnyInterface = IPv4Interface | IPv6Interface
+AnyNetwork = IPv4Network | IPv6Network
+
+OWNER_CODES = {"host": "hst", "network": "net", "container": "ctr", "endpoint": "end", "port": "prt", "link": "lnk"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The object of the model that needs a resource."""
+
+    kind: str
+    id: str
+    name: str = field(default="", compare=False)
+
+    @property
+    def tag(self) -> str:
+        """The short owner id that rules carry as a comment and links as an alias: ``cnm:net:0123456789ab``."""
+        return f"cnm:{OWNER_CODES[self.kind]}:{short(self.id)}"
+
+    def to_json(self) -> dict[str, str]:
+        return {"kind": self.kind, "id": self.id, "name": self.name}
+
+
+NOBODY = Owner(kind="host", id="")
+"""Stands as the owner of what was only observed: the kernel does not know owners."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """The base of all resources. Subclasses name their key fields in ``key_fields`` and say themselves in ``describe``."""
+
+    kind: ClassVar[str]
+    key_fields: ClassVar[tuple[str, ...]]
+
+    owner: Owner = field(default=NOBODY, compare=False)
+    why: Text = field(default=NOTHING, compare=False)
+
+    @property
+    def key(self) -> Key:
+        return (self.kind, *(str(getattr(self, name)) for name in self.key_fields))
+
+    def describe(self) -> str:
+        """One line in the words of the field's tools; it is shown in plans and drift reports."""
+        raise NotImplementedError  # every subclass says itself
+
+    def spec(self) -> dict[str, str]:
+        """The fields that take part in equality, as text."""
+        return {item.name: str(getattr(self, item.name)) for item in fields(self) if item.compare}
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "key": list(self.key),
+            "text": self.describe(),
+            "owner": self.owner.to_json(),
+            "why": self.why.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sysctl(Resource):
+    """A sysctl of the host's own network namespace, by its dotted name."""
+
+    kind: ClassVar[str] = "sysctl"
+    key_fields: ClassVar[tuple[str, ...]] = ("name",)
+    name: str
+    value: str
+
+    def describe(self) -> str:
+        return f"sysctl {self.name} = {self.value}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bridge(Resource):
+    """A bridge device of the host, up, without STP."""
+
+    kind: ClassVar[str] = "bridge"
+    key_fields: ClassVar[tuple[str, ...]] = ("name",)
+    name: str
+    mtu: int = 1500
+    route_localnet: bool = False
+    """``net.ipv4.conf.<name>.route_localnet``: needed where no proxy carries 127.0.0.1."""
+    ipv6: bool = False
+
+    def describe(self) -> str:
+        extra = " route_localnet" if self.route_localnet else ""
+        return f"bridge {self.name} mtu {self.mtu}{extra}{' ipv6' if self.ipv6 else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox(Resource):
+    """A network namespace under ``/run/netns``, with ``lo`` up."""
+
+    kind: ClassVar[str] = "sandbox"
+    key_fields: ClassVar[tuple[str, ...]] = ("name",)
+    name: str
+    ipv6: bool = False
+    """False: IPv6 is disabled inside (router solicitations of many sandboxes flood a bridge)."""
+    adopted_path: str = ""
+    """The namespace of somebody else that is bound here instead of a new one; never deleted, only let go."""
+
+    def describe(self) -> str:
+        source = f" adopted from {self.adopted_path}" if self.adopted_path else ""
+        return f"netns {self.name}{source}{' ipv6' if self.ipv6 else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Veth(Resource):
+    """A veth pair: the host end is a port of a bridge, the other was born in a sandbox."""
+
+    kind: ClassVar[str] = "veth"
+    key_fields: ClassVar[tuple[str, ...]] = ("name",)
+    name: str
+    """The host end's name."""
+    bridge: str
+    sandbox: str
+    ifname: str
+    mac: str
+    mtu: int = 1500
+    hairpin: bool = False
+
+    def describe(self) -> str:
+        hairpin = " hairpin" if self.hairpin else ""
+        return f"veth {self.name} master {self.bridge}{hairpin} peer {self.ifname}@{self.sandbox} {self.mac} mtu {self.mtu}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address(Resource):
+    """An address on a device, in a sandbox or (``sandbox=""``) on the host. IPv6 addresses skip duplicate detection."""
+
+    kind: ClassVar[str] = "address"
+    key_fields: ClassVar[tuple[str, ...]] = ("sandbox", "device", "address")
+    sandbox: str = ""
+    device: str
+    address: AnyInterface
+
+    def describe(self) -> str:
+        return f"address {self.address} dev {self.device}{f' in {self.sandbox}' if self.sandbox else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route(Resource):
+    """A route in a sandbox."""
+
+    kind: ClassVar[str] = "route"
+    key_fields: ClassVar[tuple[str, ...]] = ("sandbox", "destination")
+    sandbox: str
+    destination: AnyNetwork
+    gateway: AnyAddress
+    device: str
+
+    def describe(self) -> str:
+        where = "default" if self.destination.prefixlen == 0 else str(self.destination)
+        return f"route {where} via {self.gateway} dev {self.device} in {self.sandbox}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EtcFile(Resource):
+    """One of ``hosts``, ``hostname``, ``resolv.conf`` of a container, in the container's folder on the host."""
+
+    kind: ClassVar[str] = "file"
+    key_fields: ClassVar[tuple[str, ...]] = ("container_id", "name")
+    container_id: str
+    name: str
+    content: str
+
+    def describe(self) -> str:
+        lines = self.content.count("\n")
+        return f"/etc/{self.name} of {short(self.container_id)} ({lines} {'line' if lines == 1 else 'lines'})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortReservation(Resource):
+    """A host port that the port holder binds, so that no other program can take it."""
+
+    kind: ClassVar[str] = "port"
+    key_fields: ClassVar[tuple[str, ...]] = ("protocol", "host_address", "host_port")
+    protocol: str
+    host_address: AnyAddress
+    host_port: int
+    target: tuple[str, int] | None = None
+    """Where the holder carries connections that rules do not translate (127.0.0.1, ::1): (address, port); None: nowhere."""
+
+    def describe(self) -> str:
+        host = f"[{self.host_address}]" if self.host_address.version == 6 else str(self.host_address)
+        target = f" -> {self.target[0]}:{self.target[1]}" if self.target else ""
+        return f"bind {host}:{self.host_port}/{self.protocol}{target}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process(Resource):
+    """One run of a container's process under the OCI runtime."""
+
+    kind: ClassVar[str] = "process"
+    key_fields: ClassVar[tuple[str, ...]] = ("container_id",)
+    container_id: str
+    run: str
+    """Names this start; an observed process with another value is stopped and started anew."""
+    name: str = field(default="", compare=False)
+    hostname: str = field(default="", compare=False)
+    domainname: str = field(default="", compare=False)
+    sandbox: str = field(default="", compare=False)
+    """The namespace under ``/run/netns`` that it joins; empty: the host's own."""
+    files_of: str = field(default="", compare=False)
+    """The container whose /etc files it sees: its own, or that of the container whose sandbox it shares."""
+    link_env: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    process: ProcessSpec = field(default_factory=ProcessSpec, compare=False)
+
+    def describe(self) -> str:
+        command = " ".join((*(self.process.entrypoint or ()), *self.process.args)) or "(the image's command)"
+        return f"process {self.name or short(self.container_id)}: {command}"

@@ -1,0 +1,92 @@
+"""Networks, their subnets, and the addresses given out of them."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from networks.cnm.names import new_id, short
+
+from .choices import NetworkStatus
+from .host import Host
+
+
+class Network(models.Model):
+    """A group of endpoints that can reach one another."""
+
+    id = models.CharField(primary_key=True, max_length=64, default=new_id, editable=False)
+    host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="networks")
+    name = models.CharField(max_length=128)
+    driver = models.CharField(max_length=32, default="bridge")
+    scope = models.CharField(max_length=8, default="local")
+    predefined = models.BooleanField(default=False)
+    internal = models.BooleanField(default=False)
+    attachable = models.BooleanField(default=False)
+    enable_ipv6 = models.BooleanField(default=False)
+    options = models.JSONField(default=dict, blank=True)
+    """Driver options in Docker's spelling; ``networks.cnm.options.read_options`` reads them."""
+    labels = models.JSONField(default=dict, blank=True)
+    activation = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.CharField(max_length=150, blank=True)
+
+    # Observations
+    status = models.CharField(max_length=16, choices=NetworkStatus.choices, default=NetworkStatus.PENDING)
+    error = models.JSONField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["activation"]
+        constraints = [
+            models.UniqueConstraint(fields=["host", "name"], name="one_network_name_per_host"),
+            models.UniqueConstraint(fields=["host", "activation"], name="one_network_activation_per_host"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def short_id(self) -> str:
+        return short(self.id)
+
+
+class Subnet(models.Model):
+    """One address range of a network. Addresses are text in ``ipaddress``'s canonical form."""
+
+    network = models.ForeignKey(Network, on_delete=models.CASCADE, related_name="subnets")
+    cidr = models.CharField(max_length=43)
+    gateway = models.CharField(max_length=39, blank=True)
+    ip_range = models.CharField(max_length=43, blank=True)
+    """Where dynamic addresses come from; empty: the whole subnet."""
+    reserved = models.JSONField(default=dict, blank=True)
+    """Name -> address that is never given out (Docker's aux-address)."""
+    from_pool = models.BooleanField(default=False)
+    """Whether the subnet was taken from the default pools (no address of one's own choice then, as in Docker)."""
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.cidr
+
+
+class Lease(models.Model):
+    """One address of one network that is, or once was, an endpoint's.
+
+    The row stays when the endpoint lets go, with ``released_at`` set: so the address that rested longest is reused first, and
+    a container that starts again can ask for the one it had.
+    """
+
+    network = models.ForeignKey(Network, on_delete=models.CASCADE, related_name="leases")
+    address = models.CharField(max_length=39)
+    endpoint = models.ForeignKey(
+        "networks.Endpoint", on_delete=models.SET_NULL, null=True, blank=True, related_name="leases"
+    )
+    last_container_id = models.CharField(max_length=64, blank=True)
+    released_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["network", "address"], name="one_lease_per_address")]
+        indexes = [models.Index(fields=["network", "released_at"], condition=Q(endpoint=None), name="free_leases")]
+
+    def __str__(self) -> str:
+        return self.address

@@ -1,0 +1,43 @@
+"""The difference between two states, as a plan. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from networks.cnm.plan import Plan, Step
+from networks.cnm.resources import Key, Resource
+
+from .order import stage
+
+
+def diff(desired: Iterable[Resource], current: Iterable[Resource]) -> Plan:
+    """What takes *current* to *desired*.
+
+    ``diff(x, x)`` is empty; a resource of *current* whose key *desired* does not have is deleted. Steps are ordered by
+    stage, then by where their resource stands in its input, so that the same input gives the same plan.
+    """
+    wanted = _by_key(desired)
+    present = _by_key(current)
+    steps = [Step(present.get(key), resource) for key, resource in wanted.items() if present.get(key) != resource]
+    steps += [Step(resource, None) for key, resource in present.items() if key not in wanted]
+    return Plan(tuple(sorted(steps, key=stage)))
+
+
+def patch(current: Iterable[Resource], plan: Plan) -> tuple[Resource, ...]:
+    """What *current* becomes when *plan* is carried out: ``patch(a, diff(b, a))`` equals ``b`` up to order."""
+    state = _by_key(current)
+    for step in plan:
+        if step.after is None:
+            state.pop(step.key, None)
+        else:
+            state[step.key] = step.after
+    return tuple(state.values())
+
+
+def _by_key(resources: Iterable[Resource]) -> dict[Key, Resource]:
+    result: dict[Key, Resource] = {}
+    for resource in resources:
+        other = result.setdefault(resource.key, resource)
+        if other is not resource and other != resource:
+            raise ValueError(f"Two different resources have one key: {other.describe()} / {resource.describe()}")
+    return result

@@ -1,0 +1,40 @@
+"""The order in which kinds of resources are written: a firewall before the link it guards, a link before its process.
+
+Pure. Deletions of one kind run after the rules that name it are gone; a process stops first and starts last.
+"""
+
+from __future__ import annotations
+
+from networks.cnm.plan import Action, Step
+
+_CREATE = {
+    "sysctl": 10,
+    "port": 20,
+    "chain": 30,
+    "rule": 30,
+    "bridge": 60,
+    "sandbox": 62,
+    "veth": 64,
+    "address": 66,
+    "route": 68,
+    "file": 70,
+    "process": 90,
+}
+_DELETE = {
+    "process": 5,
+    "rule": 30,
+    "chain": 30,
+    "route": 40,
+    "address": 42,
+    "veth": 44,
+    "sandbox": 46,
+    "bridge": 48,
+    "file": 50,
+    "port": 52,
+    "sysctl": 95,
+}
+
+
+def stage(step: Step) -> int:
+    """The stage of a step; steps of one stage are independent or are ordered by their handler."""
+    return (_DELETE if step.action is Action.DELETE else _CREATE)[step.kind]
