@@ -1,0 +1,44 @@
+"""Taking operations from the queue of truth, in order, once."""
+
+from __future__ import annotations
+
+from django.db.models import F
+from django.utils import timezone
+
+from networks.models import Host, Operation
+from networks.models.choices import OperationState
+
+
+def claim_next(host: Host, queue: str) -> Operation | None:
+    """The oldest pending operation of *host* in *queue*, now running and ours; None: nothing waits.
+
+    The claim is an update under the condition that the row is still pending, so two workers, or a doubled message, cannot
+    both have it.
+    """
+    while True:
+        waiting = Operation.objects.filter(host=host, queue=queue, state=OperationState.PENDING).order_by("number")
+        candidate = waiting.values_list("pk", flat=True).first()
+        if candidate is None:
+            return None
+        taken = Operation.objects.filter(pk=candidate, queue=queue, state=OperationState.PENDING).update(
+            state=OperationState.RUNNING, started_at=timezone.now(), attempts=F("attempts") + 1
+        )
+        if taken:
+            return Operation.objects.select_related("host").get(pk=candidate)
+
+
+def requeue_interrupted(host: Host, queue: str) -> int:
+    """Put back what a worker that died had taken; how many. Safe because applying twice changes nothing.
+
+    Only for the start of the single worker of a queue, which holds that queue's lock.
+    """
+    return Operation.objects.filter(host=host, queue=queue, state=OperationState.RUNNING).update(
+        state=OperationState.PENDING, started_at=None, done_steps=0
+    )
+
+
+def pass_on(operation: Operation, queue: str) -> None:
+    """Hand a claimed operation to the other queue, where it waits in its old place."""
+    operation.queue = queue
+    operation.state = OperationState.PENDING
+    operation.save(update_fields=["queue", "state"])

@@ -1,0 +1,81 @@
+"""The part of a host that an operation may change, as keys of resources. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from networks.cnm.desired import Host
+from networks.cnm.resources import Key, Owner, Resource
+
+WHOLE_KINDS = frozenset({"rule", "chain"})
+"""Kinds that are always compared whole: their order is one thing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Networks and containers by id, or (``everything``) the whole host."""
+
+    networks: frozenset[str] = frozenset()
+    containers: frozenset[str] = frozenset()
+    everything: bool = False
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Scope:
+        return cls(
+            networks=frozenset(value.get("networks", ())),
+            containers=frozenset(value.get("containers", ())),
+            everything=bool(value.get("all", False)),
+        )
+
+    def keys(self, kept: Host, resources: Iterable[Resource]) -> set[Key]:
+        """The keys of *resources* that the scope covers.
+
+        *kept* is the host as if nothing were being removed: it tells whose endpoints, ports and links are in the scope. The
+        three files of a container's neighbours belong to it, for they may name it.
+        """
+        parents = _parents(kept)
+        neighbours = _neighbours(kept, self.containers)
+
+        def covered(resource: Resource) -> bool:
+            if resource.kind in WHOLE_KINDS:
+                return False
+            owner = resource.owner
+            if owner.kind == "host":
+                return True
+            if owner.kind == "network":
+                return owner.id in self.networks
+            container = owner.id if owner.kind == "container" else parents.get((owner.kind, owner.id), "")
+            return container in self.containers or (resource.kind == "file" and container in neighbours)
+
+        return {resource.key for resource in resources if covered(resource)}
+
+    def covers(self, owner: Owner, kept: Host) -> bool:
+        """Whether *owner* is in the scope or hangs on something that is."""
+        if self.everything:
+            return True
+        container = owner.id if owner.kind == "container" else _parents(kept).get((owner.kind, owner.id), "")
+        return owner.id in self.networks or container in self.containers
+
+
+def _parents(host: Host) -> dict[tuple[str, str], str]:
+    """(kind, id) of an endpoint, port or link -> the container that it belongs to."""
+    result = {}
+    for container in host.containers:
+        for kind, children in (("endpoint", container.endpoints), ("port", container.ports), ("link", container.links)):
+            for child in children:
+                result[kind, child.id] = container.id
+    return result
+
+
+def _neighbours(host: Host, containers: frozenset[str]) -> set[str]:
+    """Containers whose files may name one of *containers*: on a network with it, linked with it, or in its sandbox."""
+    networks = {e.network_id for c in host.containers if c.id in containers for e in c.endpoints}
+    result = set()
+    for container in host.containers:
+        shares = container.network_mode.removeprefix("container:") in containers
+        linked = any(link.source_id in containers for link in container.links)
+        if shares or linked or any(endpoint.network_id in networks for endpoint in container.endpoints):
+            result.add(container.id)
+    return result
