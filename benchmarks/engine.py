@@ -1,0 +1,105 @@
+"""A real Docker Engine in a throw-away host, driven over its own REST API: the peer of the benchmarks.
+
+The API is used instead of the ``docker`` command so that neither side pays for starting a client program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from tests.testlib.bottle import Bottle
+
+API = "/v1.41"
+IMAGE = "base:1"
+
+
+class Engine:
+    """dockerd with default settings in a bottle; ``request`` speaks to it."""
+
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        self.bottle = self._stack.enter_context(Bottle(uplink=True))
+        self.data = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cnm-bench-docker-")))
+        self._daemon = self.bottle.popen(
+            [
+                "dockerd",
+                f"--data-root={self.data}/root",
+                "--exec-root=/run/docker",
+                "--host=unix:///run/docker.sock",
+                "--pidfile=/run/docker.pid",
+                "--storage-driver=overlay2",
+            ],
+            stdout=(self.data / "log").open("w"),
+            stderr=subprocess.STDOUT,
+        )
+        self.client = self._stack.enter_context(
+            httpx.Client(
+                transport=httpx.HTTPTransport(uds=str(self.bottle.root / "run/docker.sock")),
+                base_url="http://docker",
+                timeout=600,
+            )
+        )
+        self._wait()
+        self.request("POST", f"/images/create?fromSrc=-&repo={IMAGE.replace(':', '&tag=')}", content=busybox_tar())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.bottle.close()
+        self._stack.close()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.HTTPError):
+                if self.client.get(f"{API}/_ping").status_code == 200:
+                    return
+            if self._daemon.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise SystemExit("dockerd did not start:\n" + (self.data / "log").read_text()[-3000:])
+
+    def request(self, method: str, path: str, body: Any = None, content: bytes | None = None) -> Any:
+        """One call of the Engine API; its JSON answer, or None. A refusal stops the benchmark."""
+        answer = self.client.request(method, API + path, json=body, content=content)
+        if answer.status_code >= 400:
+            raise SystemExit(f"{method} {path}: {answer.status_code} {answer.text}")
+        if answer.headers.get("content-type", "").startswith("application/json") and answer.content:
+            return json.loads(answer.content.splitlines()[0])
+        return None
+
+
+def busybox_tar() -> bytes:
+    """A root filesystem of one program under all its names."""
+    program = shutil.which("busybox")
+    if program is None:
+        raise SystemExit("busybox is missing: apt-get install busybox-static")
+    names = subprocess.run([program, "--list"], check=True, capture_output=True, text=True).stdout.split()
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for folder in ("bin", "etc", "tmp", "proc", "sys", "dev"):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(entry)
+        tar.add(program, "bin/busybox")
+        for name in names:
+            if name != "busybox":
+                entry = tarfile.TarInfo(f"bin/{name}")
+                entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+                tar.addfile(entry)
+    return out.getvalue()
