@@ -12,8 +12,8 @@ from networks.models.choices import OperationState
 def claim_next(host: Host, queue: str) -> Operation | None:
     """The oldest pending operation of *host* in *queue*, now running and ours; None: nothing waits.
 
-    The claim is an update under the condition that the row is still pending, so two workers, or a doubled message, cannot
-    both have it.
+    The claim is an update under the condition that the row is still pending, so two workers, or a doubled message,
+    cannot both have it.
     """
     while True:
         waiting = Operation.objects.filter(host=host, queue=queue, state=OperationState.PENDING).order_by("number")

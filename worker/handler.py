@@ -29,7 +29,7 @@ class Handler(Protocol):
     def apply(self, steps: Sequence[Step], done: Done) -> None:
         """Carry out *steps* (of its kinds and of one stage) in order, calling *done* after each.
 
-        Creating what is there as wanted and deleting what is gone are no errors. Raises a ``CnmError`` that names the step;
-        steps not reported done count as not done.
+        Creating what is there as wanted and deleting what is gone are no errors. Raises a ``CnmError`` that names the
+        step; steps not reported done count as not done.
         """
         ...

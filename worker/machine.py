@@ -20,7 +20,10 @@ Progress = Callable[[Step], None]
 
 @dataclass(slots=True)
 class Applied:
-    """What became of a plan: every step is in ``done``, ``undone``, ``left`` (done, but could not be undone) or was not tried."""
+    """What became of a plan.
+
+    Steps of ``done`` may also be in ``undone``, or in ``left`` where they could not be undone; the rest was not tried.
+    """
 
     done: list[Step] = field(default_factory=list)
     undone: list[Step] = field(default_factory=list)
@@ -43,14 +46,16 @@ class Machine:
                     raise ValueError(f"Two handlers look after {kind}.")
                 self._by_kind[kind] = handler
 
-    def observe(self, keys: Collection[Key] | None) -> tuple[Resource, ...]:
-        """What exists now of *keys*, or (None) everything of ours."""
+    def observe(self, keys: Collection[Key] | None, whole: Collection[str] = ()) -> tuple[Resource, ...]:
+        """What exists now of *keys* and of the *whole* kinds, or (None) everything of ours."""
         if keys is None:
             return tuple(found for handler in dict.fromkeys(self._by_kind.values()) for found in handler.observe(None))
         wanted: dict[Handler, list[Key]] = defaultdict(list)
         for key in keys:
             wanted[self._by_kind[key[0]]].append(key)
-        return tuple(found for handler, mine in wanted.items() for found in handler.observe(mine))
+        complete = dict.fromkeys(self._by_kind[kind] for kind in whole)
+        found = [item for handler, mine in wanted.items() if handler not in complete for item in handler.observe(mine)]
+        return tuple(found) + tuple(item for handler in complete for item in handler.observe(None))
 
     def apply(self, plan: Plan, progress: Progress = lambda step: None) -> Applied:
         """Carry out *plan*, whole or not at all: when a step fails, the steps before it are undone, last first."""
@@ -63,16 +68,18 @@ class Machine:
             self._undo(applied)
         return applied
 
-    def apply_what_can_be(self, plan: Plan, progress: Progress = lambda step: None) -> Applied:
-        """Carry out *plan* for every owner that it can be carried out for.
+    def apply_what_can_be(
+        self, plan: Plan, party: Callable[[Owner], str], progress: Progress = lambda step: None
+    ) -> Applied:
+        """Carry out *plan* for every party that it can be carried out for.
 
-        A full pass must not let one broken container keep all others down: the owner of a step that fails has its later
-        steps left out, and everybody else's go on.
+        A full pass must not let one broken container keep all others down: the party of a step that fails (*party* tells
+        which network or container an owner belongs to) has its later steps left out, and everybody else's go on.
         """
         applied = Applied()
-        broken: set[Owner] = set()
+        broken: set[str] = set()
         for handler, batch in self._batches(plan.steps):
-            steps = [step for step in batch if step.resource.owner not in broken]
+            steps = [step for step in batch if party(step.resource.owner) not in broken]
             while steps:
                 before = len(applied.done)
                 try:
@@ -80,9 +87,9 @@ class Machine:
                     break
                 except _StepFailed as failure:
                     applied.failed.append((failure.step, failure.error))
-                    broken.add(failure.step.resource.owner)
+                    broken.add(party(failure.step.resource.owner))
                     finished = set(map(id, applied.done[before:])) | {id(failure.step)}
-                    steps = [s for s in steps if id(s) not in finished and s.resource.owner not in broken]
+                    steps = [s for s in steps if id(s) not in finished and party(s.resource.owner) not in broken]
         return applied
 
     def _batches(self, steps: Sequence[Step]) -> Iterator[tuple[Handler, list[Step]]]:
@@ -108,7 +115,9 @@ class Machine:
             raise _StepFailed(failed, _in_words(error, failed)) from error
 
     def _undo(self, applied: Applied) -> None:
-        inverse = {id(undo): step for step, undo in zip(reversed(applied.done), reversed_steps(applied.done), strict=True)}
+        inverse = {
+            id(undo): step for step, undo in zip(reversed(applied.done), reversed_steps(applied.done), strict=True)
+        }
         undoing = sorted(reversed_steps(applied.done), key=stage)
         undone: list[Step] = []
         for handler, steps in self._batches(undoing):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +32,8 @@ class Scope:
     def keys(self, kept: Host, resources: Iterable[Resource]) -> set[Key]:
         """The keys of *resources* that the scope covers.
 
-        *kept* is the host as if nothing were being removed: it tells whose endpoints, ports and links are in the scope. The
-        three files of a container's neighbours belong to it, for they may name it.
+        *kept* is the host as if nothing were being removed: it tells whose endpoints, ports and links are in the scope.
+        The three files of a container's neighbours belong to it, for they may name it.
         """
         parents = _parents(kept)
         neighbours = _neighbours(kept, self.containers)
@@ -51,12 +51,11 @@ class Scope:
 
         return {resource.key for resource in resources if covered(resource)}
 
-    def covers(self, owner: Owner, kept: Host) -> bool:
-        """Whether *owner* is in the scope or hangs on something that is."""
-        if self.everything:
-            return True
-        container = owner.id if owner.kind == "container" else _parents(kept).get((owner.kind, owner.id), "")
-        return owner.id in self.networks or container in self.containers
+
+def party(kept: Host) -> Callable[[Owner], str]:
+    """Tells for an owner the id of the network or container that it is or belongs to."""
+    parents = _parents(kept)
+    return lambda owner: parents.get((owner.kind, owner.id), owner.id)
 
 
 def _parents(host: Host) -> dict[tuple[str, str], str]:
