@@ -73,8 +73,8 @@ class Machine:
     ) -> Applied:
         """Carry out *plan* for every party that it can be carried out for.
 
-        A full pass must not let one broken container keep all others down: the party of a step that fails (*party* tells
-        which network or container an owner belongs to) has its later steps left out, and everybody else's go on.
+        A full pass must not let one broken container keep all others down: the party of a step that fails (*party*
+        tells which network or container an owner belongs to) has its later steps left out, and the others' go on.
         """
         applied = Applied()
         broken: set[str] = set()
@@ -115,9 +115,7 @@ class Machine:
             raise _StepFailed(failed, _in_words(error, failed)) from error
 
     def _undo(self, applied: Applied) -> None:
-        inverse = {
-            id(undo): step for step, undo in zip(reversed(applied.done), reversed_steps(applied.done), strict=True)
-        }
+        original = {step.key: step for step in applied.done}  # a plan has one step a key
         undoing = sorted(reversed_steps(applied.done), key=stage)
         undone: list[Step] = []
         for handler, steps in self._batches(undoing):
@@ -127,7 +125,7 @@ class Machine:
                 continue  # what stays is reported as left; the next pass takes it away
         finished = set(map(id, undone))
         for undo in undoing:
-            (applied.undone if id(undo) in finished else applied.left).append(inverse[id(undo)])
+            (applied.undone if id(undo) in finished else applied.left).append(original[undo.key])
 
 
 class _StepFailed(Exception):
