@@ -1,6 +1,8 @@
 """The order in which kinds of resources are written: a firewall before the link it guards, a link before its process.
 
-Pure. Deletions of one kind run after the rules that name it are gone; a process stops first and starts last.
+Pure. Deletions of one kind run after the rules that name it are gone; a process stops first and starts last. All links of one
+change are one stage: their handler orders them itself, and so can send everything for a namespace in one datagram and let a
+namespace take its links along.
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ _CREATE = {
     "chain": 30,
     "rule": 30,
     "bridge": 60,
-    "sandbox": 62,
-    "veth": 64,
-    "address": 66,
-    "route": 68,
+    "sandbox": 60,
+    "veth": 60,
+    "address": 60,
+    "route": 60,
     "file": 70,
     "process": 90,
 }
@@ -25,10 +27,10 @@ _DELETE = {
     "rule": 30,
     "chain": 30,
     "route": 40,
-    "address": 42,
-    "veth": 44,
-    "sandbox": 46,
-    "bridge": 48,
+    "address": 40,
+    "veth": 40,
+    "sandbox": 40,
+    "bridge": 40,
     "file": 50,
     "port": 52,
     "sysctl": 95,

@@ -99,10 +99,12 @@ class Bridge(Resource):
     route_localnet: bool = False
     """``net.ipv4.conf.<name>.route_localnet``: needed where no proxy carries 127.0.0.1."""
     ipv6: bool = False
+    up: bool = True
+    """False is only ever observed."""
 
     def describe(self) -> str:
         extra = " route_localnet" if self.route_localnet else ""
-        return f"bridge {self.name} mtu {self.mtu}{extra}{' ipv6' if self.ipv6 else ''}"
+        return f"bridge {self.name} mtu {self.mtu}{extra}{' ipv6' if self.ipv6 else ''}{'' if self.up else ' down'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +118,12 @@ class Sandbox(Resource):
     """False: IPv6 is disabled inside (router solicitations of many sandboxes flood a bridge)."""
     adopted_path: str = ""
     """The namespace of somebody else that is bound here instead of a new one; never deleted, only let go."""
+    up: bool = True
+    """Whether ``lo`` is up. False is only ever observed, also of a name that no namespace is bound to."""
 
     def describe(self) -> str:
         source = f" adopted from {self.adopted_path}" if self.adopted_path else ""
-        return f"netns {self.name}{source}{' ipv6' if self.ipv6 else ''}"
+        return f"netns {self.name}{source}{' ipv6' if self.ipv6 else ''}{'' if self.up else ' down'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,10 +140,12 @@ class Veth(Resource):
     mac: str
     mtu: int = 1500
     hairpin: bool = False
+    up: bool = True
+    """Whether both ends are up. False is only ever observed."""
 
     def describe(self) -> str:
-        hairpin = " hairpin" if self.hairpin else ""
-        return f"veth {self.name} master {self.bridge}{hairpin} peer {self.ifname}@{self.sandbox} {self.mac} mtu {self.mtu}"
+        extra = f"{' hairpin' if self.hairpin else ''}{'' if self.up else ' down'}"
+        return f"veth {self.name} master {self.bridge}{extra} peer {self.ifname}@{self.sandbox} {self.mac} mtu {self.mtu}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
