@@ -27,6 +27,9 @@ class HostSettings:
     ipam_order: str = "lru"
     dns: tuple[str, ...] = ()
     auto_repair: bool = False
+    embedded_dns: bool = False
+    """Whether a DNS server of ours answers at 127.0.0.11 in the sandboxes of user-defined networks. Without it their containers
+    ask the host's name servers, and /etc/hosts names their neighbours."""
 
     @property
     def naming(self) -> Naming:
@@ -94,6 +97,9 @@ class Link:
     source_id: str
     alias: str
     activation: int = 0
+    last_ipv4: IPv4Address | None = None
+    """The source's address when it last had one. Docker keeps the rules of a link while its source is merely stopped, and so does
+    Docker naming without hardening; nobody else reads it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,8 @@ from typing import ClassVar
 
 from .resources import Resource
 
+Rank = tuple[int, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -20,6 +22,8 @@ class Match:
     option: str
     values: tuple[str, ...] = ()
     negated: bool = False
+    joined: bool = False
+    """Whether the option belongs to the same ``-m`` as the match before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +38,26 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain(Resource):
-    """A user-defined chain of ours. The user chain (``CNM-USER``) is made once and never written again."""
+    """A user-defined chain of ours."""
 
     kind: ClassVar[str] = "chain"
     key_fields: ClassVar[tuple[str, ...]] = ("family", "table", "name")
     family: int
     table: str
     name: str
+    handed_over: bool = field(default=False, compare=False)
+    """The user chain: made once, with a lone RETURN in it, and the administrator's from then on. It is never written again, and
+    taken away only while nothing else stands in it."""
 
     def describe(self) -> str:
         return f"{'ip6tables' if self.family == 6 else 'iptables'} -t {self.table} -N {self.name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rule(Resource):
     """One rule of ours, or (in an audit) of anybody.
 
-    ``rank`` orders our own rules within a chain: smaller stands earlier. It is not a line number; foreign rules may stand
-    between. ``anchor`` says where a rule goes when none of ours is there to stand beside: at the chain's top or its end.
+    Two rules are equal when iptables-save prints them alike and they stand in the same place, as often.
     """
 
     kind: ClassVar[str] = "rule"
@@ -61,15 +67,46 @@ class Rule(Resource):
     chain: str
     matches: tuple[Match, ...] = ()
     target: Target = Target()
-    rank: tuple[int, ...] = field(default=(), compare=False)
-    anchor: str = field(default="end", compare=False)
+    rank: Rank = ()
+    """Orders our own rules within a chain: smaller stands earlier. It is not a line number; foreign rules may stand between.
+    An observed rule that stands out of this order has an empty rank."""
+    anchor: str = "end"
+    """``top``: the rule stands right below our own rule before it, or at the chain's top; ``end``: right above our own rule after
+    it, or at the chain's end. It matters where foreign rules stand between ours."""
+    copies: int = 1
+    """How often it was found; compile always wants one."""
+    _text: str = field(default="", repr=False)
 
     @property
     def text(self) -> str:
         """The rule as ``iptables-save`` prints it, from ``-A`` on; see :mod:`networks.cnm.iptables_text`."""
-        from .iptables_text import render_rule  # the two modules need each other: text is made of rules
+        if not self._text:
+            object.__setattr__(self, "_text", iptables_text.render_rule(self))
+        return self._text
 
-        return render_rule(self)
+    @property
+    def key(self) -> tuple[str, ...]:
+        return ("rule", str(self.family), self.table, self.chain, self.text)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Rule):
+            return NotImplemented
+        return self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> tuple[object, ...]:
+        return (self.family, self.table, self.text, self.rank, self.copies)
+
+    def spec(self) -> dict[str, str]:
+        place = ".".join(map(str, self.rank)) if self.rank else "out of order"
+        return {"text": self.text, "place": place, "copies": str(self.copies)}
 
     def describe(self) -> str:
         return f"{'ip6tables' if self.family == 6 else 'iptables'} -t {self.table} {self.text}"
+
+
+from . import iptables_text  # noqa: E402  # the two modules need each other: text is made of rules, and rules of text
