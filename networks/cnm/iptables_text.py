@@ -184,7 +184,9 @@ class _Tokens:
         if option in STRING_OPTIONS:
             return (unquote(self.take()),)
         start = self.at
-        while (word := self.peek()) and word != "!" and not (word[0] == "-" and word != "-" and not _NUMBER.match(word)):
+        while (
+            (word := self.peek()) and word != "!" and not (word[0] == "-" and word != "-" and not _NUMBER.match(word))
+        ):
             self.at += 1
         return tuple(self.words[start : self.at])
 
@@ -202,7 +204,7 @@ def _read_matches(reader: _Tokens) -> Iterator[Match]:
         if word == "-m":
             module, joined = reader.take(), False
             following = reader.peek()
-            if not (following.startswith("--") or following == "!" and reader.words[reader.at + 1].startswith("--")):
+            if not (following.startswith("--") or (following == "!" and reader.words[reader.at + 1].startswith("--"))):
                 yield rules.Match(module, "")
             continue
         negated = word == "!"

@@ -1,0 +1,1 @@
+"""Rules in the kernel: how they are worded, read and written, and which of a host's backends holds them."""

@@ -1,0 +1,229 @@
+"""The three files of a container: hosts, hostname and resolv.conf, as Docker writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from ipaddress import ip_address
+
+from networks.cnm.desired import Container, Endpoint, Network
+from networks.cnm.names import short
+from networks.cnm.resources import EtcFile, Owner, Resource
+from networks.cnm.text import Text, gettext_noop
+from worker.drivers import DRIVERS, Surroundings
+from worker.drivers.bridge import is_default
+
+from .links import link_host_lines
+
+STANDARD_HOSTS = (
+    "127.0.0.1\tlocalhost\n"
+    "::1\tlocalhost ip6-localhost ip6-loopback\n"
+    "fe00::0\tip6-localnet\n"
+    "ff00::0\tip6-mcastprefix\n"
+    "ff02::1\tip6-allnodes\n"
+    "ff02::2\tip6-allrouters\n"
+)
+EMBEDDED_DNS = "127.0.0.11"
+PUBLIC_NAMESERVERS = ("8.8.8.8", "8.8.4.4")
+"""What Docker falls back to where the host names no server that a container could reach."""
+
+_HOSTS = gettext_noop(
+    "The names that container {container} knows without asking anybody: its own, its links', its neighbours'."
+)
+_HOSTNAME = gettext_noop("The name that container {container} calls itself.")
+_RESOLV_CONF = gettext_noop("The name servers that container {container} asks.")
+
+
+class Files:
+    """Writes the files of a host's containers; what all of them share is made once."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self.around = around
+        self._neighbours: dict[str, str] = {}
+
+    def of(self, container: Container, own_sandbox: bool, owner: Owner) -> Iterator[Resource]:
+        """The three files. A container without a sandbox of its own (*own_sandbox*) is on the host network."""
+        said = {"container": container.name}
+        for name, content, template in (
+            ("hosts", self._hosts(container, own_sandbox), _HOSTS),
+            ("hostname", self._hostname(container, own_sandbox), _HOSTNAME),
+            ("resolv.conf", self._resolv_conf(container, own_sandbox), _RESOLV_CONF),
+        ):
+            yield EtcFile(
+                container_id=container.id, name=name, content=content, owner=owner, why=Text.of(template, **said)
+            )
+
+    def _hostname(self, container: Container, own_sandbox: bool) -> str:
+        default = short(container.id) if own_sandbox else self.around.facts.hostname
+        return f"{container.hostname or default}\n"
+
+    def _hosts(self, container: Container, own_sandbox: bool) -> str:
+        if not own_sandbox and not container.extra_hosts:
+            return self.around.facts.etc_hosts or STANDARD_HOSTS
+        extra = "".join(f"{address}\t{name}\n" for name, address in container.extra_hosts)
+        if not own_sandbox:
+            return STANDARD_HOSTS + extra
+        links = "".join(link_host_lines(container, self.around)) if container.links else ""
+        return STANDARD_HOSTS + extra + links + self._own_lines(container) + self._neighbour_lines(container)
+
+    def _own_lines(self, container: Container) -> str:
+        names = _own_names(container)
+        return "".join(f"{address}\t{names}\n" for endpoint in container.endpoints for address in _addresses(endpoint))
+
+    def _neighbour_lines(self, container: Container) -> str:
+        """While no DNS server answers for a user-defined network, its containers find each other here."""
+        if self.around.settings.embedded_dns:
+            return ""
+        mine = [self.around.networks[endpoint.network_id] for endpoint in container.endpoints]
+        shared = "".join(self._names_on(network) for network in mine if not is_default(network))
+        return shared + self._linked_neighbours(container, mine) if shared else ""
+
+    def _names_on(self, network: Network) -> str:
+        """One text for all containers of a network, themselves included: with many of them, one text each would be too many."""
+        if network.id not in self._neighbours:
+            self._neighbours[network.id] = "".join(
+                f"{address}\t{' '.join(dict.fromkeys((other.name, *endpoint.aliases)))}\n"
+                for other, endpoint in self._members.get(network.id, ())
+                for address in _addresses(endpoint)
+            )
+        return self._neighbours[network.id]
+
+    @cached_property
+    def _members(self) -> dict[str, list[tuple[Container, Endpoint]]]:
+        """The live endpoints of each network, in the order in which their containers were started."""
+        members: dict[str, list[tuple[Container, Endpoint]]] = {}
+        for container in self.around.live:
+            for endpoint in container.endpoints:
+                members.setdefault(endpoint.network_id, []).append((container, endpoint))
+        return members
+
+    def _linked_neighbours(self, container: Container, mine: list[Network]) -> str:
+        """A link on a user-defined network is another name for a neighbour."""
+        aliases = {link.source_id: link.alias for link in container.links}
+        if not aliases:
+            return ""
+        return "".join(
+            f"{address}\t{aliases[other.id]}\n"
+            for network in mine
+            if not is_default(network)
+            for other, endpoint in self._members.get(network.id, ())
+            if other.id in aliases
+            for address in _addresses(endpoint)
+        )
+
+    def _resolv_conf(self, container: Container, own_sandbox: bool) -> str:
+        nameservers = container.dns or (self.around.settings.dns if own_sandbox else ())
+        chosen = bool(nameservers or container.dns_search or container.dns_options)
+        if not own_sandbox and not chosen:
+            return self.around.facts.resolv_conf
+        if not chosen and not self._asks_embedded(container):
+            return self._copied_with_ipv6 if _has_ipv6(container) else self._copied
+        host = self._host_resolv
+        search = container.dns_search or host.search
+        options = container.dns_options or host.options
+        if self._asks_embedded(container):
+            nameservers = (EMBEDDED_DNS,)
+            if not any(option.partition(":")[0] == "ndots" for option in options):
+                options = (*options, "ndots:0")
+        return _build(search, nameservers or self._reachable(_has_ipv6(container)), options)
+
+    def _asks_embedded(self, container: Container) -> bool:
+        if not self.around.settings.embedded_dns:
+            return False
+        return any(_has_dns(self.around.networks[endpoint.network_id]) for endpoint in container.endpoints)
+
+    @cached_property
+    def _host_resolv(self) -> _Resolv:
+        return _Resolv(self.around.facts.resolv_conf)
+
+    @cached_property
+    def _copied(self) -> str:
+        return self._copy(ipv6=False)
+
+    @cached_property
+    def _copied_with_ipv6(self) -> str:
+        return self._copy(ipv6=True)
+
+    def _copy(self, ipv6: bool) -> str:
+        """The host's file, line by line, without servers that a sandbox cannot reach."""
+        reachable = self._reachable(ipv6)
+        kept, named = [], False
+        for line in self.around.facts.resolv_conf.splitlines(keepends=True):
+            words = line.split()
+            if words[:1] == ["nameserver"]:
+                if len(words) < 2 or words[1] not in reachable:
+                    continue
+                named = True
+            kept.append(line)
+        text = "".join(kept)
+        if text and not text.endswith("\n"):
+            text += "\n"
+        return text if named else text + "".join(f"nameserver {server}\n" for server in reachable)
+
+    def _reachable(self, ipv6: bool) -> tuple[str, ...]:
+        """The host's servers, else those it was seen to use, else public ones."""
+        for servers in (self._host_resolv.nameservers, self.around.facts.nameservers):
+            usable = tuple(server for server in servers if _is_usable(server, ipv6))
+            if usable:
+                return usable
+        return PUBLIC_NAMESERVERS
+
+
+class _Resolv:
+    """The parts of a resolv.conf (resolv.conf(5)): the last ``search`` or ``domain`` counts, ``options`` add up."""
+
+    def __init__(self, text: str) -> None:
+        self.nameservers: tuple[str, ...] = ()
+        self.search: tuple[str, ...] = ()
+        self.options: tuple[str, ...] = ()
+        for line in text.splitlines():
+            word, *values = line.split() or [""]
+            if word == "nameserver" and values:
+                self.nameservers += (values[0],)
+            elif word in {"search", "domain"}:
+                self.search = tuple(values)
+            elif word == "options":
+                self.options += tuple(values)
+
+
+def _build(search: tuple[str, ...], nameservers: tuple[str, ...], options: tuple[str, ...]) -> str:
+    """Docker's own order. A lone dot as the search list means: none."""
+    lines = []
+    if search and search != (".",):
+        lines.append(f"search {' '.join(search)}\n")
+    lines += [f"nameserver {server}\n" for server in nameservers]
+    if options:
+        lines.append(f"options {' '.join(options)}\n")
+    return "".join(lines)
+
+
+def _is_usable(server: str, ipv6: bool) -> bool:
+    try:
+        address = ip_address(server.partition("%")[0])
+    except ValueError:
+        return False
+    return not address.is_loopback and (ipv6 or address.version == 4)
+
+
+def _has_ipv6(container: Container) -> bool:
+    return any(endpoint.ipv6 is not None for endpoint in container.endpoints)
+
+
+def _has_dns(network: Network) -> bool:
+    return DRIVERS[network.driver].attaches and not is_default(network)
+
+
+def _own_names(container: Container) -> str:
+    """``host.domain host`` where a domain is known, else the host name alone."""
+    full = container.hostname or short(container.id)
+    if container.domainname:
+        full = f"{full}.{container.domainname}"
+    first, dot, _ = full.partition(".")
+    return f"{full} {first}" if dot else full
+
+
+def _addresses(endpoint: Endpoint) -> Iterator[str]:
+    if endpoint.ipv4 is not None:
+        yield str(endpoint.ipv4.ip)
+    if endpoint.ipv6 is not None:
+        yield str(endpoint.ipv6.ip)
