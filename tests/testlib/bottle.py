@@ -229,6 +229,17 @@ class Bottle:
         return (self.root / path.lstrip("/")).read_text()
 
 
+def inside(function: Callable[[], Any]) -> Callable[[Bottle], None]:
+    """Make a test of a function at the top level of a module: it runs in a throw-away host of its own."""
+
+    def test(bottle: Bottle) -> None:
+        bottle.python(f"{function.__module__}:{function.__name__}.inner")
+
+    test.__name__, test.__doc__, test.__module__ = function.__name__, function.__doc__, function.__module__
+    test.inner = function  # type: ignore[attr-defined]
+    return test
+
+
 def _words(command: Sequence[str | os.PathLike[str]]) -> str:
     return " ".join(map(os.fspath, command))
 

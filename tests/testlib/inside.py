@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import sys
+from operator import attrgetter
 from typing import Any
 
 
@@ -15,7 +16,7 @@ def resolve(code: str) -> Any:
     """The function that ``module:function`` names, or the ``main`` of a piece of source."""
     if "\n" not in code and " " not in code:
         module, _, name = code.partition(":")
-        return getattr(importlib.import_module(module), name)
+        return attrgetter(name)(importlib.import_module(module))
     scope: dict[str, Any] = {"__name__": "bottled"}
     exec(compile(code, "<bottled>", "exec"), scope)  # noqa: S102  # the test's own source
     return scope["main"]

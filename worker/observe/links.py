@@ -1,0 +1,274 @@
+"""What links, sandboxes, addresses and routes of ours a host has now.
+
+How ours are known:
+
+- a bridge by its alias (``cnm:…``), or by the ledger where it was there before us and a network uses it by name;
+- a sandbox by its name ``cnm-<12 hex>``, a veth by the name of its host end, ``cv<12 hex>``;
+- an address on a bridge or a veth of ours by the form that we give it: IPv4 with the subnet's broadcast address, IPv6 without
+  duplicate detection. An address that an admin or a container adds itself has neither, and is left alone;
+  on a bridge that was there before us the ledger knows which addresses we added;
+- a route by its link: default routes, and others with protocol ``static``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from networks.cnm.resources import Address, Bridge, Key, Resource, Route, Sandbox, Veth
+from worker.kernel import rtnl
+from worker.kernel.ledger import Ledger
+from worker.kernel.netlink import Netlink
+from worker.kernel.netns import Namespaces
+from worker.kernel.rtnl import Link, LinkAddress, LinkRoute
+
+OUR_ALIAS = "cnm:"
+OUR_VETH = re.compile(r"cv[0-9a-f]{12}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One look into a sandbox."""
+
+    name: str
+    links: dict[int, Link]
+    addresses: list[LinkAddress]
+    routes: list[LinkRoute]
+
+
+class LinksObserver:
+    """Reads the links of a host and of its sandboxes."""
+
+    def __init__(self, host: Netlink, namespaces: Namespaces, ledger: Ledger) -> None:
+        self._host = host
+        self._namespaces = namespaces
+        self._ledger = ledger
+
+    def observe(self, keys: Collection[Key] | None) -> list[Resource]:
+        """What of *keys* exists; None: everything of ours.
+
+        Costs one datagram and its answers for the host's links, and four dumps for each sandbox that *keys* name.
+        """
+        names = self._namespaces.names() if keys is None else sorted(set(_sandboxes(keys)))
+        look = _Look(self._host, self._namespaces, self._ledger.entries())
+        if keys is None:
+            look.whole_host()
+        else:
+            look.links_named({key[1] for key in keys if key[0] in {"bridge", "veth"}} | _host_devices(keys))
+        look.into(names)
+        if keys is not None:
+            look.links_numbered({link.peer for view in look.views.values() for link in view.links.values()})
+        if not look.all_peers_seen():
+            look.into(name for name in self._namespaces.names() if name not in look.views)
+        look.masters()
+        found = [*look.bridges(), *look.sandboxes(), *look.veths(), *look.addresses(), *look.routes()]
+        if keys is None:
+            return found
+        wanted = set(keys)
+        return [resource for resource in found if resource.key in wanted]
+
+
+class _Look:
+    """What one call has seen so far."""
+
+    def __init__(self, host: Netlink, namespaces: Namespaces, ledger: dict[str, Any]) -> None:
+        self._host = host
+        self._namespaces = namespaces
+        self._ledger = ledger
+        self._by_name: dict[str, Link] = {}
+        self._by_index: dict[int, Link] = {}
+        self._whole = False
+        self._empty: list[str] = []
+        self.views: dict[str, View] = {}
+
+    def whole_host(self) -> None:
+        self._whole = True
+        for kind in ("bridge", "veth"):
+            for message in self._host.dump(rtnl.list_links(kind)):
+                self._keep(rtnl.read_link(message))
+
+    def links_named(self, names: Iterable[str]) -> None:
+        self._ask([name for name in names if name not in self._by_name])
+
+    def links_numbered(self, numbers: Iterable[int]) -> None:
+        self._ask([number for number in numbers if number and number not in self._by_index])
+
+    def masters(self) -> None:
+        """The bridges of the veths seen so far."""
+        self.links_numbered({link.master for link in self._by_index.values()})
+
+    def into(self, names: Iterable[str]) -> None:
+        """Look into these sandboxes."""
+        for name in names:
+            sandbox = self._namespaces.open(name)
+            if sandbox is None:
+                if self._namespaces.path(name).exists():
+                    self._empty.append(name)
+                continue
+            with sandbox:
+                self.views[name] = _view(name, sandbox.netlink)
+            if sandbox_entry(name) in self._ledger and not self.adopted_path(name):
+                # Its owner made it anew: what is in the old one is not there as far as the network goes.
+                self.views[name] = View(name, {1: self.views[name].links[1]}, [], [])
+
+    def all_peers_seen(self) -> bool:
+        peers = self._peers()
+        return all(link.index in peers for link in self._by_index.values() if OUR_VETH.match(link.name))
+
+    def bridges(self) -> Iterator[Bridge]:
+        for link in self._by_name.values():
+            if self._is_our_bridge(link):
+                yield Bridge(
+                    name=link.name, mtu=link.mtu, route_localnet=link.route_localnet, ipv6=link.ipv6, up=link.up
+                )
+
+    def sandboxes(self) -> Iterator[Sandbox]:
+        for name, view in self.views.items():
+            lo = view.links.get(1)
+            path = self.adopted_path(name)
+            ipv6 = bool(lo and lo.ipv6)
+            if path and not self._adoption(name).get("ipv6"):
+                ipv6 = False  # we did not ask for it: whether its owner has it on is no concern of ours
+            yield Sandbox(name=name, ipv6=ipv6, adopted_path=path, up=bool(lo and lo.up))
+        for name in self._empty:
+            yield Sandbox(name=name, up=False)
+
+    def adopted_path(self, name: str) -> str:
+        """The path that *name* was adopted from; empty where another namespace stands there by now."""
+        path = self._adoption(name).get("path", "")
+        if not path:
+            return ""
+        now = self._namespaces.identity(path)
+        return path if now in {None, self._namespaces.identity(self._namespaces.path(name))} else ""
+
+    def _adoption(self, name: str) -> dict[str, Any]:
+        found = self._ledger.get(sandbox_entry(name))
+        return found if isinstance(found, dict) else {}
+
+    def veths(self) -> Iterator[Veth]:
+        peers = self._peers()
+        for link in self._by_name.values():
+            if not OUR_VETH.match(link.name) or link.kind != "veth":
+                continue
+            bridge = self._by_index.get(link.master)
+            view, peer = peers.get(link.index, (None, None))
+            yield Veth(
+                name=link.name,
+                bridge=bridge.name if bridge else "",
+                sandbox=view.name if view else "",
+                ifname=peer.name if peer else "",
+                mac=peer.mac if peer else "",
+                mtu=_mtu(link, peer, bridge),
+                hairpin=link.hairpin,
+                up=link.up and bool(peer and peer.up),
+            )
+
+    def addresses(self) -> Iterator[Address]:
+        for link in self._by_name.values():
+            if self._is_our_bridge(link):
+                for item in map(rtnl.read_address, self._host.dump(rtnl.list_addresses(link.index))):
+                    address = Address(device=link.name, address=item.address)
+                    if self._is_our_address(address, item):
+                        yield address
+        for view, device in self._our_devices():
+            for item in view.addresses:
+                if item.index == device.index and (_has_our_form(item) or not self._whole):
+                    yield Address(sandbox=view.name, device=device.name, address=item.address)
+
+    def _is_our_address(self, address: Address, item: LinkAddress) -> bool:
+        if bridge_entry(address.device) in self._ledger:
+            return address_entry(address) in self._ledger
+        return _has_our_form(item) or not self._whole
+
+    def routes(self) -> Iterator[Route]:
+        for view, device in self._our_devices():
+            seen = set()
+            for item in sorted(view.routes, key=lambda route: route.metric):
+                ours = item.destination.prefixlen == 0 or item.protocol == rtnl.RTPROT_STATIC
+                if item.index == device.index and ours and item.destination not in seen:
+                    seen.add(item.destination)
+                    yield Route(
+                        sandbox=view.name, destination=item.destination, gateway=item.gateway, device=device.name
+                    )
+
+    def _our_devices(self) -> list[tuple[View, Link]]:
+        """The links in sandboxes whose other end is a veth of ours on the host."""
+        return [
+            peer
+            for index, peer in self._peers().items()
+            if index in self._by_index and OUR_VETH.match(self._by_index[index].name)
+        ]
+
+    def _peers(self) -> dict[int, tuple[View, Link]]:
+        """Index of a host's link -> its other end and the sandbox that it is in.
+
+        Both ends name each other; an index alone could be that of a link in a third namespace.
+        """
+        return {
+            link.peer: (view, link)
+            for view in self.views.values()
+            for link in view.links.values()
+            if link.kind == "veth" and link.peer in self._by_index and self._by_index[link.peer].peer == link.index
+        }
+
+    def _is_our_bridge(self, link: Link) -> bool:
+        return link.kind == "bridge" and (link.alias.startswith(OUR_ALIAS) or bridge_entry(link.name) in self._ledger)
+
+    def _ask(self, links: Collection[str] | Collection[int]) -> None:
+        for answer in self._host.exchange([rtnl.get_link(link) for link in links]):
+            if not answer.errno and answer.data is not None:
+                self._keep(rtnl.read_link(answer.data))
+
+    def _keep(self, link: Link) -> None:
+        self._by_name[link.name] = link
+        self._by_index[link.index] = link
+
+
+def _view(name: str, netlink: Netlink) -> View:
+    links = [rtnl.read_link(message) for message in netlink.dump(rtnl.list_links())]
+    addresses = [rtnl.read_address(message) for message in netlink.dump(rtnl.list_addresses())]
+    versions = (4, 6) if any(link.ipv6 for link in links) else (4,)
+    routes = [rtnl.read_route(message) for version in versions for message in netlink.dump(rtnl.list_routes(version))]
+    return View(name, {link.index: link for link in links}, addresses, [route for route in routes if route is not None])
+
+
+def _mtu(link: Link, peer: Link | None, bridge: Link | None) -> int:
+    """Of two ends that differ the one that departs from the bridge's MTU, which both should have."""
+    if peer is None or peer.mtu == link.mtu:
+        return link.mtu
+    return link.mtu if bridge is not None and peer.mtu == bridge.mtu else peer.mtu
+
+
+def _has_our_form(item: LinkAddress) -> bool:
+    if not item.permanent:
+        return False
+    if item.address.version == 6:
+        return item.nodad and not item.address.is_link_local
+    return item.broadcast == rtnl.broadcast_of(item.address)
+
+
+def bridge_entry(name: str) -> str:
+    """The ledger's name for what a bridge was before a network of ours used it."""
+    return f"bridge {name}"
+
+
+def sandbox_entry(name: str) -> str:
+    """The ledger's name for the adoption of a sandbox: ``{"path": where from, "ipv6": whether we asked for it}``."""
+    return f"adopted {name}"
+
+
+def address_entry(address: Address) -> str:
+    """The ledger's name for an address on a bridge that was there before us."""
+    return f"address {address.device} {address.address}"
+
+
+def _sandboxes(keys: Iterable[Key]) -> Iterator[str]:
+    for kind, first, *_ in keys:
+        if kind in {"sandbox", "address", "route"} and first:
+            yield first
+
+
+def _host_devices(keys: Iterable[Key]) -> set[str]:
+    return {key[2] for key in keys if key[0] == "address" and not key[1]}
