@@ -1,0 +1,1 @@
+"""Containers' processes: images, root filesystems, OCI bundles, and the runtime under conmon. Root's side only."""

@@ -1,0 +1,403 @@
+"""Containers' processes: made, started, signalled, ended.
+
+All state is on files, so any of our processes may look or stop.
+
+Making and deleting is for the kernel process alone; :meth:`Runtime.stop`, :meth:`Runtime.state` and
+:meth:`Runtime.exec` may be called from the slow one too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from networks.cnm.errors import Conflict, InvalidSpec, KernelRefused, Unsupported
+from networks.cnm.names import short
+from networks.cnm.resources import Process
+from networks.cnm.text import gettext_noop
+
+from . import bundle, users
+from .cgroups import Cgroups, Limits, probe
+from .conmon import Conmon, RuntimeRefused, Starting
+from .exec import ExecResult, run_in_container
+from .files import share_log, write_private
+from .folders import Folders, make_folder
+from .images import ImageStore
+from .kernel_calls import make_folders_in
+from .records import Pid, Record, mark, read_pid_file, read_record, write_record
+from .rights import host_limits
+from .rootfs import mount_rootfs, remove_container_files, unmount_rootfs
+from .seccomp_cache import SeccompCache
+from .view import command_prefix
+from .words import refusal
+
+LOG_SIZE_MAX = 10 << 20
+"""Bytes after which conmon starts a container's log anew."""
+COMMAND_TIMEOUT_S = 30
+END_TIMEOUT_S = 10
+"""How long a killed process, or conmon after it, may take to be gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What a container's process is doing."""
+
+    status: str
+    """``none`` (never ran since the host started), ``made`` (not executed yet), ``running`` or ``exited``."""
+    run: str = ""
+    pid: int = 0
+    started_at: float = 0.0
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A container that conmon is making."""
+
+    process: Process
+    config: dict[str, Any]
+    starting: Starting
+    conmon: Conmon
+
+
+class Runtime:
+    """The OCI runtime of a host (crun, else runc) over our folders."""
+
+    def __init__(
+        self,
+        folders: Folders,
+        *,
+        cgroups: Cgroups | None = None,
+        program: str = "",
+        log_size_max: int = LOG_SIZE_MAX,
+    ) -> None:
+        self.folders = folders
+        self.images = ImageStore(folders)
+        self.cgroups = cgroups or probe()
+        self.log_size_max = log_size_max
+        self._program = program
+        folders.make()
+
+    @property
+    def program(self) -> str:
+        """The runtime's path. Raises Unsupported when none is installed."""
+        if not self._program:
+            found = shutil.which("crun") or shutil.which("runc") or shutil.which("runc", path="/usr/sbin:/sbin")
+            if found is None:
+                raise Unsupported(
+                    gettext_noop("No container runtime is installed on this host."),
+                    remedy=gettext_noop("Install the package crun."),
+                )
+            self._program = found
+        return self._program
+
+    @property
+    def is_crun(self) -> bool:
+        return Path(self.program).name == "crun"
+
+    @cached_property
+    def seccomp(self) -> SeccompCache:
+        return SeccompCache(self.folders, self.program)
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """What stands before each command of the runtime; makes the cgroup view where one is needed."""
+        return command_prefix(self.folders, self.cgroups.mode) if self.is_crun else ()
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The global options of the runtime."""
+        root = f"--root={self.folders.runtime_root}"
+        return (root, "--cgroup-manager=disabled") if self.is_crun else (root,)
+
+    def start(self, process: Process) -> Record:
+        """Start a run of a container, in place of any other run of it. Raises a CnmError that leaves nothing behind."""
+        return self.finish(self.begin(process))
+
+    def begin(self, process: Process) -> Begun:
+        """The first half of :meth:`start`: everything up to the runtime's own work, which goes on beside ours."""
+        container_id = process.container_id
+        self.clear(container_id)
+        try:
+            return self._begin(process)
+        except BaseException:
+            self.clear(container_id)
+            raise
+
+    def _begin(self, process: Process) -> Begun:
+        container_id = process.container_id
+        image = self.images.for_container(container_id, process.process.image)
+        rootfs = mount_rootfs(self.folders, container_id, self.images.layers(image))
+        config = bundle.ImageConfig.from_oci(image.config)
+        user = users.resolve(rootfs, process.process.user or config.user, image.name)
+        _check_binds(process)
+        make_folders_in(rootfs, bundle.working_dir(process.process, config))
+        value = bundle.config(
+            process,
+            config,
+            user,
+            rootfs=rootfs,
+            files=self.folders.container(process.files_of or container_id),
+            limits=host_limits(),
+            cgroups_path="" if self.is_crun else f"/{self.cgroups.group}/{container_id}",
+        )
+        if self.is_crun:
+            value["annotations"] = self.seccomp.annotations(value["linux"]["seccomp"])
+        place = make_folder(self.folders.bundle(container_id), 0o700)
+        write_private(place / "config.json", value)
+        make_folder(self.folders.run(container_id), 0o700)
+        write_record(self.folders, Record(container_id=container_id, run=process.run))
+        self.folders.make_container(container_id)
+        share_log(self.folders, container_id)
+        conmon = Conmon(
+            prefix=self.prefix,
+            runtime=self.program,
+            runtime_args=self.arguments,
+            container_id=container_id,
+            bundle=place,
+            run=self.folders.run(container_id),
+            exits=self.folders.exits,
+            log=self.folders.log(container_id),
+            log_size_max=self.log_size_max,
+            tty=process.process.tty,
+            stdin=process.process.open_stdin,
+        )
+        return Begun(process, value, Starting(conmon, self.cgroups), conmon)
+
+    def finish(self, begun: Begun) -> Record:
+        """The second half of :meth:`start`: the process is under its limits and its command was executed."""
+        process = begun.process
+        container_id = process.container_id
+        try:
+            pid = Pid.of(begun.starting.finish())
+            record = write_record(
+                self.folders,
+                Record(
+                    container_id=container_id,
+                    run=process.run,
+                    pid=pid,
+                    conmon=read_pid_file(begun.conmon.conmon_pid_file),
+                ),
+            )
+            if not begun.config.get("annotations"):
+                self.seccomp.keep(begun.config["linux"]["seccomp"], container_id)
+            limits = Limits.of(process.process)
+            if limits:
+                self.cgroups.limit(container_id, pid.number, limits)
+            self._call("start", container_id)
+        except RuntimeRefused as error:
+            self.clear(container_id)
+            raise refusal(str(error), process, begun.config["process"]["args"][0]) from error
+        except BaseException:
+            self.clear(container_id)
+            raise
+        return mark(self.folders, record, started=True, now=time.time())
+
+    def state(self, container_id: str) -> State:
+        """What the container's process is doing; reads two small files."""
+        record = read_record(self.folders, container_id)
+        if record is None:
+            return State(status="none")
+        if record.running:
+            return State(status="running", run=record.run, pid=record.pid.number, started_at=record.started_at)
+        if record.pid.alive or not record.pid.number:
+            return State(status="made", run=record.run, pid=record.pid.number)
+        code = read_exit_code(self.folders, container_id)
+        return State(status="exited", run=record.run, started_at=record.started_at, exit_code=code)
+
+    def kill(self, container_id: str, signal_name: str = "SIGKILL") -> bool:
+        """Send a signal to the container's first process; whether there was one."""
+        number = signal_number(signal_name)
+        record = read_record(self.folders, container_id)
+        if record is None:
+            return False
+        with record.pid.open() as fd:
+            if fd is None:
+                return False
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(fd, number)
+            return True
+
+    def stop(self, container_id: str, signal_name: str = "SIGTERM", timeout_s: float = 10) -> int | None:
+        """End the process: the signal, then up to *timeout_s*, then SIGKILL. Gives the exit code.
+
+        Waits, so it belongs to the slow process. None: nothing ran, or nobody saw how it ended.
+        """
+        number = signal_number(signal_name)
+        record = read_record(self.folders, container_id)
+        if record is None:
+            return None
+        with record.pid.open() as fd:
+            if fd is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(fd, number)
+                if not _wait(fd, timeout_s):
+                    signal.pidfd_send_signal(fd, signal.SIGKILL)
+                    _wait(fd, END_TIMEOUT_S)
+        self._await_conmon(record)
+        return read_exit_code(self.folders, container_id)
+
+    def wait(self, container_id: str, timeout_s: float) -> bool:
+        """Wait until the process ends; whether it did within *timeout_s*."""
+        record = read_record(self.folders, container_id)
+        if record is None:
+            return True
+        with record.pid.open() as fd:
+            return fd is None or _wait(fd, timeout_s)
+
+    def exec(
+        self,
+        container_id: str,
+        args: Sequence[str],
+        *,
+        env: Sequence[tuple[str, str]] = (),
+        user: str = "",
+        working_dir: str = "",
+        tty: bool = False,
+        timeout_s: float = 60,
+    ) -> ExecResult:
+        """Run a command in a running container. Raises Conflict when it does not run."""
+        record = read_record(self.folders, container_id)
+        if record is None or not record.running:
+            raise Conflict(
+                gettext_noop("Container {container} does not run."),
+                remedy=gettext_noop("Start it first."),
+                container=short(container_id),
+            )
+        return run_in_container(
+            self.folders,
+            self.cgroups,
+            [*self.prefix, self.program, *self.arguments],
+            container_id,
+            args,
+            env=env,
+            user=user,
+            working_dir=working_dir,
+            tty=tty,
+            timeout_s=timeout_s,
+        )
+
+    def delete(self, container_id: str) -> None:
+        """End the process at once and take its runtime state and mounts away. Its files, log and exit code stay."""
+        record = read_record(self.folders, container_id)
+        if record is not None:
+            if record.pid.alive:
+                record = mark(self.folders, record, deleted=True)
+            self._end(record)
+        self._forget(container_id)
+        unmount_rootfs(self.folders, container_id)
+
+    def clear(self, container_id: str) -> None:
+        """As :meth:`delete`, and forget that there ever was a run: nothing is in the way of another."""
+        self.delete(container_id)
+        self._end(Record(container_id=container_id, run="", conmon=self._stray_conmon(container_id)))
+        self.folders.exit_file(container_id).unlink(missing_ok=True)
+        shutil.rmtree(self.folders.run(container_id), ignore_errors=True)
+
+    def remove_container(self, container_id: str) -> None:
+        """Delete everything of a container that was removed, with what only it needed of the images."""
+        self.clear(container_id)
+        self.images.forget_container(container_id)
+        remove_container_files(self.folders, container_id)
+
+    def _end(self, record: Record) -> None:
+        with record.pid.open() as fd:
+            if fd is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(fd, signal.SIGKILL)
+                if not _wait(fd, END_TIMEOUT_S):
+                    raise KernelRefused(
+                        gettext_noop("Process {pid} of container {container} cannot be killed."),
+                        remedy=gettext_noop("It hangs in the kernel: look at what it waits for (ps, dmesg)."),
+                        pid=record.pid.number,
+                        container=short(record.container_id),
+                    )
+        self._await_conmon(record)
+
+    def _await_conmon(self, record: Record) -> None:
+        """conmon writes the exit file and ends; one that does not would write it over a later run's."""
+        with record.conmon.open() as fd:
+            if fd is not None and not _wait(fd, END_TIMEOUT_S):
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+                _wait(fd, END_TIMEOUT_S)
+
+    def _stray_conmon(self, container_id: str) -> Pid:
+        """The conmon of a run that was cut off before it was written down."""
+        return read_pid_file(self.folders.run(container_id) / "conmon.pid")
+
+    def _forget(self, container_id: str) -> None:
+        """Have the runtime forget the container; one that it does not know costs nothing."""
+        if (self.folders.runtime_root / container_id).is_dir():
+            with contextlib.suppress(RuntimeRefused):
+                self._call("delete", "--force", container_id)
+            shutil.rmtree(self.folders.runtime_root / container_id, ignore_errors=True)
+        self.cgroups.remove(container_id)
+
+    def _call(self, *words: str) -> None:
+        done = subprocess.run(
+            [*self.prefix, self.program, *self.arguments, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+            cwd="/",
+        )
+        if done.returncode:
+            raise RuntimeRefused(done.stderr.decode(errors="replace").strip())
+
+
+def signal_number(name: str) -> int:
+    """``SIGTERM``, ``TERM`` or ``15``. Raises InvalidSpec for what is no signal."""
+    text = name.upper()
+    try:
+        number = int(text) if text.isdigit() else signal.Signals[text if text.startswith("SIG") else f"SIG{text}"]
+        if 0 < number < signal.NSIG:
+            return int(number)
+    except KeyError:
+        pass
+    raise InvalidSpec(
+        gettext_noop("{name} is no signal."),
+        remedy=gettext_noop("Give a name such as SIGTERM, or a number."),
+        field="signal",
+        name=name,
+    )
+
+
+def read_exit_code(folders: Folders, container_id: str) -> int | None:
+    """The exit code that conmon wrote down; None when there is none (yet)."""
+    for path in (folders.exit_file(container_id), folders.run(container_id) / "exit"):
+        try:
+            return int(path.read_text())
+        except (FileNotFoundError, ValueError):
+            continue
+    return None
+
+
+def _check_binds(process: Process) -> None:
+    for bind in process.process.binds:
+        source, _, _ = bundle.parse_bind(bind)
+        if not os.path.exists(source):
+            raise InvalidSpec(
+                gettext_noop("{path} does not exist on the host, so it cannot be mounted into the container."),
+                remedy=gettext_noop("Make it first, or correct the path."),
+                field="binds",
+                path=source,
+            )
+
+
+def _wait(fd: int, timeout_s: float) -> bool:
+    """Whether the process of a pidfd ended within *timeout_s*."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1000))
