@@ -24,7 +24,7 @@ class Text:
 
     @classmethod
     def of(cls, template: str, /, **params: Any) -> Text:
-        return cls(template, tuple(sorted((name, str(value)) for name, value in params.items())))
+        return cls(template, tuple(sorted([(name, str(value)) for name, value in params.items()])))
 
     def __str__(self) -> str:
         return self.template.format(**dict(self.params)) if self.params else self.template

@@ -32,8 +32,22 @@ class _Way:
     family: int
 
 
+def stands_alone(container: Container) -> bool:
+    """Whether what a container needs follows from itself, its networks, the settings and the facts: from no other container.
+
+    Its hosts file is always left out of this: it may name its neighbours.
+    """
+    return not container.links and not shares(container)
+
+
+def compile_hosts_file(container: Container, around: Surroundings, files: Files) -> Iterator[Resource]:
+    """The hosts file of a live container, unless it sees another's."""
+    if not shares(container):
+        yield files.hosts(container, _home(container, around) is container)
+
+
 def compile_container(container: Container, around: Surroundings, files: Files) -> Iterator[Resource]:
-    """Everything of one container that is live, or whose sandbox a live container shares."""
+    """Everything of one live container but its hosts file."""
     owner = Owner(kind="container", id=container.id, name=container.name)
     home = _home(container, around)
     sandbox = sandbox_name(home.id) if home is not None else ""
@@ -44,7 +58,8 @@ def compile_container(container: Container, around: Surroundings, files: Files) 
         # The one whose sandbox it shares has stopped: the namespace lives on, without its endpoints, as Docker keeps it.
         yield _sandbox(home, sandbox, Owner(kind="container", id=home.id, name=home.name))
     if not shares(container):
-        yield from files.of(container, home is container, owner)
+        yield files.hostname(container, home is container)
+        yield files.resolv_conf(container, home is container)
     if container.kind == "process":
         yield _process(container, home, sandbox, owner, around)
 

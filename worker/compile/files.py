@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 from networks.cnm.desired import Container, Endpoint, Network
 from networks.cnm.names import short
-from networks.cnm.resources import EtcFile, Owner, Resource
+from networks.cnm.resources import EtcFile, Owner
 from networks.cnm.text import Text, gettext_noop
 from worker.drivers import DRIVERS, Surroundings
 from worker.drivers.bridge import is_default
@@ -41,21 +41,18 @@ class Files:
         self.around = around
         self._neighbours: dict[str, str] = {}
 
-    def of(self, container: Container, own_sandbox: bool, owner: Owner) -> Iterator[Resource]:
-        """The three files. A container without a sandbox of its own (*own_sandbox*) is on the host network."""
-        said = {"container": container.name}
-        for name, content, template in (
-            ("hosts", self._hosts(container, own_sandbox), _HOSTS),
-            ("hostname", self._hostname(container, own_sandbox), _HOSTNAME),
-            ("resolv.conf", self._resolv_conf(container, own_sandbox), _RESOLV_CONF),
-        ):
-            yield EtcFile(
-                container_id=container.id, name=name, content=content, owner=owner, why=Text.of(template, **said)
-            )
+    def hosts(self, container: Container, own_sandbox: bool) -> EtcFile:
+        """``/etc/hosts``. A container without a sandbox of its own (*own_sandbox*) is on the host network."""
+        return _file(container, "hosts", self._hosts(container, own_sandbox), _HOSTS)
 
-    def _hostname(self, container: Container, own_sandbox: bool) -> str:
+    def hostname(self, container: Container, own_sandbox: bool) -> EtcFile:
+        """``/etc/hostname``: the name that was chosen, else the container's short id, else the host's."""
         default = short(container.id) if own_sandbox else self.around.facts.hostname
-        return f"{container.hostname or default}\n"
+        return _file(container, "hostname", f"{container.hostname or default}\n", _HOSTNAME)
+
+    def resolv_conf(self, container: Container, own_sandbox: bool) -> EtcFile:
+        """``/etc/resolv.conf``: the container's choice, else the host's, without servers that a sandbox cannot reach."""
+        return _file(container, "resolv.conf", self._resolv_conf(container, own_sandbox), _RESOLV_CONF)
 
     def _hosts(self, container: Container, own_sandbox: bool) -> str:
         if not own_sandbox and not container.extra_hosts:
@@ -203,6 +200,16 @@ def _is_usable(server: str, ipv6: bool) -> bool:
     except ValueError:
         return False
     return not address.is_loopback and (ipv6 or address.version == 4)
+
+
+def _file(container: Container, name: str, content: str, reason: str) -> EtcFile:
+    return EtcFile(
+        container_id=container.id,
+        name=name,
+        content=content,
+        owner=Owner(kind="container", id=container.id, name=container.name),
+        why=Text.of(reason, container=container.name),
+    )
 
 
 def _has_ipv6(container: Container) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from networks.cnm.desired import Host
+from networks.cnm.desired import Container, Host, HostSettings, Network
 from networks.cnm.facts import HostFacts
 from networks.cnm.resources import Key, Resource, Sysctl
 from networks.cnm.rules import Chain, Rule
@@ -12,7 +12,7 @@ from networks.cnm.text import Text, gettext_noop
 from worker.drivers import Surroundings, driver
 
 from .base_rules import compile_base_rules
-from .containers import compile_container
+from .containers import compile_container, compile_hosts_file, stands_alone
 from .files import Files
 
 _FORWARD = gettext_noop(
@@ -30,9 +30,36 @@ def compile_host(desired: Host, facts: HostFacts) -> tuple[Resource, ...]:
     found: list[Resource] = [*_sysctls(around), *compile_base_rules(around)]
     for network in around.networks.values():
         found.extend(driver(network.driver).compile_network(network, around))
+    remembered = _remembered(around)
     for container in around.live:
-        found.extend(compile_container(container, around, files))
+        if container not in remembered:
+            remembered[container] = tuple(compile_container(container, around, files))
+        found.extend(remembered[container])
+        found.extend(compile_hosts_file(container, around, files))
+    _remember(around, remembered)
     return _in_order(found)
+
+
+Frame = tuple[str, HostSettings, HostFacts, tuple[Network, ...]]
+"""What a container that stands alone depends on besides itself."""
+_memory: tuple[Frame, dict[Container, tuple[Resource, ...]]] | None = None
+
+
+def _frame(around: Surroundings) -> Frame:
+    return (around.host.id, around.settings, around.facts, tuple(around.networks.values()))
+
+
+def _remembered(around: Surroundings) -> dict[Container, tuple[Resource, ...]]:
+    """What the containers that are as they were compiled to the last time: of a thousand, a change touches one or two."""
+    if _memory is None or _memory[0] != _frame(around):
+        return {}
+    known = _memory[1]
+    return {container: known[container] for container in around.live if container in known}
+
+
+def _remember(around: Surroundings, compiled: dict[Container, tuple[Resource, ...]]) -> None:
+    global _memory  # a cache of frozen values: it changes how long a compile takes, never what it gives
+    _memory = (_frame(around), {container: found for container, found in compiled.items() if stands_alone(container)})
 
 
 def _sysctls(around: Surroundings) -> Iterator[Resource]:

@@ -15,6 +15,7 @@ from . import layout, words
 from .words import Writer
 
 AnyAddress = IPv4Address | IPv6Address
+Values = tuple[tuple[str, str], ...]
 
 _TRANSLATES = gettext_noop(
     "Traffic to port {host_port}/{protocol} of {where} goes to port {port} of container {container} at {address}."
@@ -59,14 +60,17 @@ def compile_port(
 ) -> Iterator[Rule]:
     """The rules of one published port in *writer*'s address family; *host_address* None means every address of the host."""
     owner = Owner(kind="port", id=port.id, name=f"{port.host_port}/{port.protocol}")
-    said = {
-        "host_port": port.host_port,
-        "protocol": port.protocol,
-        "port": port.container_port,
-        "container": place.container,
-        "address": place.address,
-        "where": "every address of this host" if host_address is None else host_address,
-    }
+    # The reasons of one port are filled from the same values, made once.
+    said = Text.of(
+        "",
+        host_port=port.host_port,
+        protocol=port.protocol,
+        port=port.container_port,
+        container=place.container,
+        address=place.address,
+        where="every address of this host" if host_address is None else host_address,
+        sources=", ".join(map(str, port.allowed_sources)),
+    ).params
     if place.translated:
         yield _translation(port, host_address, place, settings, writer, owner, said)
     yield from _admission(port, host_address, place, writer, owner, said)
@@ -80,7 +84,7 @@ def compile_port(
             words.MASQUERADE,
             layout.of_port(place.activation, port.activation),
             owner,
-            Text.of(_HAIRPIN, **said),
+            Text(_HAIRPIN, said),
         )
         if settings.hardening and host_address is not None and host_address in words.LOOPBACK[4]:
             yield writer.rule(
@@ -92,7 +96,7 @@ def compile_port(
                 words.DROP,
                 layout.of_port(place.activation, port.activation),
                 owner,
-                Text.of(_LOOPBACK_ONLY, **said),
+                Text(_LOOPBACK_ONLY, said),
             )
 
 
@@ -103,7 +107,7 @@ def _translation(
     settings: HostSettings,
     writer: Writer,
     owner: Owner,
-    said: dict[str, object],
+    said: Values,
 ) -> Rule:
     matches: words.Matches = ()
     if writer.family == 6:
@@ -121,7 +125,7 @@ def _translation(
         words.translate_to(place.address, port.container_port),
         layout.of_port(place.activation, port.activation),
         owner,
-        Text.of(_TRANSLATES_LOOPBACK if loopback else _TRANSLATES, **said),
+        Text(_TRANSLATES_LOOPBACK if loopback else _TRANSLATES, said),
     )
 
 
@@ -131,7 +135,7 @@ def _admission(
     place: Place,
     writer: Writer,
     owner: Owner,
-    said: dict[str, object],
+    said: Values,
 ) -> Iterator[Rule]:
     """ACCEPT for everybody, or for each allowed source and a DROP for the rest.
 
@@ -143,7 +147,7 @@ def _admission(
     into = words.destination(place.address) + way + words.to_port(port.protocol, port.container_port)
     if not port.allowed_sources:
         rank = layout.open_port(place.activation, port.activation)
-        yield writer.rule("filter", chain, into, words.ACCEPT, rank, owner, Text.of(_ADMITS, **said))
+        yield writer.rule("filter", chain, into, words.ACCEPT, rank, owner, Text(_ADMITS, said))
         return
     if place.translated:
         into += words.first_sent_to(host_address, port.host_port)
@@ -159,7 +163,7 @@ def _admission(
             words.ACCEPT,
             layout.restricted(place.activation, port.activation, position),
             owner,
-            Text.of(_ADMITS_SOURCE, source=source, **said),
+            Text(_ADMITS_SOURCE, (*said, ("source", str(source)))),
         )
         position += 1
     yield writer.rule(
@@ -169,7 +173,7 @@ def _admission(
         words.DROP,
         layout.restricted(place.activation, port.activation, position),
         owner,
-        Text.of(_KEEPS_OUT, sources=", ".join(map(str, port.allowed_sources)), **said),
+        Text(_KEEPS_OUT, said),
     )
 
 
