@@ -1,7 +1,7 @@
 """Containers' logs: reading the file that conmon writes, from its end, and following it as it grows.
 
-Each line is ``<RFC 3339 time> <stdout|stderr> <F|P> <text>`` (the Kubernetes CRI log format); ``P`` is a part of a line that
-the next entry of the same stream goes on with. Only read access to the file is needed.
+Each line is ``<RFC 3339 time> <stdout|stderr> <F|P> <text>`` (the Kubernetes CRI log format); ``P`` is a part of a line
+that the next entry of the same stream goes on with. Only read access to the file is needed.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from .cgroups import Cgroups
 from .folders import Folders
-from .records import container_ids, read_record
-from .runtime import Runtime, read_exit_code
+from .records import container_ids, read_exit_code, read_record
+from .runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

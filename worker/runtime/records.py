@@ -117,6 +117,16 @@ def read_pid_file(path: Path) -> Pid:
         return Pid()
 
 
+def read_exit_code(folders: Folders, container_id: str) -> int | None:
+    """The exit code that conmon wrote down; None when there is none (yet)."""
+    for path in (folders.exit_file(container_id), folders.run(container_id) / "exit"):
+        try:
+            return int(path.read_text())
+        except (FileNotFoundError, ValueError):
+            continue
+    return None
+
+
 def _stat(number: int) -> tuple[int, str]:
     """(start time, state) of a process; (0, "") when there is none."""
     try:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -34,10 +33,20 @@ from .files import share_log, write_private
 from .folders import Folders, make_folder
 from .images import ImageStore
 from .kernel_calls import make_folders_in
-from .records import Pid, Record, mark, read_pid_file, read_record, write_record
+from .records import (
+    Pid,
+    Record,
+    container_ids,
+    mark,
+    read_exit_code,
+    read_pid_file,
+    read_record,
+    write_record,
+)
 from .rights import host_limits
 from .rootfs import mount_rootfs, remove_container_files, unmount_rootfs
 from .seccomp_cache import SeccompCache
+from .signals import signal_number, wait_for_end
 from .view import command_prefix
 from .words import refusal
 
@@ -241,9 +250,9 @@ class Runtime:
             if fd is not None:
                 with contextlib.suppress(ProcessLookupError):
                     signal.pidfd_send_signal(fd, number)
-                if not _wait(fd, timeout_s):
+                if not wait_for_end(fd, timeout_s):
                     signal.pidfd_send_signal(fd, signal.SIGKILL)
-                    _wait(fd, END_TIMEOUT_S)
+                    wait_for_end(fd, END_TIMEOUT_S)
         self._await_conmon(record)
         return read_exit_code(self.folders, container_id)
 
@@ -253,7 +262,7 @@ class Runtime:
         if record is None:
             return True
         with record.pid.open() as fd:
-            return fd is None or _wait(fd, timeout_s)
+            return fd is None or wait_for_end(fd, timeout_s)
 
     def exec(
         self,
@@ -304,6 +313,12 @@ class Runtime:
         self.folders.exit_file(container_id).unlink(missing_ok=True)
         shutil.rmtree(self.folders.run(container_id), ignore_errors=True)
 
+    def tend_logs(self) -> None:
+        """Let the web server read logs that were rotated; to be called every few seconds. Costs a few calls for each."""
+        for container_id in container_ids(self.folders):
+            if self.folders.log(container_id).exists():
+                share_log(self.folders, container_id)
+
     def remove_container(self, container_id: str) -> None:
         """Delete everything of a container that was removed, with what only it needed of the images."""
         self.clear(container_id)
@@ -315,7 +330,7 @@ class Runtime:
             if fd is not None:
                 with contextlib.suppress(ProcessLookupError):
                     signal.pidfd_send_signal(fd, signal.SIGKILL)
-                if not _wait(fd, END_TIMEOUT_S):
+                if not wait_for_end(fd, END_TIMEOUT_S):
                     raise KernelRefused(
                         gettext_noop("Process {pid} of container {container} cannot be killed."),
                         remedy=gettext_noop("It hangs in the kernel: look at what it waits for (ps, dmesg)."),
@@ -327,9 +342,9 @@ class Runtime:
     def _await_conmon(self, record: Record) -> None:
         """conmon writes the exit file and ends; one that does not would write it over a later run's."""
         with record.conmon.open() as fd:
-            if fd is not None and not _wait(fd, END_TIMEOUT_S):
+            if fd is not None and not wait_for_end(fd, END_TIMEOUT_S):
                 signal.pidfd_send_signal(fd, signal.SIGKILL)
-                _wait(fd, END_TIMEOUT_S)
+                wait_for_end(fd, END_TIMEOUT_S)
 
     def _stray_conmon(self, container_id: str) -> Pid:
         """The conmon of a run that was cut off before it was written down."""
@@ -357,33 +372,6 @@ class Runtime:
             raise RuntimeRefused(done.stderr.decode(errors="replace").strip())
 
 
-def signal_number(name: str) -> int:
-    """``SIGTERM``, ``TERM`` or ``15``. Raises InvalidSpec for what is no signal."""
-    text = name.upper()
-    try:
-        number = int(text) if text.isdigit() else signal.Signals[text if text.startswith("SIG") else f"SIG{text}"]
-        if 0 < number < signal.NSIG:
-            return int(number)
-    except KeyError:
-        pass
-    raise InvalidSpec(
-        gettext_noop("{name} is no signal."),
-        remedy=gettext_noop("Give a name such as SIGTERM, or a number."),
-        field="signal",
-        name=name,
-    )
-
-
-def read_exit_code(folders: Folders, container_id: str) -> int | None:
-    """The exit code that conmon wrote down; None when there is none (yet)."""
-    for path in (folders.exit_file(container_id), folders.run(container_id) / "exit"):
-        try:
-            return int(path.read_text())
-        except (FileNotFoundError, ValueError):
-            continue
-    return None
-
-
 def _check_binds(process: Process) -> None:
     for bind in process.process.binds:
         source, _, _ = bundle.parse_bind(bind)
@@ -394,10 +382,3 @@ def _check_binds(process: Process) -> None:
                 field="binds",
                 path=source,
             )
-
-
-def _wait(fd: int, timeout_s: float) -> bool:
-    """Whether the process of a pidfd ended within *timeout_s*."""
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(timeout_s * 1000))

@@ -22,7 +22,7 @@ def resolve(rootfs: Path, user: str, image: str) -> User:
     """
     name, _, group = user.partition(":")
     passwd = list(_entries(read_in(rootfs, "/etc/passwd"), 7))
-    groups = list(_entries(read_in(rootfs, "/etc/group"), 4)) if group or name else []
+    groups = list(_entries(read_in(rootfs, "/etc/group"), 4))
     name = name or "0"
     entry = next((line for line in passwd if line[0] == name), None) or next(
         (line for line in passwd if line[2] == name), None

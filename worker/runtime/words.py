@@ -10,13 +10,12 @@ from networks.cnm.resources import Process
 from networks.cnm.text import gettext_noop
 
 NOT_FOUND = re.compile(
-    r"executable file [`'\"]?(?P<command>[^`'\"]*)[`'\"]? not found|exec: \"(?P<other>[^\"]*)\": .*no such file|"
-    r"(?P<path>/[^`'\":]*)[`'\"]?: No such file or directory.*exec|open executable",
+    r"executable file .*not found|open executable: no such file|exec: \".*no such file|exec `.*no such file",
     re.IGNORECASE,
 )
-NOT_EXECUTABLE = re.compile(r"(exec|open).*permission denied|permission denied.*exec", re.IGNORECASE)
-NO_MOUNT_SOURCE = re.compile(r"(mount|open|stat)[^/]*[`'\"]?(?P<path>/[^`'\":]*)[`'\"]?.*no such file", re.IGNORECASE)
-NO_NAMESPACE = re.compile(r"(/run/netns/|namespace)", re.IGNORECASE)
+NOT_EXECUTABLE = re.compile(
+    r"(exec|open).*(permission denied|not permitted|is a directory|exec format error)", re.IGNORECASE
+)
 
 
 def refusal(words: str, process: Process, program: str) -> CnmError:
