@@ -111,7 +111,10 @@ class Machine:
         try:
             handler.apply(steps, report)
         except (CnmError, OSError) as error:
-            failed = next((step for step in steps if id(step) not in finished), steps[-1])
+            left = [step for step in steps if id(step) not in finished] or [steps[-1]]
+            # A handler that batches may have left earlier steps untried: the error itself knows best which one failed.
+            named = getattr(error, "facts", {}).get("key")
+            failed = next((step for step in left if list(step.key) == named), left[0])
             raise _StepFailed(failed, _in_words(error, failed)) from error
 
     def _undo(self, applied: Applied) -> None:

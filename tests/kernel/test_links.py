@@ -20,6 +20,7 @@ from tests.testlib.bottle import Bottle, inside
 from tests.testlib.dump import dump
 from worker.apply.links import LinksHandler
 from worker.diff import diff
+from worker.machine import Machine
 
 pytestmark = pytest.mark.kernel
 
@@ -43,12 +44,13 @@ def network(*, ipv6: bool = False, mtu: int = 1500, name: str = BRIDGE) -> tuple
 
 
 def container(*, ipv6: bool = False, mtu: int = 1500, number: int = 2, adopted: str = "") -> tuple[Resource, ...]:
+    owner, endpoint = replace(CONTAINER, name=f"container-{number}"), replace(ENDPOINT, name=f"container-{number}")
     sandbox, veth = (SANDBOX, VETH) if number == 2 else (f"cnm-{number:012x}", f"cv{number:012x}")
     high, low = divmod(number, 256)
     found: tuple[Resource, ...] = (
-        Sandbox(owner=CONTAINER, name=sandbox, ipv6=ipv6, adopted_path=adopted),
+        Sandbox(owner=owner, name=sandbox, ipv6=ipv6, adopted_path=adopted),
         Veth(
-            owner=ENDPOINT,
+            owner=endpoint,
             name=veth,
             bridge=BRIDGE,
             sandbox=sandbox,
@@ -56,9 +58,9 @@ def container(*, ipv6: bool = False, mtu: int = 1500, number: int = 2, adopted: 
             mac=f"02:42:ac:1e:{high:02x}:{low:02x}",
             mtu=mtu,
         ),
-        Address(owner=ENDPOINT, sandbox=sandbox, device="eth0", address=ip_interface(f"172.30.{high}.{low}/16")),
+        Address(owner=endpoint, sandbox=sandbox, device="eth0", address=ip_interface(f"172.30.{high}.{low}/16")),
         Route(
-            owner=ENDPOINT,
+            owner=endpoint,
             sandbox=sandbox,
             destination=ip_network("0.0.0.0/0"),
             gateway=ip_address("172.30.0.1"),
@@ -68,9 +70,9 @@ def container(*, ipv6: bool = False, mtu: int = 1500, number: int = 2, adopted: 
     if ipv6:
         address = ip_interface(f"fd00:30::{number:x}/64")
         found += (
-            Address(owner=ENDPOINT, sandbox=sandbox, device="eth0", address=address),
+            Address(owner=endpoint, sandbox=sandbox, device="eth0", address=address),
             Route(
-                owner=ENDPOINT,
+                owner=endpoint,
                 sandbox=sandbox,
                 destination=ip_network("::/0"),
                 gateway=ip_address("fd00:30::1"),
@@ -114,7 +116,8 @@ def sh(*command: str) -> str:
 
 
 def ip(*words: str) -> list[dict[str, Any]]:
-    return json.loads(sh("ip", "-d", "-j", *words) or "[]")
+    found: list[dict[str, Any]] = json.loads(sh("ip", "-d", "-j", *words) or "[]")
+    return found
 
 
 def in_sandbox(*words: str) -> list[dict[str, Any]]:
@@ -340,18 +343,30 @@ def test_a_failure_in_the_middle_names_its_step_and_can_be_undone() -> None:
         device="eth0",
     )
     loopback = Address(owner=ENDPOINT, sandbox=SANDBOX, device="eth9", address=ip_interface("10.0.0.1/24"))
-    small = replace(container()[1], mtu=10)  # type: ignore[arg-type]
-    nowhere = replace(container()[1], bridge="br-nowhere")  # type: ignore[arg-type]
+    veth = container()[1]
+    assert isinstance(veth, Veth)
+    small, nowhere = replace(veth, mtu=10), replace(veth, bridge="br-nowhere")
     for bad, cause in ((impossible, "gateway"), (loopback, "eth9"), (small, "mtu"), (nowhere, "br-nowhere")):
         desired = {resource.key: resource for resource in [*network(), *container(), *container(number=3), bad]}
-        plan = diff(desired.values(), handler.observe(None))
-        done: list[Step] = []
-        with pytest.raises(KernelRefused, match=cause) as raised:
-            handler.apply(plan.steps, done.append)
-        assert raised.value.facts["key"] == list(bad.key)
-        assert all(step.key != bad.key for step in done)
-        handler.apply([step.inverse() for step in reversed(done)], lambda step: None)
+        applied = Machine([handler]).apply(diff(desired.values(), handler.observe(None)))
+        ((step, error),) = applied.failed
+        assert step.key == bad.key
+        assert isinstance(error, KernelRefused)
+        assert cause in str(error)
+        assert applied.left == []
         assert dump() == before
+
+
+@inside
+def test_a_full_pass_goes_on_with_the_other_sandboxes() -> None:
+    handler = LinksHandler()
+    good, bad = container(), list(container(number=3))
+    assert isinstance(bad[1], Veth)
+    bad[1] = replace(bad[1], mtu=10)
+    desired = [network()[0], good[0], bad[0], *network()[1:], *bad[1:], *good[1:]]
+    applied = Machine([handler]).apply_what_can_be(diff(desired, ()), lambda owner: owner.name)
+    assert [step.key for step, _ in applied.failed] == [bad[1].key]
+    sh("ip", "netns", "exec", SANDBOX, "busybox", "ping", "-c1", "-W5", "172.30.0.1")
 
 
 @inside

@@ -129,7 +129,7 @@ class Bottle:
     def command(self, command: Sequence[str | os.PathLike[str]], netns: str | None = None) -> list[str]:
         """*command* as a command of this side that enters the bottle first."""
         enter = ["nsenter", f"--target={self.pid}", "--mount", "--uts", "--ipc", "--pid", f"--net={self.netns(netns)}"]
-        return [*enter, "--wd=/", "--", *map(os.fspath, command)]
+        return [*enter, "--wd=/", "--", *_paths(command)]
 
     def run(
         self,
@@ -159,7 +159,7 @@ class Bottle:
             self._started.remove(process)
         if check and process.returncode:
             raise BottleError(f"{_words(command)} gave {process.returncode}.\n{out}{err}")
-        return subprocess.CompletedProcess(list(map(os.fspath, command)), process.returncode, out, err)
+        return subprocess.CompletedProcess(_paths(command), process.returncode, out, err)
 
     def popen(
         self,
@@ -241,7 +241,11 @@ def inside(function: Callable[[], Any]) -> Callable[[Bottle], None]:
 
 
 def _words(command: Sequence[str | os.PathLike[str]]) -> str:
-    return " ".join(map(os.fspath, command))
+    return " ".join(_paths(command))
+
+
+def _paths(command: Sequence[str | os.PathLike[str]]) -> list[str]:
+    return [os.fspath(word) for word in command]
 
 
 class MakeBottle(Protocol):

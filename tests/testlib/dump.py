@@ -43,7 +43,8 @@ def _out(*command: str) -> str:
 
 
 def _ip(*words: str) -> list[dict[str, Any]]:
-    return json.loads(_out("ip", "-j", *words) or "[]")
+    found: list[dict[str, Any]] = json.loads(_out("ip", "-j", *words) or "[]")
+    return found
 
 
 def _links() -> list[str]:

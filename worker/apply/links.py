@@ -24,8 +24,8 @@ KINDS = frozenset({"bridge", "sandbox", "veth", "address", "route"})
 class LinksHandler:
     """Reads and writes a host's links in the network namespace in which it was made.
 
-    *netns_dir* is where named namespaces are bound; *ledger_dir* where it is kept what a bridge of somebody else was like.
-    Not for several threads: it enters sandboxes for moments.
+    *netns_dir* is where named namespaces are bound; *ledger_dir* where it is kept what a bridge of somebody else was
+    like. Not for several threads: it enters sandboxes for moments.
     """
 
     kinds = KINDS
@@ -39,13 +39,14 @@ class LinksHandler:
         self._sandboxes = Sandboxes(self._host, namespaces, ledger)
 
     def observe(self, keys: Collection[Key] | None) -> Iterable[Resource]:
-        """What of *keys* exists now; None: everything of ours. See :mod:`worker.observe.links` for what counts as ours."""
+        """What of *keys* exists now; None: everything of ours (see :mod:`worker.observe.links` for what that is)."""
         return self._observer.observe(keys)
 
     def apply(self, steps: Sequence[Step], done: Done) -> None:
         """Carry out *steps*: removals first, from the inside out, then bridges, then one sandbox after the other.
 
-        Raises a CnmError whose ``facts["key"]`` names the step that failed; what the kernel did of the other steps is reported.
+        Raises a CnmError whose ``facts["key"]`` names the step that failed; what the kernel did of the other steps is
+        reported.
         """
         removals = [step for step in steps if step.after is None]
         writes = [step for step in steps if step.after is not None]
@@ -68,7 +69,8 @@ def _on_host(step: Step) -> bool:
 def _carry_out(writer: Bridges | Sandboxes, steps: Sequence[Step], done: Done, *, removal: bool) -> None:
     """Have *steps* written and report those that the kernel carried out; the first error is raised.
 
-    A creation that failed half-way, or was given up together with one that failed, leaves nothing: it counts as not done.
+    A creation that failed half-way, or was given up together with one that failed, leaves nothing: it counts as not
+    done.
     """
     if not steps:
         return

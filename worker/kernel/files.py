@@ -1,9 +1,10 @@
 """Small files that are bind-mounted into containers, written in place.
 
-A bind mount holds an inode: a file that is replaced by ``rename`` stays the old one for the container. So the same inode is
-written, and in a way that a reader who looks at any moment finds the old text or the new one, blank lines at the end at most:
-the file is first made as long as the longer of the two with line ends, then written over in one ``pwrite``, then cut.
-(Shorter than a page; the kernel gives no promise to a reader of a longer file, nor within the one copy itself.)
+A bind mount holds an inode: a file that is replaced by ``rename`` stays the old one for the container. So the same inode
+is written, and in a way that a reader who looks at any moment finds the old text or the new one, at most with blank lines
+at the end: the file is first made as long as the longer of the two with line ends, then written over in one ``pwrite``,
+then cut. Left is the one copy within the kernel, which no lock guards against readers (met by one look in 100,000 of a
+reader without pause), and readers who read a file in several pieces.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A netlink socket that sends many messages in one datagram and checks the answer to each (netlink(7)).
 
-Messages are bytes with a netlink header; :mod:`worker.kernel.rtnl` makes and reads them. A socket belongs to the network
-namespace in which it was opened, wherever its process is later.
+Messages are bytes with a netlink header; :mod:`worker.kernel.rtnl` makes and reads them. A socket belongs to the
+network namespace in which it was opened, wherever its process is later.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ SO_RCVBUFFORCE = 33
 BUFFER_BYTES = 4 << 20
 DATAGRAM_MESSAGES = 256
 """Messages in one datagram at most: the answers to all of them wait in the receive buffer at once."""
+RECEIVE_BYTES = 1 << 16
+"""More than the kernel puts into one datagram of a dump (32 KiB, af_netlink.c)."""
 ANSWER_TIMEOUT_S = 60.0
 """The kernel answers within the call; only a wait for its own lock (RTNL) can take long."""
 DUMP_ATTEMPTS = 20
@@ -107,14 +109,14 @@ class Netlink:
         answers: list[Answer | None] = [None] * len(messages)
         found: dict[int, memoryview] = {}
         while places:
-            for kind, flags, sequence, message in self._receive():
+            for kind, flags, sequence, item in self._receive():
                 if sequence not in places:
                     continue
                 if kind == NLMSG_ERROR:
-                    errno, text = _read_error(message, flags)
+                    errno, text = _read_error(item, flags)
                     answers[places.pop(sequence)] = Answer(errno, text, found.get(sequence))
                 else:
-                    found[sequence] = message
+                    found[sequence] = item
         return [answer or Answer() for answer in answers]
 
     def dump(self, message: bytes) -> list[memoryview]:
@@ -134,16 +136,16 @@ class Netlink:
         found: list[memoryview] = []
         interrupted = False
         while True:
-            for kind, flags, sequence, data in self._receive():
+            for kind, flags, sequence, item in self._receive():
                 if sequence != own:
                     continue
                 interrupted = interrupted or bool(flags & NLM_F_DUMP_INTR)
                 if kind in {NLMSG_DONE, NLMSG_ERROR}:
-                    errno, text = _read_error(data, flags) if len(data) >= 20 else (0, "")
+                    errno, text = _read_error(item, flags) if len(item) >= 20 else (0, "")
                     if errno:
                         raise OSError(errno, text or os.strerror(errno))
                     return found, interrupted
-                found.append(data)
+                found.append(item)
 
     @staticmethod
     def _addressed(message: bytes, sequence: int, flags: int) -> bytes:
@@ -153,7 +155,7 @@ class Netlink:
 
     def _receive(self) -> Iterator[tuple[int, int, int, memoryview]]:
         """(type, flags, sequence, whole message) of each message of the next datagram."""
-        datagram = memoryview(self._socket.recv(1 << 18))
+        datagram = memoryview(self._socket.recv(RECEIVE_BYTES))
         at = 0
         while at + 16 <= len(datagram):
             length, kind, flags, sequence, _ = _HEADER.unpack_from(datagram, at)

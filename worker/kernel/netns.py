@@ -69,8 +69,8 @@ class Namespaces:
     def create(self, name: str, *, ipv6: bool) -> Sandbox:
         """Make a namespace and bind it to *name*.
 
-        IPv6 is switched off inside where it is not wanted: router solicitations and multicast reports of many sandboxes flood
-        their bridge. Router advertisements are never followed, for any neighbour may send them.
+        IPv6 is switched off inside where it is not wanted: router solicitations and multicast reports of many sandboxes
+        flood their bridge. Router advertisements are never followed, for any neighbour may send them.
         """
         self._claim(name)
         unshare(CLONE_NEWNET)
@@ -161,7 +161,7 @@ class Namespaces:
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0))
 
     def _prepare(self) -> None:
-        """Share the folder's mounts, as ``ip netns add`` does: binds made later show in mount namespaces made earlier."""
+        """Share the folder's mounts, as ``ip netns add`` does: later binds show in mount namespaces made earlier."""
         if self._prepared:
             return
         self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)

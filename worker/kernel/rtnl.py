@@ -1,7 +1,7 @@
 """Route netlink messages (rtnetlink(7)): made with pyroute2's message classes, read by hand.
 
-Reading by hand, because a full look at a host decodes every link of every sandbox, and only a handful of their attributes
-are wanted.
+Reading by hand, because a full look at a host decodes every link of every sandbox, and only a handful of their
+attributes are wanted.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def create_bridge(name: str, mac: str) -> bytes:
 
 
 def create_veth(name: str, *, master: int, mtu: int, peer: str, peer_mac: str, namespace: int) -> bytes:
-    """A veth whose host end *name* is a port of *master*, down, and whose other end is born in *namespace* (descriptor).
+    """A veth whose host end *name* is a port of *master*, down; the other end is born in *namespace* (a descriptor).
 
     The other end is never moved: a move costs a grace period of 20 ms.
     """

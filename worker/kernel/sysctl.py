@@ -1,7 +1,7 @@
 """Sysctls of the current network namespace, by name.
 
-Names are spelled as sysctl(8) takes them: ``net.ipv4.conf.eth0.forwarding``; a dot that belongs to an interface's name is
-written as a slash (``net.ipv4.conf.br/100.forwarding``), or the whole name with slashes for separators
+Names are spelled as sysctl(8) takes them: ``net.ipv4.conf.eth0.forwarding``; a dot that belongs to an interface's name
+is written as a slash (``net.ipv4.conf.br/100.forwarding``), or the whole name with slashes for separators
 (``net/ipv4/conf/br.100/forwarding``).
 """
 

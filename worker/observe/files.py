@@ -30,8 +30,8 @@ def was_edited(path: Path) -> bool:
 def observe_file(folder: Path, container_id: str, name: str) -> EtcFile | None:
     """The file as a resource, or None where there is none.
 
-    One that was edited by hand shows what was last asked of it, not what it holds. So the edit is no drift, nothing wants to
-    write over it, and a change of what is asked is still one (single) step, which takes note and leaves the file alone.
+    One that was edited by hand shows what was last asked of it, not what it holds. So the edit is no drift, nothing
+    wants to write over it, and a change of what is asked is one step still, which takes note and leaves the file alone.
     """
     path = folder / container_id / name
     content = files.read(path)

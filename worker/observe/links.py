@@ -4,8 +4,8 @@ How ours are known:
 
 - a bridge by its alias (``cnm:…``), or by the ledger where it was there before us and a network uses it by name;
 - a sandbox by its name ``cnm-<12 hex>``, a veth by the name of its host end, ``cv<12 hex>``;
-- an address on a bridge or a veth of ours by the form that we give it: IPv4 with the subnet's broadcast address, IPv6 without
-  duplicate detection. An address that an admin or a container adds itself has neither, and is left alone;
+- an address on a bridge or a veth of ours by the form that we give it: IPv4 with the subnet's broadcast address, IPv6
+  without duplicate detection. An address that an admin or a container adds itself has neither, and is left alone;
   on a bridge that was there before us the ledger knows which addresses we added;
 - a route by its link: default routes, and others with protocol ``static``.
 """
