@@ -443,6 +443,26 @@ def test_an_adopted_namespace_that_was_made_anew_is_adopted_anew() -> None:
 
 
 @inside
+def test_a_process_number_that_was_given_to_a_stranger_is_not_adopted_anew() -> None:
+    first = subprocess.Popen(["unshare", "--net", "sleep", "100"])
+    subprocess.run(["sleep", "0.2"], check=True)
+    handler = LinksHandler()
+    desired = [*network(), *container(adopted=f"/proc/{first.pid}/ns/net")]
+    take_to(handler, desired)
+    first.kill()
+    first.wait()
+    assert_settled(handler, desired)
+    Path("/proc/sys/kernel/ns_last_pid").write_text(str(first.pid - 1))
+    second = subprocess.Popen(["sleep", "100"])
+    assert second.pid == first.pid
+    try:
+        assert_settled(handler, desired)
+    finally:
+        second.kill()
+        second.wait()
+
+
+@inside
 def test_what_is_no_foreign_network_namespace_is_not_adopted() -> None:
     Path("/run/file").touch()
     os.mkfifo("/run/pipe")

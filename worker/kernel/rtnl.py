@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -149,6 +150,7 @@ def delete_group(group: int) -> bytes:
     return _encode(ifinfmsg, RTM_DELLINK, 0, [("IFLA_GROUP", group)])
 
 
+@lru_cache(maxsize=4096)
 def get_link(link: int | str) -> bytes:
     attrs: Attributes = [("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)]
     if isinstance(link, str):
@@ -156,6 +158,7 @@ def get_link(link: int | str) -> bytes:
     return _encode(ifinfmsg, RTM_GETLINK, 0, attrs, index=link if isinstance(link, int) else 0)
 
 
+@lru_cache
 def list_links(kind: str = "") -> bytes:
     """All links, or those of one kind, for a dump."""
     attrs: Attributes = [("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)]
@@ -178,6 +181,7 @@ def delete_address(index: int, address: AnyInterface) -> bytes:
     return _address(RTM_DELADDR, 0, index, address, [("IFA_LOCAL", str(address.ip))])
 
 
+@lru_cache
 def list_addresses(index: int = 0) -> bytes:
     """All addresses, or those of one link, for a dump."""
     return _encode(ifaddrmsg, RTM_GETADDR, 0, [], family=AF_UNSPEC, prefixlen=0, flags=0, scope=0, index=index)
@@ -203,6 +207,7 @@ def delete_route(destination: AnyNetwork, gateway: AnyAddress, index: int) -> by
     return _route(RTM_DELROUTE, 0, destination, gateway, index)
 
 
+@lru_cache
 def list_routes(version: int) -> bytes:
     """The main table of one IP version, for a dump."""
     return _encode(rtmsg, RTM_GETROUTE, 0, [], family=_family(version), table=RT_TABLE_MAIN, dst_len=0, src_len=0)

@@ -136,10 +136,13 @@ class _Look:
             yield Sandbox(name=name, up=False)
 
     def adopted_path(self, name: str) -> str:
-        """The path that *name* was adopted from; empty where another namespace stands there by now."""
-        path = self._adoption(name).get("path", "")
-        if not path:
-            return ""
+        """The path that *name* was adopted from; empty where another namespace stands there by now.
+
+        A process's number may be given to a stranger: a path below ``/proc`` means what it meant when it was adopted.
+        """
+        path = str(self._adoption(name).get("path", ""))
+        if not path or path.startswith("/proc/"):
+            return path
         now = self._namespaces.identity(path)
         return path if now in {None, self._namespaces.identity(self._namespaces.path(name))} else ""
 
