@@ -1,0 +1,200 @@
+"""Writing rules and chains: one transaction for each table, around what others have written."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from networks.cnm.errors import CnmError
+from networks.cnm.names import Naming
+from networks.cnm.plan import Action, Step, reversed_steps
+from networks.cnm.resources import Key, Resource
+from networks.cnm.rules import Chain, Rule
+from worker.firewall import flows
+from worker.firewall.edit import Put, edit_chain
+from worker.firewall.iptables import Iptables, Script, restore_lines
+from worker.firewall.ledger import RuleLedger
+from worker.handler import Done
+from worker.observe.rules import ChainKey, FamilyState, RuleReader, snapshot
+
+log = logging.getLogger(__name__)
+
+
+class RulesHandler:
+    """Looks after our chains and rules in one flavour of iptables."""
+
+    kinds = frozenset({"rule", "chain"})
+
+    def __init__(self, backend: Iptables, naming: Naming, run_dir: Path) -> None:
+        self.ledger = RuleLedger(run_dir / "ledger" / "rules.json")
+        self.reader = RuleReader(backend, naming, self.ledger)
+        self.backend = backend
+        self.naming = naming
+
+    def observe(self, keys: Collection[Key] | None) -> Iterable[Resource]:
+        """Our chains and rules. A rule out of order has an empty rank, so that it differs from what is wanted."""
+        found = list(self.reader.observe())
+        return found if keys is None else [item for item in found if item.key in keys]
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everybody's rules with their counters, for the firewall page."""
+        return snapshot(self.backend.flavour)
+
+    def apply(self, steps: Sequence[Step], done: Done) -> None:
+        """Carry out *steps* together. Each table changes whole or not at all; when one is refused, those before it are put back."""
+        families = sorted({_family(step) for step in steps})
+        written: list[int] = []
+        try:
+            for family in families:
+                written.append(family)
+                self._write(family, [step for step in steps if _family(step) == family])
+        except CnmError:
+            self._put_back(written, steps)
+            raise
+        for step in steps:
+            done(step)
+        self._forget_flows(steps)
+
+    def _write(self, family: int, steps: Sequence[Step]) -> None:
+        state = self.reader.state(family)
+        change = _Change(self.reader, state, steps)
+        self.ledger.record(change.rules)
+        self.reader.remember(change.rules)
+        if change.script:
+            before = self.backend.generation()
+            try:
+                self.backend.write(family, change.script)
+            except CnmError:
+                self.reader.forget()
+                raise
+            self._account(before, change.script.transactions())
+        change.settle()
+        self.ledger.forget((family, table, text) for table, text in change.dropped)
+
+    def _account(self, before: int | None, transactions: int) -> None:
+        """Trust what we know when the kernel's rules have moved on by our own transactions and nobody else's."""
+        after = self.backend.generation()
+        ours = before is not None and after == before + transactions
+        self.reader.trust(before, after if ours else None)
+
+    def _put_back(self, families: Sequence[int], steps: Sequence[Step]) -> None:
+        """Undo what was written of a change that was refused as a whole. What cannot be undone is found by the next look."""
+        self.reader.forget()
+        for family in families:
+            try:
+                self._write(family, reversed_steps([step for step in steps if _family(step) == family]))
+            except CnmError:
+                log.exception("the rules of IPv%s could not be put back", family)
+
+    def _forget_flows(self, steps: Sequence[Step]) -> None:
+        changed = [step.resource for step in steps if step.action is not Action.CHANGE]
+        try:
+            flows.forget(flows.called(item for item in changed if isinstance(item, Rule)))
+        except OSError:
+            log.exception("old connections to published ports could not be forgotten")
+
+
+class _Change:
+    """What one plan does to the tables of one family."""
+
+    def __init__(self, reader: RuleReader, state: FamilyState, steps: Sequence[Step]) -> None:
+        self._reader = reader
+        self._state = state
+        self.rules: list[Rule] = []
+        """The rules that are to stand in the kernel."""
+        self.dropped: list[tuple[str, str]] = []
+        """(table, text) of those that are to go."""
+        self._puts: dict[ChainKey, list[Put]] = defaultdict(list)
+        self._drops: dict[ChainKey, set[str]] = defaultdict(set)
+        self._commands: dict[str, list[str]] = defaultdict(list)
+        self._lines: dict[ChainKey, tuple[str, ...]] = {}
+        self._new: list[Chain] = []
+        self._gone: list[ChainKey] = []
+        self._sort(steps)
+        self._edit()
+        self._remove_chains([step.resource for step in steps if step.action is Action.DELETE])
+        self.script = Script({table: restore_lines(commands) for table, commands in self._commands.items()})
+
+    def settle(self) -> None:
+        """Note what the kernel holds after the script."""
+        for chain in self._new:
+            self._state.policies[chain.table, chain.name] = "-"
+            self._state.lines.setdefault((chain.table, chain.name), ())
+        for key, lines in self._lines.items():
+            self._state.set_lines(key, lines)
+        for key in self._gone:
+            self._state.remove_chain(key)
+
+    def _sort(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            resource = step.resource
+            if isinstance(resource, Rule):
+                self._take_rule(resource, step)
+            elif isinstance(resource, Chain) and step.action is Action.CREATE:
+                self._make_chain(resource)
+
+    def _take_rule(self, rule: Rule, step: Step) -> None:
+        key = (rule.table, rule.chain)
+        if step.action is Action.DELETE:
+            self._drops[key].add(rule.text)
+            self.dropped.append((rule.table, rule.text))
+            return
+        if step.action is Action.CHANGE and not rule.rank:
+            return  # undoing a repair of the order: there is no sense in putting a rule out of order again
+        self._puts[key].append(Put(rule.text, rule.rank, rule.anchor))
+        self.rules.append(rule)
+
+    def _make_chain(self, chain: Chain) -> None:
+        key = (chain.table, chain.name)
+        if key in self._state.policies:
+            return
+        self._new.append(chain)
+        self._commands[chain.table].append(f"-N {chain.name}")
+        if chain.handed_over:
+            first = _first_rule(chain.name)
+            self._commands[chain.table].append(first)
+            self._lines[key] = (first,)
+
+    def _edit(self) -> None:
+        for key in dict.fromkeys((*self._drops, *self._puts)):
+            table, chain = key
+            lines = self._state.lines.get(key, ())
+            ranks = self._reader.ranks(self._state.family, key, lines)
+            edit = edit_chain(chain, lines, ranks, self._puts.get(key, ()), self._drops.get(key, ()))
+            self._commands[table] += edit.commands
+            self._lines[key] = edit.lines
+
+    def _remove_chains(self, resources: Iterable[Resource]) -> None:
+        """Take chains away that nothing of anybody's stands in or jumps to; others stay, for what is not ours is not touched."""
+        chains = [item for item in resources if isinstance(item, Chain)]
+        for chain in chains:
+            key = (chain.table, chain.name)
+            if self._state.policies.get(key) != "-":
+                continue
+            left = self._lines.get(key, self._state.lines.get(key, ()))
+            first = _first_rule(chain.name)
+            if self._is_called(chain) or (left and not (chain.handed_over and left == (first,))):
+                continue
+            self._commands[chain.table] += [f"-D{first[2:]}"] if left else []
+            self._commands[chain.table].append(f"-X {chain.name}")
+            self._gone.append(key)
+
+    def _is_called(self, chain: Chain) -> bool:
+        jump = re.compile(rf" -[jg] {re.escape(chain.name)}( |$)")
+        tables = {**self._state.lines, **self._lines}
+        return any(jump.search(text) for (table, _), lines in tables.items() if table == chain.table for text in lines)
+
+
+def _first_rule(chain: str) -> str:
+    """What stands in a user chain when it is made."""
+    return f"-A {chain} -j RETURN"
+
+
+def _family(step: Step) -> int:
+    resource = step.resource
+    assert isinstance(resource, Rule | Chain)  # noqa: S101  # the kinds that this handler looks after
+    return resource.family

@@ -1,0 +1,148 @@
+"""The iptables backend: reads through iptables-save and writes through iptables-restore, of either flavour.
+
+One process reads all tables of an address family, one writes them: everything that a change does to a table is one transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from networks.cnm.errors import KernelRefused, Unavailable, Unsupported
+from networks.cnm.iptables_text import Saved, parse_save
+from networks.cnm.text import gettext_noop
+
+from .generation import Generation, legacy_tables
+
+FLAVOURS = ("iptables-legacy", "iptables-nft")
+TABLES = ("raw", "mangle", "nat", "filter", "security")
+"""In the order in which a packet meets them; written in this order."""
+LOCK_WAIT_S = 10
+"""How long a writer waits for ``/run/xtables.lock``."""
+TIMEOUT_S = 120
+
+_LINE = re.compile(r"line:? (\d+)")
+_ENVIRONMENT = {"LC_ALL": "C", "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What to do to each table of one address family: lines for iptables-restore, by table."""
+
+    tables: Mapping[str, tuple[str, ...]]
+
+    def __bool__(self) -> bool:
+        return any(self.tables.values())
+
+    def text(self) -> str:
+        """The input of ``iptables-restore --noflush``."""
+        parts: list[str] = []
+        for table in sorted(self.tables, key=TABLES.index):
+            if self.tables[table]:
+                parts += [f"*{table}", *self.tables[table], "COMMIT"]
+        return "\n".join(parts) + "\n"
+
+    def transactions(self) -> int:
+        """How many tables it writes."""
+        return sum(1 for lines in self.tables.values() if lines)
+
+
+class Iptables:
+    """One flavour of iptables on this host, for both address families."""
+
+    def __init__(self, flavour: str) -> None:
+        if flavour not in FLAVOURS:
+            raise ValueError(f"No such flavour: {flavour}")
+        self.flavour = flavour
+        self._generation = Generation()
+
+    @property
+    def is_nft(self) -> bool:
+        return self.flavour == "iptables-nft"
+
+    def generation(self) -> int | None:
+        """A number that stays the same while no rule changes; None where there is no such sign (legacy)."""
+        return self._generation.read() if self.is_nft else None
+
+    def available(self, family: int = 4) -> bool:
+        """Whether this flavour's programs are installed."""
+        return shutil.which(self._program(family, "restore"), path=_ENVIRONMENT["PATH"]) is not None
+
+    def read(self, family: int, *, counters: bool = False) -> Saved:
+        """All chains and rules of *family*. Reading makes no table that is not there.
+
+        Raises :class:`Unsupported` where the programs are missing, :class:`KernelRefused` where they fail.
+        """
+        program = self._program(family, "save")
+        options = ["-c"] if counters else []
+        if self.is_nft:
+            return parse_save(self._run([program, *options]), family)
+        # Without a table's name legacy saves what is registered; with none registered it would have nothing to open.
+        if not legacy_tables(family):
+            return Saved(family)
+        return parse_save(self._run([program, *options]), family)
+
+    def write(self, family: int, script: Script) -> None:
+        """Carry out *script*; each table changes whole or not at all. Raises :class:`KernelRefused` naming the line."""
+        text = script.text()
+        command = [self._program(family, "restore"), "--noflush", "-w", str(LOCK_WAIT_S)]
+        self._run(command, text)
+
+    def _program(self, family: int, verb: str) -> str:
+        return f"{'ip6' if family == 6 else 'ip'}tables{self.flavour.removeprefix('iptables')}-{verb}"
+
+    def _run(self, command: list[str], text: str = "") -> str:
+        try:
+            done = subprocess.run(
+                command,
+                input=text,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT_S,
+                env=_ENVIRONMENT,
+                check=False,
+                errors="surrogateescape",
+            )
+        except FileNotFoundError:
+            raise Unsupported(
+                gettext_noop("{program} is not installed on this host."),
+                remedy=gettext_noop("Install the package iptables."),
+                program=command[0],
+            ) from None
+        except subprocess.TimeoutExpired:
+            raise Unavailable(
+                gettext_noop("{program} did not come to an end within {seconds} seconds."),
+                remedy=gettext_noop("See whether another program holds /run/xtables.lock, then repair."),
+                program=command[0],
+                seconds=TIMEOUT_S,
+            ) from None
+        if done.returncode != 0:
+            raise _refused(command[0], done.returncode, done.stderr, text)
+        return done.stdout
+
+
+def _refused(program: str, status: int, complaint: str, text: str) -> KernelRefused:
+    numbers = [int(number) for number in _LINE.findall(complaint)]
+    lines = text.splitlines()
+    line = next((lines[number - 1] for number in numbers if 0 < number <= len(lines)), "")
+    cause = complaint.strip().splitlines()[0] if complaint.strip() else f"exit status {status}"
+    return KernelRefused(
+        gettext_noop("{program} refused the line {line}: {cause}")
+        if line and line != "COMMIT"
+        else gettext_noop("{program} refused a change of the rules: {cause}"),
+        remedy=gettext_noop("Look at the host's page for what this kernel lacks, then repair."),
+        program=program,
+        line=repr(line),
+        cause=cause,
+        facts={"status": status, "stderr": complaint[:2000], "line": line},
+    )
+
+
+def restore_lines(commands: Iterable[str]) -> tuple[str, ...]:
+    """Commands in an order that one transaction allows: chains first, then what goes, then what comes, then chains that go."""
+    order = {"-N": 0, "-D": 1, "-I": 2, "-A": 2, "-X": 3}
+    return tuple(sorted(commands, key=lambda command: order[command[:2]]))

@@ -1,0 +1,94 @@
+"""The ledger of rules: which rules of the kernel are ours, and how they are ordered among themselves.
+
+A kernel keeps neither. The comment of a rule tells whose it is, but Docker naming has none; and no rule tells its rank. The ledger is
+a journal under ``/run``: it is as old as the kernel's own memory of the rules.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TextIO
+
+from networks.cnm.rules import Rank, Rule
+
+Place = tuple[int, str, str]
+"""(family, table, text)."""
+_SLACK = 256
+"""How many lines more than entries the journal may have before it is written anew."""
+
+
+class RuleLedger:
+    """What we wrote into the kernel's tables, kept in *path*."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._ranks: dict[Place, Rank] = {}
+        self._lines = 0
+        self._file: TextIO | None = None
+        self._load()
+
+    def rank(self, family: int, table: str, text: str) -> Rank | None:
+        """The rank under which a rule was written; None when we did not write it."""
+        return self._ranks.get((family, table, text))
+
+    def __len__(self) -> int:
+        return len(self._ranks)
+
+    def record(self, rules: Iterable[Rule]) -> None:
+        """Note rules that are about to be written."""
+        entries = []
+        for rule in rules:
+            place = (rule.family, rule.table, rule.text)
+            if self._ranks.get(place) != rule.rank:
+                self._ranks[place] = rule.rank
+                entries.append([*place, list(rule.rank)])
+        self._append(entries)
+
+    def forget(self, places: Iterable[Place]) -> None:
+        """Strike rules out that are gone."""
+        self._append([[*place, None] for place in places if self._ranks.pop(place, None) is not None])
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _load(self) -> None:
+        try:
+            text = self.path.read_text()
+        except FileNotFoundError:
+            return
+        for line in text.splitlines():
+            try:
+                entries = json.loads(line)
+            except ValueError:
+                continue  # a writer was killed in the middle of its last line; that write never reached the kernel
+            self._lines += 1
+            for family, table, rule, rank in entries:
+                if rank is None:
+                    self._ranks.pop((family, table, rule), None)
+                else:
+                    self._ranks[family, table, rule] = tuple(rank)
+
+    def _append(self, entries: list[list[object]]) -> None:
+        if not entries:
+            return
+        if self._lines > len(self._ranks) + _SLACK:
+            self._rewrite()
+            return
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("a")
+        self._file.write(json.dumps(entries, separators=(",", ":")) + "\n")
+        self._file.flush()
+        self._lines += 1
+
+    def _rewrite(self) -> None:
+        self.close()
+        entries: list[list[object]] = [[*place, list(rank)] for place, rank in self._ranks.items()]
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps(entries, separators=(",", ":")) + "\n")
+        new.replace(self.path)
+        self._lines = 1

@@ -1,0 +1,191 @@
+"""Reading the rules and chains of ours out of the kernel, and everybody's for the audit."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from networks.cnm.iptables_text import Saved, parse_rule
+from networks.cnm.names import Naming
+from networks.cnm.resources import Resource
+from networks.cnm.rules import Chain, Rank, Rule
+from worker.firewall.edit import in_order
+from worker.firewall.iptables import FLAVOURS, Iptables
+from worker.firewall.ledger import RuleLedger
+
+TAG = re.compile(r'--comment "(cnm:[a-z]{3}:[0-9a-f]{1,12})"')
+ChainKey = tuple[str, str]
+"""(table, chain)."""
+
+
+@dataclass(slots=True)
+class FamilyState:
+    """What the kernel holds of one address family, as lines by chain."""
+
+    family: int
+    generation: int | None
+    policies: dict[ChainKey, str]
+    lines: dict[ChainKey, tuple[str, ...]]
+    observed: dict[ChainKey, tuple[Rule, ...]] = field(default_factory=dict)
+    """What was made of a chain's lines, until the chain changes."""
+
+    @classmethod
+    def of(cls, saved: Saved, generation: int | None) -> FamilyState:
+        policies = {(chain.table, chain.name): chain.policy for chain in saved.chains}
+        lines: dict[ChainKey, list[str]] = {key: [] for key in policies}
+        for line in saved.lines:
+            lines.setdefault((line.table, line.chain), []).append(line.text)
+        return cls(saved.family, generation, policies, {key: tuple(found) for key, found in lines.items()})
+
+    def set_lines(self, key: ChainKey, lines: tuple[str, ...]) -> None:
+        self.lines[key] = lines
+        self.observed.pop(key, None)
+
+    def remove_chain(self, key: ChainKey) -> None:
+        for known in (self.policies, self.lines, self.observed):
+            known.pop(key, None)  # type: ignore[attr-defined]
+
+
+class RuleReader:
+    """Knows which rules are ours, and reads no more often than it must."""
+
+    def __init__(self, backend: Iptables, naming: Naming, ledger: RuleLedger) -> None:
+        self.backend = backend
+        self.naming = naming
+        self.ledger = ledger
+        self._states: dict[int, FamilyState] = {}
+        self._rules: dict[tuple[int, str, str], Rule] = {}
+
+    @property
+    def families(self) -> tuple[int, ...]:
+        """Docker 20.10 writes no IPv6 rules, and so does its naming."""
+        return (4,) if self.naming.key == "docker" else (4, 6)
+
+    @property
+    def our_chains(self) -> frozenset[str]:
+        naming = self.naming
+        return frozenset({naming.chain, naming.user_chain, naming.isolation_stage_1, naming.isolation_stage_2})
+
+    def state(self, family: int) -> FamilyState:
+        """What the kernel holds now: read anew unless the kernel says that nothing has changed since the last look."""
+        generation = self.backend.generation()
+        known = self._states.get(family)
+        if known is None or generation is None or known.generation != generation:
+            known = FamilyState.of(self.backend.read(family), generation)
+            self._states[family] = known
+        return known
+
+    def trust(self, before: int | None, after: int | None) -> None:
+        """Our own writing took the kernel from one generation to the other: what was known of the first is known of the second.
+
+        None for *after* means that somebody else wrote too, or that there is no such sign: everything is read again.
+        """
+        for state in self._states.values():
+            if after is None:
+                state.generation = None
+            elif state.generation == before:
+                state.generation = after
+
+    def forget(self) -> None:
+        """Read everything again at the next look."""
+        self._states.clear()
+
+    def observe(self) -> Iterator[Resource]:
+        """Every chain and rule of ours. A rule out of order has an empty rank, one that stands twice two copies."""
+        for family in self.families:
+            state = self.state(family)
+            for table, name in sorted(state.policies):
+                if name in self.our_chains and state.policies[table, name] == "-":
+                    yield Chain(family=family, table=table, name=name, handed_over=name == self.naming.user_chain)
+            for key in sorted(state.lines):
+                if key not in state.observed:
+                    state.observed[key] = tuple(self._observe_chain(state, key))
+                yield from state.observed[key]
+
+    def ranks(self, family: int, key: ChainKey, lines: Iterable[str]) -> dict[str, Rank]:
+        """The ranks of those of *lines* that are ours."""
+        found = {}
+        for text in lines:
+            rank = self.ledger.rank(family, key[0], text)
+            if rank:
+                found[text] = rank
+        return found
+
+    def is_ours(self, family: int, table: str, chain: str, text: str) -> bool:
+        """By the comment, by the ledger, or (Docker naming) by the chain. The user chain is its user's."""
+        if chain == self.naming.user_chain:
+            return False
+        if self.naming.comments and TAG.search(text):
+            return True
+        if self.ledger.rank(family, table, text) is not None:
+            return True
+        return not self.naming.comments and chain in self.our_chains
+
+    def remember(self, rules: Iterable[Rule]) -> None:
+        """Rules whose lines need no parsing when they are read back."""
+        for rule in rules:
+            self._rules[rule.family, rule.table, rule.text] = rule
+
+    def _observe_chain(self, state: FamilyState, key: ChainKey) -> Iterator[Rule]:
+        table, chain = key
+        family = state.family
+        lines = state.lines[key]
+        ours = [text for text in lines if self.is_ours(family, table, chain, text)]
+        if not ours:
+            return
+        ranks = self.ranks(family, key, ours)
+        standing = in_order([(ranks[text], text) for text in ours if text in ranks])
+        for text, copies in Counter(ours).items():
+            yield self._rule(family, table, text, ranks[text] if text in standing else (), copies)
+
+    def _rule(self, family: int, table: str, text: str, rank: Rank, copies: int) -> Rule:
+        known = self._rules.get((family, table, text))
+        if known is None:
+            known = parse_rule(text, family, table)
+        if known.rank != rank or known.copies != copies:
+            known = replace(known, rank=rank, copies=copies)
+        self._rules[family, table, text] = known
+        return known
+
+
+def snapshot(flavour: str) -> dict[str, Any]:
+    """All rules of the host, foreign ones and both flavours included, with counters: what the firewall page shows.
+
+    *flavour* is the one that we write. Tables of the legacy flavour that are not there are not made by looking.
+    """
+    rules: list[dict[str, Any]] = []
+    chains: list[dict[str, Any]] = []
+    for name in FLAVOURS:
+        backend = Iptables(name)
+        for family in (4, 6):
+            if not backend.available(family):
+                continue
+            saved = backend.read(family, counters=True)
+            chains += [
+                {"flavour": name, "family": family, "table": chain.table, "name": chain.name, "policy": chain.policy}
+                | {"packets": chain.packets, "bytes": chain.bytes}
+                for chain in saved.chains
+            ]
+            rules += list(_described(name, saved))
+    return {"flavour": flavour, "rules": rules, "chains": chains}
+
+
+def _described(flavour: str, saved: Saved) -> Iterator[Mapping[str, Any]]:
+    positions: Counter[ChainKey] = Counter()
+    for line in saved.lines:
+        positions[line.table, line.chain] += 1
+        tag = TAG.search(line.text)
+        yield {
+            "flavour": flavour,
+            "family": saved.family,
+            "table": line.table,
+            "chain": line.chain,
+            "text": line.text,
+            "packets": line.packets,
+            "bytes": line.bytes,
+            "tag": tag[1] if tag else "",
+            "position": positions[line.table, line.chain],
+        }
