@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from tests.testlib.bottle import Bottle, inside
 from tests.testlib.dump import dump
 from worker.apply.links import LinksHandler
 from worker.diff import diff
+from worker.kernel import netns, sysctl
+from worker.kernel.netlink import Netlink
 from worker.machine import Machine
 
 pytestmark = pytest.mark.kernel
@@ -380,6 +384,48 @@ def test_what_an_interrupted_start_left_is_seen_and_mended() -> None:
     Path("/run/netns/cnm-eeeeeeeeeeee").touch()
     take_to(handler, desired)
     assert os.listdir("/run/netns") == [SANDBOX]
+
+
+def killed_at(moment: int, desired: Sequence[Resource]) -> bool:
+    """Take the host to *desired* in a process that is killed before its call number *moment* into the kernel; whether it was."""
+    child = os.fork()
+    if child == 0:
+        calls = count(1)
+
+        def deadly(call: Callable[..., Any]) -> Callable[..., Any]:
+            def wrapped(*args: Any, **kwargs: Any) -> Any:
+                if next(calls) == moment:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return call(*args, **kwargs)
+
+            return wrapped
+
+        for module, name in ((Netlink, "_exchange"), (netns, "unshare"), (netns, "mount"), (sysctl, "write")):
+            setattr(module, name, deadly(getattr(module, name)))
+        handler = LinksHandler()
+        handler.apply(diff(desired, handler.observe(None)).steps, lambda step: None)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+@inside
+def test_a_worker_killed_at_any_moment_leaves_nothing_that_the_next_cannot_mend() -> None:
+    before = dump()
+    desired = [*network(ipv6=True), *container(ipv6=True), *container(number=3)]
+    for wanted in (desired, []):
+        moment = 1
+        while killed_at(moment, wanted):
+            take_to(LinksHandler(), wanted)
+            if wanted:
+                sh("ip", "netns", "exec", SANDBOX, "busybox", "ping", "-c1", "-W5", "fd00:30::1")
+            take_to(LinksHandler(), [] if wanted else desired)
+            moment += 1
+        assert moment > 5
+        take_to(LinksHandler(), desired)
+    take_to(LinksHandler(), [])
+    assert dump() == before
 
 
 @inside

@@ -233,8 +233,15 @@ def _view(name: str, netlink: Netlink) -> View:
     links = [rtnl.read_link(message) for message in netlink.dump(rtnl.list_links())]
     addresses = [rtnl.read_address(message) for message in netlink.dump(rtnl.list_addresses())]
     versions = (4, 6) if any(link.ipv6 for link in links) else (4,)
-    routes = [rtnl.read_route(message) for version in versions for message in netlink.dump(rtnl.list_routes(version))]
+    routes = [rtnl.read_route(message) for version in versions for message in _routes(netlink, version)]
     return View(name, {link.index: link for link in links}, addresses, [route for route in routes if route is not None])
+
+
+def _routes(netlink: Netlink, version: int) -> list[memoryview]:
+    try:
+        return netlink.dump(rtnl.list_routes(version))
+    except FileNotFoundError:  # a namespace in which no link was ever up has no routing table yet
+        return []
 
 
 def _mtu(link: Link, peer: Link | None, bridge: Link | None) -> int:
