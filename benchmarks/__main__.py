@@ -3,7 +3,7 @@
     sudo make bench            # or: python -m benchmarks [--rounds 5] [--json FILE]
 
 Both run in throw-away hosts of this machine. CNM Web is driven over REST and has answered only when the kernel has what
-was asked; the Engine is driven over its own API in the same way. Absolute times drift on shared machines: read the ratios.
+was asked; the Engine is driven over its own API in the same way. Absolute times drift: read the ratios.
 """
 
 from __future__ import annotations

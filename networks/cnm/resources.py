@@ -145,7 +145,9 @@ class Veth(Resource):
 
     def describe(self) -> str:
         extra = f"{' hairpin' if self.hairpin else ''}{'' if self.up else ' down'}"
-        return f"veth {self.name} master {self.bridge}{extra} peer {self.ifname}@{self.sandbox} {self.mac} mtu {self.mtu}"
+        return (
+            f"veth {self.name} master {self.bridge}{extra} peer {self.ifname}@{self.sandbox} {self.mac} mtu {self.mtu}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

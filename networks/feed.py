@@ -1,0 +1,168 @@
+"""Numbered events: what open pages are told, in the order in which it was committed.
+
+``put`` and ``delete`` inside ``transaction`` collect; at its end each object's last word is written as one event. The counter
+row is the last thing that the transaction writes, so numbers commit in order (a database sequence does not promise that).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.db import models
+from django.db import transaction as db_transaction
+
+from . import represent
+from .models import Event, FeedCounter, Host
+
+log = logging.getLogger(__name__)
+
+GROUP = "live"
+KEPT = 10_000
+"""Events kept; a page that missed more takes a new snapshot."""
+
+
+_Changes = dict[tuple[str, str], "models.Model | dict[str, Any] | None"]
+
+
+@dataclass(slots=True)
+class _Pending:
+    actor: str
+    changes: _Changes = field(default_factory=dict)
+
+
+_pending: ContextVar[_Pending | None] = ContextVar("feed_pending", default=None)
+
+
+@contextmanager
+def transaction(actor: str = "") -> Iterator[None]:
+    """A database transaction whose events are numbered last; nested use joins the outer one."""
+    if _pending.get() is not None:
+        yield
+        return
+    pending = _Pending(actor)
+    token = _pending.set(pending)
+    try:
+        with db_transaction.atomic():
+            yield
+            last = _write(pending)
+    finally:
+        _pending.reset(token)
+    if last:
+        _announce(last)
+
+
+def put(kind: str, row: models.Model) -> None:
+    """Say that *row* is new or changed; its representation is taken when the transaction ends."""
+    _collect(kind, row.name if isinstance(row, Host) else str(row.pk), row)
+
+
+def put_data(kind: str, object_id: str, data: dict[str, Any]) -> None:
+    """An event about something that no row of its own stands for."""
+    _collect(kind, object_id, data)
+
+
+def delete(kind: str, object_id: str) -> None:
+    _collect(kind, str(object_id), None)
+
+
+def _collect(kind: str, object_id: str, value: models.Model | dict[str, Any] | None) -> None:
+    pending = _pending.get()
+    if pending is None:
+        raise RuntimeError("Events are written inside feed.transaction().")
+    pending.changes.pop((kind, object_id), None)  # the last word stands where it was said
+    pending.changes[kind, object_id] = value
+
+
+def _write(pending: _Pending) -> int:
+    if not pending.changes:
+        return 0
+    described = _describe(pending.changes)
+    counter, _ = FeedCounter.objects.select_for_update().get_or_create(pk=1)
+    first = counter.last + 1
+    Event.objects.bulk_create(
+        Event(
+            number=first + offset,
+            op="delete" if data is None else "put",
+            kind=kind,
+            object_id=object_id,
+            data=data,
+            actor=pending.actor,
+        )
+        for offset, ((kind, object_id), data) in enumerate(described.items())
+    )
+    counter.last += len(described)
+    counter.save(update_fields=["last"])
+    Event.objects.filter(number__lte=counter.last - KEPT).delete()
+    return counter.last
+
+
+def _describe(changes: _Changes) -> dict[tuple[str, str], dict[str, Any] | None]:
+    """The representation of each changed object as the transaction leaves it, in a constant number of queries a kind."""
+    wanted: dict[type[models.Model], dict[Any, tuple[str, str]]] = {}
+    for at, value in changes.items():
+        if isinstance(value, models.Model):
+            wanted.setdefault(type(value), {})[value.pk] = at
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for model, rows in wanted.items():
+        for row in represent.prepared(model).filter(pk__in=list(rows)):
+            at = rows[row.pk]
+            found[at] = represent.of(at[0], row)
+    return {at: found.get(at) if isinstance(value, models.Model) else value for at, value in changes.items()}
+
+
+def _announce(last: int) -> None:
+    """Tell open pages that there is news up to *last*. A layer that is down costs nothing: pages ask again by number."""
+    layer = get_channel_layer()
+    if layer is None:
+        return
+    try:
+        async_to_sync(layer.group_send)(GROUP, {"type": "feed.news", "last": last})
+    except OSError as error:
+        log.warning("open pages could not be told of event %s: %s", last, error)
+
+
+def since(number: int, epoch: str) -> list[dict[str, Any]] | None:
+    """The events after *number*, or None where only a new snapshot helps."""
+    counter = FeedCounter.objects.filter(pk=1).first()
+    if counter is None or counter.epoch != epoch or number > counter.last:
+        return None
+    events = list(Event.objects.filter(number__gt=number)[: KEPT + 1])
+    if counter.last > number and (not events or events[0].number != number + 1):
+        return None
+    return [event_json(event) for event in events]
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    return {
+        "n": event.number,
+        "op": event.op,
+        "kind": event.kind,
+        "id": event.object_id,
+        "data": event.data,
+        "at": event.at.isoformat(),
+        "actor": event.actor,
+    }
+
+
+def snapshot() -> dict[str, Any]:
+    """The state of everything and its number, read in one transaction."""
+    with db_transaction.atomic():
+        counter, _ = FeedCounter.objects.get_or_create(pk=1)
+        return {"epoch": counter.epoch, "n": counter.last, "state": represent.everything()}
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Inside, events are collected and dropped: for a transaction that will be rolled back."""
+    token = _pending.set(_Pending(""))
+    try:
+        yield
+    finally:
+        _pending.reset(token)

@@ -1,0 +1,188 @@
+"""Database rows -> the plain values that compile takes. A constant number of queries, however many rows there are."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
+from typing import Any, TypeVar
+
+from networks.cnm import desired
+from networks.cnm.facts import HostFacts
+from networks.cnm.options import read_options
+
+from .models import Container, Endpoint, Host, Link, Network, PublishedPort, Subnet
+from .models.choices import NetworkStatus, Wanted
+
+T = TypeVar("T")
+
+
+def load_facts(host: Host) -> HostFacts:
+    """The facts that the host's worker last stored."""
+    return HostFacts.from_json(host.facts)
+
+
+def load_settings(host: Host) -> desired.HostSettings:
+    """What the environment of the host's last start said."""
+    known = {name: host.settings[name] for name in desired.HostSettings.__slots__ if name in host.settings}
+    if "dns" in known:
+        known["dns"] = tuple(known["dns"])
+    return desired.HostSettings(**known)
+
+
+def is_live(container: Container) -> bool:
+    """Whether its sandbox, and its process if it has one, should exist now: it is wanted, and its current run is not over.
+
+    A run that a restart policy goes on with gets a new number at once, so that only a final end leaves the run over.
+    """
+    return container.wanted == Wanted.RUNNING and container.exited_run != container.run
+
+
+def load_host(host: Host, *, as_if_kept: bool = False) -> desired.Host:
+    """The desired state of *host*.
+
+    *as_if_kept*: as if nothing that is there were being taken away: everything keeps its place, so its kernel names are known.
+    """
+    networks = [network_value(row) for row in _networks(host) if as_if_kept or row.status != NetworkStatus.REMOVING]
+    known = {network.id for network in networks}
+    children = _Children(host)
+    containers = [
+        _container(row, children, known, as_if_kept)
+        for row in Container.objects.filter(host=host).order_by("activation", "created_at", "id")
+        if as_if_kept or row.wanted != Wanted.REMOVED
+    ]
+    return desired.Host(
+        id=host.name, settings=load_settings(host), networks=tuple(networks), containers=tuple(containers)
+    )
+
+
+class _Children:
+    """The rows below containers, by container."""
+
+    def __init__(self, host: Host) -> None:
+        self.endpoints = _group(Endpoint.objects.filter(container__host=host).order_by("position"))
+        self.ports = _group(PublishedPort.objects.filter(container__host=host).order_by("activation"))
+        self.links = _group(Link.objects.filter(recipient__host=host).order_by("activation"), "recipient_id")
+
+
+def _group(rows: Iterable[T], by: str = "container_id") -> dict[str, list[T]]:
+    groups: dict[str, list[T]] = defaultdict(list)
+    for row in rows:
+        groups[getattr(row, by)].append(row)
+    return groups
+
+
+def _networks(host: Host) -> Iterable[Network]:
+    return Network.objects.filter(host=host).prefetch_related("subnets").order_by("activation")
+
+
+def network_value(row: Network) -> desired.Network:
+    return desired.Network(
+        id=row.id,
+        name=row.name,
+        driver=row.driver,
+        activation=row.activation,
+        scope=row.scope,
+        internal=row.internal,
+        predefined=row.predefined,
+        subnets=tuple(_subnet(subnet) for subnet in row.subnets.all()),
+        options=read_options(row.options),
+    )
+
+
+def _subnet(row: Subnet) -> desired.Subnet:
+    return desired.Subnet(
+        subnet=ip_network(row.cidr),
+        gateway=ip_address(row.gateway) if row.gateway else None,
+        ip_range=ip_network(row.ip_range) if row.ip_range else None,
+        reserved=tuple((name, ip_address(address)) for name, address in sorted(row.reserved.items())),
+    )
+
+
+def _container(row: Container, children: _Children, networks: set[str], as_if_kept: bool) -> desired.Container:
+    spec = row.spec
+    mode = f"container:{row.shares_id}" if row.shares_id else row.network_mode
+    return desired.Container(
+        id=row.id,
+        name=row.name,
+        kind=row.kind,
+        network_mode=mode,
+        live=as_if_kept or is_live(row),
+        run=row.run,
+        activation=row.activation,
+        adopted_path=row.adopted_path,
+        hostname=spec.get("hostname", ""),
+        domainname=spec.get("domainname", ""),
+        dns=tuple(spec.get("dns", ())),
+        dns_search=tuple(spec.get("dns_search", ())),
+        dns_options=tuple(spec.get("dns_options", ())),
+        extra_hosts=_pairs(spec.get("extra_hosts", ())),
+        exposed_ports=tuple(sorted((int(port), protocol) for port, protocol in spec.get("exposed_ports", ()))),
+        process=process_value(row) if row.kind == "process" else None,
+        endpoints=tuple(
+            _endpoint(item)
+            for item in children.endpoints[row.id]
+            if item.network_id in networks and (as_if_kept or not item.removing)
+        ),
+        ports=tuple(
+            _port(item) for item in children.ports[row.id] if item.host_port and (as_if_kept or not item.removing)
+        ),
+        links=tuple(
+            desired.Link(id=item.id, source_id=item.source_id, alias=item.alias, activation=item.activation)
+            for item in children.links[row.id]
+        ),
+    )
+
+
+def process_value(row: Container) -> desired.ProcessSpec:
+    spec = row.spec
+    entrypoint = spec.get("entrypoint")
+    return desired.ProcessSpec(
+        image=row.image,
+        args=tuple(spec.get("command", ())),
+        entrypoint=None if entrypoint is None else tuple(entrypoint),
+        env=tuple(spec.get("env", {}).items()),
+        user=spec.get("user", ""),
+        working_dir=spec.get("working_dir", ""),
+        tty=spec.get("tty", False),
+        open_stdin=spec.get("open_stdin", False),
+        binds=tuple(spec.get("binds", ())),
+        memory_bytes=spec.get("memory", 0),
+        cpus=spec.get("cpus", 0.0),
+        pids=spec.get("pids_limit", 0),
+        stop_signal=spec.get("stop_signal", "SIGTERM"),
+        stop_timeout_s=spec.get("stop_timeout", 10),
+    )
+
+
+def _endpoint(row: Endpoint) -> desired.Endpoint:
+    ipv4 = ip_interface(row.ipv4) if row.ipv4 else None
+    ipv6 = ip_interface(row.ipv6) if row.ipv6 else None
+    assert ipv4 is None or isinstance(ipv4, IPv4Interface)  # noqa: S101  # the column's meaning
+    assert ipv6 is None or isinstance(ipv6, IPv6Interface)  # noqa: S101
+    return desired.Endpoint(
+        id=row.id,
+        network_id=row.network_id,
+        ifname=f"eth{row.position}",
+        mac=row.mac,
+        ipv4=ipv4,
+        ipv6=ipv6,
+        aliases=tuple(row.aliases),
+        gw_priority=row.gw_priority,
+    )
+
+
+def _port(row: PublishedPort) -> desired.PublishedPort:
+    return desired.PublishedPort(
+        id=row.id,
+        protocol=row.protocol,
+        host_address=ip_address(row.host_address) if row.host_address else None,
+        host_port=row.host_port,
+        container_port=row.container_port,
+        allowed_sources=tuple(ip_network(source) for source in row.allowed_sources),
+        activation=row.activation,
+    )
+
+
+def _pairs(values: Iterable[Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(name), str(value)) for name, value in values)

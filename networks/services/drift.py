@@ -1,0 +1,32 @@
+"""Use cases of drift: look again, and mend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from networks import feed
+from networks.models import Host
+
+from .actor import Actor, require
+from .operations import check_alive, enqueue, record
+from .outcome import Outcome
+
+
+def repair(actor: Actor, host: Host, drift_ids: Sequence[int] | None = None) -> Outcome:
+    """Mend the drift of these rows, or all of it."""
+    require(actor, "operator")
+    check_alive(actor, host)
+    with feed.transaction(actor.name):
+        args = {} if drift_ids is None else {"drift": list(drift_ids)}
+        operation = enqueue(actor, host, "host.repair", None, everything=True, args=args)
+        record(actor, "host.repair", None, args, operation)
+    return Outcome(None, operation)
+
+
+def look(actor: Actor, host: Host) -> Outcome:
+    """Compare everything with the kernel now."""
+    require(actor, "operator")
+    check_alive(actor, host)
+    with feed.transaction(actor.name):
+        operation = enqueue(actor, host, "host.look", None)
+    return Outcome(None, operation)

@@ -1,0 +1,88 @@
+"""Objects by name, id, or the beginning of an id."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TypeVar
+
+from django.db.models import Model, QuerySet
+
+from networks.cnm.errors import Conflict, NotFound
+from networks.cnm.text import gettext_noop
+from networks.models import Container, Host, Image, Link, Network, Operation
+
+M = TypeVar("M", bound=Model)
+LEAST_PREFIX = 4
+
+
+def find_host(name: str | None = None) -> Host:
+    """The host called *name*; None: the only (or first) one."""
+    rows = Host.objects.filter(name=name) if name else Host.objects.all()
+    host = rows.order_by("id").first()
+    if host is None:
+        raise NotFound(
+            gettext_noop("There is no host {name}."),
+            remedy=gettext_noop("Start CNM Web there with make up."),
+            name=name or "",
+        )
+    return host
+
+
+def find_network(host: Host, reference: str) -> Network:
+    return _find(host.networks.all(), "network", reference)
+
+
+def find_container(host: Host, reference: str) -> Container:
+    return _find(host.containers.all(), "container", reference)
+
+
+def find_image(host: Host, name: str) -> Image:
+    image = host.images.filter(name=name).first() or host.images.filter(name=f"{name}:latest").first()
+    if image is None:
+        raise NotFound(
+            gettext_noop("There is no image {name} on this host."),
+            remedy=gettext_noop("Import it first, or use the image host, which is always there."),
+            field="image",
+            name=name,
+        )
+    return image
+
+
+def find_link(host: Host, link_id: str) -> Link:
+    return _by_id(Link.objects.filter(recipient__host=host), "link", link_id)
+
+
+def find_operation(reference: str) -> Operation:
+    if reference.isascii() and reference.isdigit() and len(reference) < 12:
+        found = Operation.objects.filter(number=int(reference)).first()
+        if found is not None:
+            return found
+    return _by_id(Operation.objects.all(), "operation", reference)
+
+
+def _find(rows: QuerySet[M], kind: str, reference: str) -> M:
+    found = rows.filter(name=reference).first()
+    return found if found is not None else _by_id(rows, kind, reference, named=True)
+
+
+def _by_id(rows: QuerySet[M], kind: str, reference: str, *, named: bool = False) -> M:
+    """Docker's rule: a full id, else a beginning that is nobody else's."""
+    candidates = list(rows.filter(pk__startswith=reference)[:2]) if len(reference) >= LEAST_PREFIX else []
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        raise Conflict(
+            gettext_noop("More than one {kind} has an id that begins with {reference}."),
+            remedy=gettext_noop("Give more of the id."),
+            kind=kind,
+            reference=reference,
+        )
+    close = get_close_matches(reference, rows.values_list("name", flat=True)[:1000], n=1) if named else []
+    raise NotFound(
+        gettext_noop("There is no {kind} {reference}."),
+        remedy=gettext_noop("Did you mean {close}?") if close else gettext_noop("See the list of what there is."),
+        subject=f"{kind} {reference}",
+        kind=kind,
+        reference=reference,
+        close=close[0] if close else "",
+    )

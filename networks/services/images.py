@@ -1,0 +1,68 @@
+"""Use cases of images."""
+
+from __future__ import annotations
+
+from networks import feed
+from networks.cnm.errors import Conflict, Forbidden
+from networks.cnm.text import gettext_noop
+from networks.models import Container, Host, Image
+
+from .actor import Actor, require
+from .operations import check_alive, enqueue, record
+from .outcome import Outcome
+
+LOCAL_SOURCES = ("oci:", "oci-archive:", "docker-archive:", "dir:", "/")
+"""Sources that read files of the host."""
+
+
+def ensure_host_image(host: Host) -> None:
+    """The image that is always there: a copy-on-write view of the host's own programs."""
+    Image.objects.get_or_create(host=host, name="host", defaults={"kind": "host", "status": "ready"})
+
+
+def import_image(actor: Actor, host: Host, name: str, source: str) -> Outcome:
+    """Fetch an image; the operation shows how far it is."""
+    require(actor, "operator")
+    check_alive(actor, host)
+    if source.startswith(LOCAL_SOURCES):
+        require(actor, "admin")
+    full = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+    if full.partition(":")[0] == "host":
+        raise Forbidden(gettext_noop("The image host is always there and is not imported."), field="name")
+    with feed.transaction(actor.name):
+        image, _ = Image.objects.update_or_create(
+            host=host,
+            name=full,
+            defaults={
+                "source": source,
+                "status": "pending",
+                "kind": "tar" if source.startswith("/") else "oci",
+                "error": None,
+            },
+        )
+        feed.put("image", image)
+        operation = enqueue(actor, host, "image.import", image, queue="slow", args={"image": image.pk})
+        record(actor, "image.import", image, {"name": full, "source": source}, operation)
+    return Outcome(image, operation)
+
+
+def remove_image(actor: Actor, image: Image) -> Outcome:
+    require(actor, "operator")
+    check_alive(actor, image.host)
+    if image.kind == "host":
+        raise Forbidden(gettext_noop("The image host is always there and is not removed."))
+    users = Container.objects.filter(host=image.host, image__in=[image.name, image.name.removesuffix(":latest")])
+    if users:
+        raise Conflict(
+            gettext_noop("Image {name} is used by {containers}."),
+            remedy=gettext_noop("Remove these first."),
+            name=image.name,
+            containers=", ".join(users.values_list("name", flat=True)),
+        )
+    with feed.transaction(actor.name):
+        image.status = "removing"
+        image.save(update_fields=["status"])
+        feed.put("image", image)
+        operation = enqueue(actor, image.host, "image.remove", image, queue="slow", args={"image": image.pk})
+        record(actor, "image.remove", image, {}, operation)
+    return Outcome(image, operation)

@@ -1,0 +1,345 @@
+"""Use cases of networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from ipaddress import ip_address, ip_interface, ip_network
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError
+
+from networks import feed
+from networks.cnm.errors import Conflict, Forbidden, NotFound, Unsupported
+from networks.cnm.names import PREDEFINED_NETWORKS
+from networks.cnm.text import gettext_noop
+from networks.load import load_facts, load_settings, network_value
+from networks.models import Container, Endpoint, Host, Network
+from networks.models.choices import NetworkStatus
+from networks.represent import bridge_of
+from worker.drivers import driver as find_driver
+
+from . import ipam
+from .actor import Actor, require
+from .operations import check_alive, enqueue, next_activation, record
+from .outcome import Outcome
+from .spec_container import AttachRequest
+from .spec_network import NetworkRequest, SubnetRequest
+
+DRIVER_NAMES = {"none": "null"}
+
+
+def create_network(actor: Actor, host: Host, request: NetworkRequest) -> Outcome:
+    """Make a network; it is real when the operation is done."""
+    require(actor, "operator")
+    check_alive(actor, host)
+    with feed.transaction(actor.name):
+        network = add_network(actor, host, request)
+        operation = enqueue(actor, host, "network.create", network, networks=[network])
+        record(actor, "network.create", network, asdict(request), operation)
+    return Outcome(network, operation)
+
+
+def add_network(actor: Actor, host: Host, request: NetworkRequest) -> Network:
+    """The row of a new network, checked against everything else, without an operation (for bulk use)."""
+    _check_name(host, request.name)
+    chosen = find_driver(request.driver)
+    network = Network(
+        host=host,
+        name=request.name,
+        driver=request.driver,
+        internal=request.internal,
+        attachable=request.attachable,
+        enable_ipv6=request.enable_ipv6,
+        options=dict(request.options),
+        labels=dict(request.labels),
+        activation=next_activation(host),
+        created_by=actor.name,
+    )
+    _check_bridge_name(host, network)
+    _check_features(host, request)
+    try:
+        network.save(force_insert=True)
+    except IntegrityError:
+        raise _name_taken(request.name) from None
+    for number, subnet in enumerate(_subnets(host, request)):
+        if subnet in request.subnets:
+            ipam.check_overlap_with_others(host, network, subnet.subnet, f"subnets.{number}.subnet")
+        ipam.add_subnet(network, subnet, from_pool=subnet not in request.subnets)
+    chosen.check(network_value(Network.objects.get(pk=network.pk)), load_facts(host))
+    feed.put("network", network)
+    return network
+
+
+def update_network(actor: Actor, network: Network, changes: Mapping[str, Any]) -> Outcome:
+    """Change the labels of a network; nothing in a kernel depends on them."""
+    require(actor, "operator")
+    with feed.transaction(actor.name):
+        if "labels" in changes:
+            network.labels = dict(changes["labels"])
+            network.save(update_fields=["labels"])
+        feed.put("network", network)
+        record(actor, "network.update", network, changes)
+    return Outcome(network)
+
+
+def delete_network(actor: Actor, network: Network) -> Outcome:
+    """Take a network away; refused while containers are on it."""
+    require(actor, "operator")
+    check_alive(actor, network.host)
+    if network.predefined:
+        raise Forbidden(
+            gettext_noop("{name} is a predefined network and cannot be removed."),
+            remedy=gettext_noop("Leave it; without containers on it, it is no burden."),
+            subject=f"network {network.name}",
+            name=network.name,
+        )
+    with feed.transaction(actor.name):
+        attached = Container.objects.filter(endpoints__network=network, endpoints__removing=False).distinct()
+        if attached:
+            raise Conflict(
+                gettext_noop("Network {name} has active endpoints: {containers}."),
+                remedy=gettext_noop("Disconnect or remove these containers first."),
+                subject=f"network {network.name}",
+                name=network.name,
+                containers=ipam.names_of(attached),
+            )
+        network.status = NetworkStatus.REMOVING
+        network.save(update_fields=["status"])
+        feed.put("network", network)
+        operation = enqueue(actor, network.host, "network.delete", network, networks=[network])
+        record(actor, "network.delete", network, {}, operation)
+    return Outcome(network, operation)
+
+
+def connect(actor: Actor, network: Network, container: Container, attach: AttachRequest) -> Outcome:
+    """Attach *container* to *network*, at once when it runs."""
+    require(actor, "operator")
+    check_alive(actor, network.host)
+    _check_connectable(network, container)
+    with feed.transaction(actor.name):
+        endpoint = add_endpoint(container, network, attach)
+        operation = None
+        if container.wanted == "running":
+            give_addresses(endpoint)
+            operation = enqueue(actor, network.host, "network.connect", container, containers=[container])
+        feed.put("container", container)
+        feed.put("network", network)
+        record(actor, "network.connect", container, {"network": network.name, **_said(attach)}, operation)
+    return Outcome(endpoint, operation)
+
+
+def disconnect(actor: Actor, network: Network, container: Container, force: bool = False) -> Outcome:
+    """Detach *container* from *network*."""
+    require(actor, "operator")
+    check_alive(actor, network.host)
+    with feed.transaction(actor.name):
+        endpoint = container.endpoints.filter(network=network, removing=False).first()
+        if endpoint is None:
+            raise NotFound(
+                gettext_noop("Container {container} is not on network {network}."),
+                remedy=gettext_noop("See its endpoints for the networks that it is on."),
+                container=container.name,
+                network=network.name,
+            )
+        operation = None
+        if container.wanted == "running":
+            endpoint.removing = True
+            endpoint.save(update_fields=["removing"])
+            operation = enqueue(actor, network.host, "network.disconnect", container, containers=[container])
+        else:
+            ipam.release_addresses([endpoint])
+            endpoint.delete()
+        feed.put("container", container)
+        feed.put("network", network)
+        record(actor, "network.disconnect", container, {"network": network.name, "force": force}, operation)
+    return Outcome(container, operation)
+
+
+def add_endpoint(container: Container, network: Network, attach: AttachRequest) -> Endpoint:
+    """The row of a new attachment, without addresses yet; they are leased when the container starts."""
+    if container.endpoints.filter(network=network, removing=False).exists():
+        raise Conflict(
+            gettext_noop("Container {container} is on network {network} already."),
+            remedy=gettext_noop("Disconnect it first to change its address or aliases."),
+            container=container.name,
+            network=network.name,
+        )
+    ipam.check_static(network, "ipv4", attach.ipv4)
+    ipam.check_static(network, "ipv6", attach.ipv6)
+    if attach.aliases and network.predefined:
+        raise Unsupported(
+            gettext_noop("Network-scoped aliases are supported on user-defined networks only."),
+            remedy=gettext_noop("Leave the aliases out, or use a network of your own."),
+            field="aliases",
+        )
+    taken = set(container.endpoints.values_list("position", flat=True))
+    return Endpoint.objects.create(
+        container=container,
+        network=network,
+        position=next(n for n in range(len(taken) + 1) if n not in taken),
+        wanted_ipv4=str(attach.ipv4 or ""),
+        wanted_ipv6=str(attach.ipv6 or ""),
+        wanted_mac=attach.mac,
+        aliases=list(attach.aliases),
+        gw_priority=attach.gw_priority,
+    )
+
+
+def give_addresses(endpoint: Endpoint) -> None:
+    """Lease addresses and settle the MAC of an endpoint whose container starts."""
+    from networks.cnm.names import mac_from_ipv4, random_mac
+
+    ipam.lease_addresses(endpoint, load_settings(endpoint.network.host).ipam_order)
+    ipv4 = ip_interface(endpoint.ipv4).ip if endpoint.ipv4 else None
+    endpoint.mac = endpoint.wanted_mac or (mac_from_ipv4(ipv4) if ipv4 is not None else random_mac())  # type: ignore[arg-type]
+    endpoint.save(update_fields=["ipv4", "ipv6", "mac"])
+
+
+def ensure_defaults(host: Host) -> None:
+    """Make the three predefined networks, or bring the default bridge to what the environment now says. Changes no kernel."""
+    with feed.transaction("bootstrap"):
+        _ensure_default_bridge(host)
+        for name, driver in (("host", "host"), ("none", "null")):
+            if not Network.objects.filter(host=host, name=name).exists():
+                row = Network.objects.create(
+                    host=host,
+                    name=name,
+                    driver=driver,
+                    predefined=True,
+                    activation=next_activation(host),
+                    status="ready",
+                )
+                feed.put("network", row)
+
+
+def _ensure_default_bridge(host: Host) -> None:
+    wanted = settings.DEFAULT_BRIDGE
+    row = Network.objects.filter(host=host, name="bridge").first()
+    if wanted["name"] == "none":
+        if row is not None and not row.endpoints.exists():
+            row.delete()
+            feed.delete("network", row.pk)
+        return
+    if row is None:
+        row = Network(host=host, name="bridge", driver="bridge", predefined=True, activation=next_activation(host))
+    row.options = _default_bridge_options(host)
+    row.save()
+    subnet = _default_bridge_subnet(host, row)
+    if subnet is not None:
+        row.subnets.all().delete()
+        ipam.add_subnet(row, subnet, from_pool=not wanted["bip"])
+    feed.put("network", row)
+
+
+def _default_bridge_options(host: Host) -> dict[str, str]:
+    wanted, naming = settings.DEFAULT_BRIDGE, load_settings(host).naming
+    prefix = "com.docker.network.bridge."
+    options = {
+        prefix + "default_bridge": "true",
+        prefix + "enable_icc": str(wanted["icc"]).lower(),
+        prefix + "enable_ip_masquerade": str(load_settings(host).ip_masq).lower(),
+        prefix + "name": wanted["name"] or naming.bridge,
+    }
+    return options | ({"com.docker.network.driver.mtu": str(wanted["mtu"])} if wanted["mtu"] else {})
+
+
+def _default_bridge_subnet(host: Host, row: Network) -> SubnetRequest | None:
+    """What the default bridge's subnet should be; None: it may stay as it is."""
+    wanted = settings.DEFAULT_BRIDGE
+    present = row.subnets.first()
+    fixed = ip_network(wanted["fixed_cidr"]) if wanted["fixed_cidr"] else None
+    if wanted["bip"]:
+        bip = ip_interface(wanted["bip"])
+        asked = SubnetRequest(subnet=bip.network, gateway=bip.ip, ip_range=fixed)
+    elif present is not None:
+        asked = SubnetRequest(subnet=ip_network(present.cidr), gateway=ip_address(present.gateway), ip_range=fixed)
+    else:
+        asked = SubnetRequest(subnet=ipam.free_subnet(host), ip_range=fixed)
+    same = present is not None and (present.cidr, present.gateway, present.ip_range) == (
+        str(asked.subnet),
+        str(asked.gateway or ""),
+        str(asked.ip_range or ""),
+    )
+    return None if same else asked
+
+
+def _subnets(host: Host, request: NetworkRequest) -> list[SubnetRequest]:
+    """The subnets asked for, and one of the pools for each family that has none."""
+    if request.driver in {"host", "null"}:
+        return []
+    subnets = list(request.subnets)
+    families = {subnet.subnet.version for subnet in subnets}
+    if 4 not in families:
+        subnets.insert(0, SubnetRequest(subnet=ipam.free_subnet(host, 4)))
+    if request.enable_ipv6 and 6 not in families:
+        subnets.append(SubnetRequest(subnet=ipam.free_subnet(host, 6)))
+    return subnets
+
+
+def _check_name(host: Host, name: str) -> None:
+    if name in PREDEFINED_NETWORKS:
+        raise Forbidden(
+            gettext_noop("{name} is a predefined network and cannot be created."),
+            remedy=gettext_noop("Choose another name."),
+            field="name",
+            name=name,
+        )
+    if Network.objects.filter(host=host, name=name).exists():
+        raise _name_taken(name)
+
+
+def _name_taken(name: str) -> Conflict:
+    return Conflict(
+        gettext_noop("A network with the name {name} exists already."),
+        remedy=gettext_noop("Choose another name."),
+        field="name",
+        name=name,
+    )
+
+
+def _check_bridge_name(host: Host, network: Network) -> None:
+    device = bridge_of(network, "")
+    for other in Network.objects.filter(host=host, driver="bridge").select_related("host"):
+        if device and bridge_of(other, load_settings(host).naming.bridge) == device:
+            raise Conflict(
+                gettext_noop("The bridge {device} belongs to network {other}."),
+                remedy=gettext_noop("Choose another bridge name."),
+                field="options.com.docker.network.bridge.name",
+                device=device,
+                other=other.name,
+            )
+
+
+def _check_features(host: Host, request: NetworkRequest) -> None:
+    """Refuse what the host's kernel was seen to lack."""
+    facts = load_facts(host)
+    needed = {"ipv6": request.enable_ipv6, "bridge-nf": request.driver == "bridge" and not request.typed_options.icc}
+    for key, wanted in needed.items():
+        feature = facts.feature(key)
+        if wanted and feature is not None and not feature.present:
+            raise Unsupported(
+                gettext_noop("Host {host} cannot do this: {detail}"),
+                remedy=feature.remedy,
+                field="enable_ipv6" if key == "ipv6" else "options",
+                host=host.name,
+                detail=feature.detail,
+            )
+
+
+def _check_connectable(network: Network, container: Container) -> None:
+    if container.network_mode == "host" or container.shares_id or network.driver in {"host", "null"}:
+        raise Conflict(
+            gettext_noop(
+                "Container {container} cannot be connected to network {network}: {mode} excludes other networks."
+            ),
+            remedy=gettext_noop("Run the container on a bridge network instead."),
+            container=container.name,
+            network=network.name,
+            mode=container.network_mode if network.driver not in {"host", "null"} else network.name,
+        )
+
+
+def _said(attach: AttachRequest) -> dict[str, Any]:
+    return {name: value for name, value in asdict(attach).items() if value and name != "network"}

@@ -1,0 +1,161 @@
+"""The queue of truth: opening operations, waking the worker, waiting for the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Model
+
+from networks import feed
+from networks.cnm.errors import Conflict, Unavailable
+from networks.cnm.text import gettext_noop
+from networks.models import Activity, Container, Host, Network, Operation
+from networks.represent import is_alive
+from networks.wake import wake
+
+from .actor import Actor, require
+
+SECRET_WORDS = ("pass", "secret", "token", "key", "credential")
+
+
+def check_alive(actor: Actor, host: Host) -> None:
+    """Raises :class:`Unavailable` when *host* does not answer and *actor* would not wait. Nothing is written by then."""
+    host.refresh_from_db(fields=["heartbeat_at"])
+    if not is_alive(host) and not actor.queue_anyway:
+        raise Unavailable(
+            gettext_noop("The worker of host {host} does not answer."),
+            remedy=gettext_noop(
+                "Start it with make up, or send the request with ?wait=0: it is then carried out when it is back."
+            ),
+            host=host.name,
+        )
+
+
+def next_activation(host: Host, count: int = 1) -> int:
+    """The first of *count* new activation numbers of *host*; larger than every number before."""
+    Host.objects.filter(pk=host.pk).update(activation_counter=F("activation_counter") + count)
+    host.refresh_from_db(fields=["activation_counter"])
+    return host.activation_counter - count + 1
+
+
+def enqueue(
+    actor: Actor,
+    host: Host,
+    verb: str,
+    subject: Model | None,
+    *,
+    networks: Iterable[Network] = (),
+    containers: Iterable[Container] = (),
+    everything: bool = False,
+    queue: str = "kernel",
+    args: Mapping[str, Any] | None = None,
+) -> Operation:
+    """Open an operation in the current transaction, and wake the worker when it commits."""
+    scope: dict[str, Any] = {"networks": [n.pk for n in networks], "containers": [c.pk for c in containers]}
+    if everything:
+        scope["all"] = True
+    operation = Operation.objects.create(
+        number=_next_number(),
+        host=host,
+        verb=verb,
+        subject_kind=kind_of(subject),
+        subject_id=str(subject.pk) if subject is not None else "",
+        subject_name=getattr(subject, "name", ""),
+        scope=scope,
+        args=dict(args or {}),
+        queue=queue,
+        created_by=actor.name,
+        request_id=actor.request_id,
+    )
+    feed.put("operation", operation)
+    transaction.on_commit(lambda: wake(host, queue))
+    return operation
+
+
+def record(
+    actor: Actor, verb: str, subject: Model | None, request: Mapping[str, Any], operation: Operation | None = None
+) -> Activity:
+    """Note in the activity log who did what; secrets of the request are left out."""
+    row = Activity.objects.create(
+        actor=actor.name,
+        via=actor.via,
+        verb=verb,
+        subject_kind=kind_of(subject),
+        subject_id=str(subject.pk) if subject is not None else "",
+        subject_name=getattr(subject, "name", ""),
+        request=_without_secrets(request),
+        request_id=actor.request_id,
+        operation=operation,
+    )
+    feed.put("activity", row)
+    return row
+
+
+def kind_of(subject: Model | None) -> str:
+    return type(subject).__name__.lower() if subject is not None else ""
+
+
+def wait(operation: Operation, timeout_s: float | None = None) -> Operation:
+    """The operation when it has ended, or as it is when *timeout_s* (default ``CNM_WRITE_WAIT_SECONDS``) runs out."""
+    deadline = time.monotonic() + (settings.WRITE_WAIT_S if timeout_s is None else timeout_s)
+    pause = 0.002
+    while True:
+        state = Operation.objects.filter(pk=operation.pk).values_list("state", flat=True).first()
+        if state in {"done", "failed", "cancelled"} or time.monotonic() > deadline:
+            operation.refresh_from_db()
+            return operation
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.025)
+
+
+def retry(actor: Actor, operation: Operation) -> Operation:
+    """Do what a failed operation was to do, again: the repair of what it left."""
+    require(actor, "operator")
+    if operation.state != "failed":
+        raise Conflict(
+            gettext_noop("Operation {number} has not failed."),
+            remedy=gettext_noop("Only a failed operation is repaired."),
+            number=operation.number,
+        )
+    check_alive(actor, operation.host)
+    with feed.transaction(actor.name):
+        scope = operation.scope
+        again = enqueue(
+            actor,
+            operation.host,
+            operation.verb,
+            None,
+            networks=Network.objects.filter(pk__in=scope.get("networks", [])),
+            containers=Container.objects.filter(pk__in=scope.get("containers", [])),
+            everything=bool(scope.get("all")),
+            queue="kernel",
+        )
+        again.subject_kind, again.subject_id = operation.subject_kind, operation.subject_id
+        again.subject_name = operation.subject_name
+        again.save(update_fields=["subject_kind", "subject_id", "subject_name"])
+        Container.objects.filter(pk__in=scope.get("containers", []), status="failed", wanted="running").update(
+            status="starting", generation=F("generation") + 1, restart_count=0, exited_run="", error=None
+        )
+        record(actor, "operation.retry", operation, {"number": operation.number}, again)
+    return again
+
+
+def _next_number() -> int:
+    """The number after the last operation's. The transaction holds the write lock (or the counter row) by now."""
+    last = Operation.objects.order_by("-number").values_list("number", flat=True).first()
+    return (last or 0) + 1
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            str(name): "…" if any(word in str(name).lower() for word in SECRET_WORDS) else _without_secrets(item)
+            for name, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_without_secrets(item) for item in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

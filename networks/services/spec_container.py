@@ -1,0 +1,344 @@
+"""What may be asked of a container."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from networks.cnm.names import HOST_LABEL, OBJECT_NAME
+from networks.cnm.text import gettext_noop
+
+from .body import AnyAddress, Body, address_value, bad, text_value
+from .spec_network import NAME_WANTED
+from .spec_ports import PortRequest, read_exposed, read_port
+
+KINDS = ("process", "sandbox", "adopted")
+RESTART_POLICIES = ("no", "on-failure", "always", "unless-stopped")
+_ENV_NAME = re.compile(r"[^=\x00]+\Z")
+_IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.:/@-]{0,254}\Z")
+_SIGNAL_NAMES = {item.name: item.value for item in signal.Signals}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachRequest:
+    """One attachment to a network."""
+
+    network: str = ""
+    ipv4: AnyAddress | None = None
+    ipv6: AnyAddress | None = None
+    mac: str = ""
+    aliases: tuple[str, ...] = ()
+    gw_priority: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerRequest:
+    name: str = ""
+    kind: str = "process"
+    image: str = "host"
+    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    network: str = "bridge"
+    networks: tuple[AttachRequest, ...] = ()
+    ipv4: AnyAddress | None = None
+    ipv6: AnyAddress | None = None
+    mac: str = ""
+    aliases: tuple[str, ...] = ()
+    ports: tuple[PortRequest, ...] = ()
+    publish_all: bool = False
+    exposed_ports: tuple[tuple[int, str], ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    """(source, alias)"""
+    hostname: str = ""
+    domainname: str = ""
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    extra_hosts: tuple[tuple[str, str], ...] = ()
+    user: str = ""
+    working_dir: str = ""
+    tty: bool = False
+    open_stdin: bool = False
+    restart_policy: str = "no"
+    restart_max: int = 0
+    stop_signal: str = "SIGTERM"
+    stop_timeout: int = 10
+    memory: int = 0
+    cpus: float = 0.0
+    pids_limit: int = 0
+    binds: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    auto_remove: bool = False
+    adopt_path: str = ""
+    adopt_pid: int = 0
+    start: bool = True
+
+    def stored(self) -> dict[str, Any]:
+        """What the container's row keeps of it in ``spec``: the fields that no column or row of their own holds."""
+        kept = (
+            "command",
+            "entrypoint",
+            "env",
+            "publish_all",
+            "hostname",
+            "domainname",
+            "dns",
+            "dns_search",
+            "dns_options",
+            "extra_hosts",
+            "user",
+            "working_dir",
+            "tty",
+            "open_stdin",
+            "stop_signal",
+            "stop_timeout",
+            "memory",
+            "cpus",
+            "pids_limit",
+            "binds",
+            "exposed_ports",
+        )
+        value = asdict(self)
+        return {name: value[name] for name in kept}
+
+
+def read_container(value: object, path: str = "") -> ContainerRequest:
+    """A request to run a container. Raises :class:`InvalidSpec` naming the field."""
+    body = Body(value, path)
+    policy = _policy(body)
+    adopt_path, adopt_pid = _adopt(body)
+    request = ContainerRequest(
+        name=body.text("name", "", pattern=OBJECT_NAME, wanted=NAME_WANTED, most=128),
+        kind=body.choice("kind", "process", KINDS),
+        image=body.text("image", "host", pattern=_IMAGE, wanted=gettext_noop("an image name such as web:1")),
+        command=_command(body, "command") or (),
+        entrypoint=_command(body, "entrypoint"),
+        env=_env(body),
+        network=body.text("network", "bridge", most=160),
+        networks=body.each("networks", read_attach, most=64),
+        ports=tuple(port for ports in body.each("ports", read_port) for port in ports),
+        publish_all=body.flag("publish_all"),
+        exposed_ports=tuple(sorted({p for ports in body.each("exposed_ports", read_exposed) for p in ports})),
+        links=body.each("links", _link, most=64),
+        hostname=_hostname(body, "hostname"),
+        domainname=_hostname(body, "domainname"),
+        dns=body.each("dns", lambda field, item: str(address_value(field, item)), most=16),
+        dns_search=body.texts("dns_search", most=32, longest=253),
+        dns_options=body.texts("dns_options", most=32, longest=64),
+        extra_hosts=body.each("extra_hosts", _extra_host, most=256),
+        user=body.text("user", "", most=64),
+        working_dir=_path(body, "working_dir"),
+        tty=body.flag("tty"),
+        open_stdin=body.flag("open_stdin"),
+        restart_policy=policy[0],
+        restart_max=policy[1],
+        stop_signal=read_signal(body.field("stop_signal"), body.take("stop_signal", "SIGTERM")),
+        stop_timeout=body.integer("stop_timeout", 10, most=3600),
+        memory=body.integer("memory", 0, most=2**50),
+        cpus=body.number("cpus", 0.0, most=1024),
+        pids_limit=body.integer("pids_limit", 0, most=2**22),
+        binds=body.each("binds", _bind, most=64),
+        labels=body.mapping("labels", most=256),
+        auto_remove=body.flag("auto_remove"),
+        adopt_path=adopt_path,
+        adopt_pid=adopt_pid,
+        start=body.flag("start", True),
+        **_first_attachment(body),
+    )
+    body.finish()
+    return _checked(request, body)
+
+
+def read_attach(path: str, value: object) -> AttachRequest:
+    """One attachment: a network's name, or an object with its addresses and aliases."""
+    if isinstance(value, str):
+        return AttachRequest(network=text_value(path, value, most=160))
+    body = Body(value, path)
+    request = AttachRequest(
+        network=body.text("network", most=160),
+        gw_priority=body.integer("gw_priority", 0, least=-(2**31), most=2**31 - 1),
+        **_first_attachment(body),
+    )
+    body.finish()
+    return request
+
+
+def read_signal(field: str, value: object) -> str:
+    """``SIGTERM``, ``TERM`` or ``15`` as ``SIGTERM``."""
+    text = text_value(field, str(value) if isinstance(value, int) else value, most=16).upper()
+    if text.isdigit() and int(text) in _SIGNAL_NAMES.values():
+        return next(name for name, number in _SIGNAL_NAMES.items() if number == int(text))
+    name = text if text.startswith("SIG") else f"SIG{text}"
+    if name not in _SIGNAL_NAMES:
+        raise bad(
+            field,
+            gettext_noop("{value} is not a signal."),
+            gettext_noop("Give a name such as SIGTERM."),
+            value=repr(value),
+        )
+    return name
+
+
+def _first_attachment(body: Body) -> dict[str, Any]:
+    return {
+        "ipv4": body.address("ipv4", 4),
+        "ipv6": body.address("ipv6", 6),
+        "mac": body.mac("mac"),
+        "aliases": body.each("aliases", _alias, most=64),
+    }
+
+
+def _alias(field: str, value: object) -> str:
+    return text_value(field, value, pattern=OBJECT_NAME, wanted=NAME_WANTED, most=128)
+
+
+def _command(body: Body, name: str) -> tuple[str, ...] | None:
+    value = body.take(name, None)
+    if value is None:
+        return None
+    if isinstance(value, str):
+        raise bad(
+            body.field(name),
+            gettext_noop("{name} is a list of words."),
+            gettext_noop('Give a JSON list such as ["sleep", "1000"].'),
+            name=name,
+        )
+    return body.texts(name, most=1024, longest=131072)
+
+
+def _env(body: Body) -> dict[str, str]:
+    value = body.take("env", {})
+    if isinstance(value, list):
+        pairs = [text_value(field, item, most=131072).partition("=") for field, item in body.items("env")]
+        env = {name: text for name, _, text in pairs}
+    else:
+        env = body.mapping("env", most=4096, longest=131072)
+    for name in env:
+        if not _ENV_NAME.match(name):
+            raise bad(
+                f"{body.field('env')}.{name}", gettext_noop("{name} is not the name of a variable."), name=repr(name)
+            )
+    return env
+
+
+def _policy(body: Body) -> tuple[str, int]:
+    value = body.take("restart_policy", {})
+    if isinstance(value, str):
+        name, _, count = value.partition(":")
+        value = {"name": name, **({"max_retries": int(count)} if count.isascii() and count.isdigit() else {})}
+    policy = Body(value, body.field("restart_policy"))
+    name = policy.choice("name", "no", RESTART_POLICIES)
+    most = policy.integer("max_retries", 0, most=10**6)
+    policy.finish()
+    if most and name != "on-failure":
+        raise bad(
+            policy.field("max_retries"),
+            gettext_noop("Only the policy on-failure counts its tries."),
+            gettext_noop("Leave max_retries out."),
+        )
+    return name, most
+
+
+def _adopt(body: Body) -> tuple[str, int]:
+    adopt = Body(body.take("adopt", {}), body.field("adopt"))
+    path, pid = _path(adopt, "path"), adopt.integer("pid", 0, most=2**22)
+    adopt.finish()
+    return path, pid
+
+
+def _path(body: Body, name: str) -> str:
+    value = body.text(name, "")
+    if value and (not value.startswith("/") or ".." in value.split("/")):
+        raise bad(
+            body.field(name),
+            gettext_noop("{value} is not an absolute path."),
+            gettext_noop("Give a path that starts with a slash and has no '..'."),
+            value=repr(value),
+        )
+    return value
+
+
+def _hostname(body: Body, name: str) -> str:
+    value = body.text(name, "", most=253)
+    if value and not all(HOST_LABEL.match(label) for label in value.split(".")):
+        raise bad(
+            body.field(name),
+            gettext_noop("{value} is not a host name."),
+            gettext_noop("Give letters, digits and dashes, in parts of at most 63, separated by dots."),
+            value=repr(value),
+        )
+    return value
+
+
+def _link(field: str, value: object) -> tuple[str, str]:
+    source, _, alias = text_value(field, value, most=260).partition(":")
+    text_value(field, source, pattern=OBJECT_NAME, wanted=NAME_WANTED)
+    return source, text_value(field, alias or source, pattern=OBJECT_NAME, wanted=NAME_WANTED)
+
+
+def _extra_host(field: str, value: object) -> tuple[str, str]:
+    name, found, address = text_value(field, value, most=300).partition(":")
+    if not found or not name or not all(HOST_LABEL.match(label) for label in name.split(".")):
+        raise bad(
+            field,
+            gettext_noop("{value} is not a name and an address."),
+            gettext_noop("Write name:address, such as db.example:10.0.0.5."),
+            value=repr(value),
+        )
+    return name, address if address == "host-gateway" else str(address_value(field, address))
+
+
+def _bind(field: str, value: object) -> str:
+    parts = text_value(field, value).split(":")
+    paths, mode = parts[:2], parts[2:]
+    sound = len(parts) in {2, 3} and mode in ([], ["ro"], ["rw"])
+    if not sound or not all(path.startswith("/") and ".." not in path.split("/") for path in paths):
+        raise bad(
+            field,
+            gettext_noop("{value} is not a bind mount."),
+            gettext_noop("Write host-folder:container-folder[:ro] with absolute paths."),
+            value=repr(value),
+        )
+    return ":".join(parts)
+
+
+def _checked(request: ContainerRequest, body: Body) -> ContainerRequest:
+    mode = request.network
+    shares = mode.startswith("container:")
+    conflicts = (
+        (shares and request.hostname, "hostname", gettext_noop("the hostname")),
+        (shares and request.ports, "ports", gettext_noop("published ports")),
+        (shares and (request.dns or request.dns_search or request.dns_options), "dns", gettext_noop("DNS settings")),
+        (shares and request.extra_hosts, "extra_hosts", gettext_noop("extra hosts")),
+        ((shares or mode == "host") and request.links, "links", gettext_noop("links")),
+        ((shares or mode in {"host", "none"}) and request.networks, "networks", gettext_noop("further networks")),
+        ((shares or mode == "host") and request.mac, "mac", gettext_noop("a MAC address")),
+        (request.kind != "process" and request.command, "command", gettext_noop("a command")),
+        (request.kind != "process" and (shares or mode == "host"), "network", gettext_noop("somebody else's sandbox")),
+    )
+    for conflict, name, what in conflicts:
+        if conflict:
+            raise bad(
+                body.field(name),
+                gettext_noop("Conflicting options: {what} and {with_what}."),
+                gettext_noop("Leave one of the two out."),
+                what=what,
+                with_what=f"kind {request.kind}" if request.kind != "process" else f"network {mode}",
+            )
+    if (request.kind == "adopted") != bool(request.adopt_path or request.adopt_pid):
+        raise bad(
+            body.field("adopt"),
+            gettext_noop("An adopted container, and only one, names what it adopts."),
+            gettext_noop("Give adopt.path or adopt.pid with kind adopted."),
+        )
+    if request.auto_remove and request.restart_policy != "no":
+        raise bad(
+            body.field("auto_remove"),
+            gettext_noop("A container that is removed at its end cannot restart."),
+            gettext_noop("Leave auto_remove or restart_policy out."),
+        )
+    return request

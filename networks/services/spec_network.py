@@ -1,0 +1,182 @@
+"""What may be asked of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from networks.cnm.errors import InvalidSpec
+from networks.cnm.names import OBJECT_NAME
+from networks.cnm.options import NetworkOptions, read_options
+from networks.cnm.text import gettext_noop
+
+from .body import AnyAddress, AnyNetwork, Body, address_value, bad, network_value
+
+NAME_WANTED = gettext_noop("letters, digits, dots, dashes and underscores, a letter or digit first")
+MAX_SUBNETS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubnetRequest:
+    subnet: AnyNetwork
+    gateway: AnyAddress | None = None
+    ip_range: AnyNetwork | None = None
+    aux_addresses: Mapping[str, AnyAddress] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkRequest:
+    name: str
+    driver: str = "bridge"
+    internal: bool = False
+    attachable: bool = False
+    enable_ipv6: bool = False
+    subnets: tuple[SubnetRequest, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def typed_options(self) -> NetworkOptions:
+        return read_options(self.options)
+
+
+def read_network(value: object) -> NetworkRequest:
+    """A request to create a network. Raises :class:`InvalidSpec` naming the field."""
+    body = Body(value)
+    request = NetworkRequest(
+        name=body.text("name", pattern=OBJECT_NAME, wanted=NAME_WANTED, most=128),
+        driver=body.text("driver", "bridge", most=64),
+        internal=body.flag("internal"),
+        attachable=body.flag("attachable"),
+        enable_ipv6=body.flag("enable_ipv6"),
+        subnets=body.each("subnets", _subnet, most=MAX_SUBNETS),
+        options=body.mapping("options", most=64),
+        labels=body.mapping("labels", most=256),
+    )
+    body.finish()
+    return _checked(request)
+
+
+def read_changes(value: object) -> dict[str, Any]:
+    """A request to change a network: its labels."""
+    body = Body(value)
+    changes = {"labels": body.mapping("labels", most=256)} if body.given("labels") else {}
+    body.take("labels", {})
+    body.finish()
+    return changes
+
+
+def _subnet(path: str, value: object) -> SubnetRequest:
+    body = Body(value, path)
+    subnet = network_value(f"{path}.subnet", body.take("subnet"))
+    request = SubnetRequest(
+        subnet=subnet,
+        gateway=body.address("gateway", subnet.version),
+        ip_range=network_value(f"{path}.ip_range", body.take("ip_range")) if body.given("ip_range") else None,
+        aux_addresses={
+            name: address_value(f"{path}.aux_addresses.{name}", address, subnet.version)
+            for name, address in body.mapping("aux_addresses", most=256).items()
+        },
+    )
+    body.take("ip_range", None)
+    body.finish()
+    return _checked_subnet(path, request)
+
+
+def _checked_subnet(path: str, request: SubnetRequest) -> SubnetRequest:
+    subnet = request.subnet
+    if subnet.is_multicast or subnet.is_loopback or subnet.is_unspecified or subnet.num_addresses < 2:
+        raise bad(
+            f"{path}.subnet",
+            gettext_noop("{subnet} cannot be a network of containers."),
+            gettext_noop("Give a range of unicast addresses with room for at least two."),
+            subnet=subnet,
+        )
+    if request.ip_range is not None and (
+        request.ip_range.version != subnet.version or not request.ip_range.subnet_of(subnet)  # type: ignore[arg-type]
+    ):
+        raise bad(
+            f"{path}.ip_range",
+            gettext_noop("The range {ip_range} is not inside the subnet {subnet}."),
+            gettext_noop("Give a part of {subnet}."),
+            ip_range=request.ip_range,
+            subnet=subnet,
+        )
+    named = [("gateway", request.gateway), *((f"aux_addresses.{n}", a) for n, a in request.aux_addresses.items())]
+    for name, address in named:
+        if address is not None and address not in subnet:
+            raise bad(
+                f"{path}.{name}",
+                gettext_noop("The address {address} is not inside the subnet {subnet}."),
+                gettext_noop("Give an address of {subnet}."),
+                address=address,
+                subnet=subnet,
+            )
+    taken = [address for _, address in named if address is not None]
+    if len(set(taken)) != len(taken):
+        raise bad(f"{path}.aux_addresses", gettext_noop("One address of {subnet} is named twice."), subnet=subnet)
+    if (
+        request.gateway is not None
+        and subnet.version == 4
+        and subnet.prefixlen < 31
+        and request.gateway in (subnet.network_address, subnet.broadcast_address)
+    ):
+        raise bad(
+            f"{path}.gateway",
+            gettext_noop("{address} is the network or broadcast address of {subnet}."),
+            gettext_noop("Give another address of {subnet}."),
+            address=request.gateway,
+            subnet=subnet,
+        )
+    return request
+
+
+def _checked(request: NetworkRequest) -> NetworkRequest:
+    options = request.typed_options
+    for one, subnet in enumerate(request.subnets):
+        for other in request.subnets[:one]:
+            if subnet.subnet.version == other.subnet.version and subnet.subnet.overlaps(other.subnet):  # type: ignore[arg-type]
+                raise bad(
+                    f"subnets.{one}.subnet",
+                    gettext_noop("{subnet} overlaps {other}, which is given too."),
+                    gettext_noop("Give ranges that do not overlap."),
+                    subnet=subnet.subnet,
+                    other=other.subnet,
+                )
+            if subnet.subnet.version == other.subnet.version and request.driver == "bridge":
+                raise bad(
+                    f"subnets.{one}.subnet",
+                    gettext_noop("A bridge network has one subnet of each family, and {other} is given already."),
+                    gettext_noop("Give one IPv{version} subnet."),
+                    other=other.subnet,
+                    version=subnet.subnet.version,
+                )
+    if any(subnet.subnet.version == 6 for subnet in request.subnets) and not request.enable_ipv6:
+        raise bad(
+            "enable_ipv6",
+            gettext_noop("An IPv6 subnet is given, but IPv6 is not enabled."),
+            gettext_noop("Set enable_ipv6 to true."),
+        )
+    for family in ("ipv4", "ipv6"):
+        if getattr(options, f"gateway_mode_{family}") == "isolated" and not request.internal:
+            raise InvalidSpec(
+                gettext_noop("The gateway mode isolated is for internal networks only."),
+                remedy=gettext_noop("Set internal to true, or choose another mode."),
+                field=f"options.com.docker.network.bridge.gateway_mode_{family}",
+            )
+    if 0 < options.mtu < 1280 and request.enable_ipv6:
+        raise InvalidSpec(
+            gettext_noop("IPv6 needs an MTU of at least 1280, and {mtu} is given."),
+            remedy=gettext_noop("Give a larger MTU."),
+            field="options.com.docker.network.driver.mtu",
+            mtu=options.mtu,
+        )
+    if request.driver in {"host", "null"} and (request.subnets or request.options):
+        raise InvalidSpec(
+            gettext_noop("The {driver} driver takes no subnets and no options."),
+            remedy=gettext_noop("Leave them out."),
+            field="subnets",
+            driver=request.driver,
+        )
+    return request

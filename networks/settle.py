@@ -1,0 +1,257 @@
+"""Observations: what the worker writes when something came to an end. Desired state is never decided here.
+
+The rows of what was to go are deleted here, when the kernel has let go of it: they were kept only so that its kernel names
+stayed known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F
+from django.utils import timezone
+
+from . import feed
+from .cnm.errors import CnmError
+from .models import Activity, Container, Endpoint, Host, Lease, Network, Operation, PublishedPort
+from .models.choices import ContainerStatus, NetworkStatus, OperationState, RestartPolicy, Wanted
+
+ACTOR = "worker"
+
+
+def open_operation(host: Host, verb: str, scope: Mapping[str, Any]) -> Operation:
+    """An operation that the worker itself begins (a start, a repair), running already."""
+    with feed.transaction(ACTOR):
+        last = Operation.objects.order_by("-number").values_list("number", flat=True).first() or 0
+        operation = Operation.objects.create(
+            number=last + 1,
+            host=host,
+            verb=verb,
+            scope=dict(scope),
+            created_by=ACTOR,
+            state=OperationState.RUNNING,
+            started_at=timezone.now(),
+            attempts=1,
+        )
+        feed.put("operation", operation)
+    return operation
+
+
+def settle(operation: Operation, failed: CnmError | None = None, result: Mapping[str, Any] | None = None) -> None:
+    """End *operation*: its row, the status of what it was about, the rows of what is gone, and the events of all that."""
+    with feed.transaction(ACTOR):
+        if failed is None:
+            _settle_networks(operation)
+            _settle_containers(operation)
+        else:
+            _mark(operation.scope, failed)
+        _end(operation, failed, result)
+
+
+def _end(operation: Operation, failed: CnmError | None, result: Mapping[str, Any] | None = None) -> None:
+    operation.state = OperationState.FAILED if failed else OperationState.DONE
+    operation.finished_at = timezone.now()
+    operation.error = failed.to_json() if failed else None
+    operation.step = ""
+    if result is not None:
+        operation.result = dict(result)
+    operation.save(
+        update_fields=["state", "finished_at", "error", "result", "plan", "done_steps", "total_steps", "step"]
+    )
+    feed.put("operation", operation)
+
+
+def end_only(operation: Operation, failed: CnmError | None = None, result: Mapping[str, Any] | None = None) -> None:
+    """End an operation that changed nothing that a status tells of, such as a command run inside a container."""
+    with feed.transaction(ACTOR):
+        _end(operation, failed, result)
+
+
+def settle_everything(host: Host) -> None:
+    """After a full pass: every status that still says "on the way" has arrived."""
+    networks = Network.objects.filter(host=host, status__in=[NetworkStatus.PENDING, NetworkStatus.REMOVING])
+    moving = [ContainerStatus.STARTING, ContainerStatus.STOPPING, ContainerStatus.REMOVING, ContainerStatus.RESTARTING]
+    containers = Container.objects.filter(host=host, status__in=moving)
+    scope = {
+        "networks": list(networks.values_list("pk", flat=True)),
+        "containers": list(containers.values_list("pk", flat=True)),
+    }
+    if any(scope.values()):
+        with feed.transaction(ACTOR):
+            carrier = Operation(host=host, scope=scope)
+            _settle_networks(carrier)
+            _settle_containers(carrier)
+
+
+def _settle_networks(operation: Operation) -> None:
+    rows = Network.objects.filter(pk__in=operation.scope.get("networks", []))
+    for row in rows.filter(status=NetworkStatus.REMOVING):
+        feed.delete("network", row.pk)
+        row.endpoints.all().delete()
+        row.delete()
+    waiting = rows.exclude(status=NetworkStatus.READY)
+    for row in waiting:
+        row.status, row.error = NetworkStatus.READY, None
+        row.save(update_fields=["status", "error"])
+        feed.put("network", row)
+
+
+def _settle_containers(operation: Operation) -> None:
+    rows = list(Container.objects.filter(pk__in=operation.scope.get("containers", [])).select_related("host"))
+    touched = set(Endpoint.objects.filter(container__in=rows).values_list("network_id", flat=True))
+    Endpoint.objects.filter(container__in=rows, removing=True).delete()
+    _free_leases_of_nobody(touched)
+    PublishedPort.objects.filter(container__in=rows, removing=True).delete()
+    over = [row for row in rows if row.wanted != Wanted.RUNNING or row.exited_run == row.run]
+    _let_go(over)
+    for row in rows:
+        if row.wanted == Wanted.REMOVED or (row.auto_remove and row.exited_run == row.run and row.generation):
+            feed.delete("container", row.pk)
+            _touch_neighbours(row)
+            row.delete()
+            continue
+        _arrive(row)
+        feed.put("container", row)
+    for network in Network.objects.filter(pk__in=touched):
+        feed.put("network", network)
+
+
+def _free_leases_of_nobody(networks: set[str]) -> None:
+    Lease.objects.filter(network__in=networks, endpoint=None, released_at=None).update(released_at=timezone.now())
+
+
+def _touch_neighbours(row: Container) -> None:
+    for link in (*row.links.select_related("source"), *row.linked_by.select_related("recipient")):
+        feed.put("container", link.source if link.recipient_id == row.pk else link.recipient)
+
+
+def _let_go(containers: list[Container]) -> None:
+    """What ended keeps no address and no ephemeral port."""
+    endpoints = Endpoint.objects.filter(container__in=containers)
+    Lease.objects.filter(endpoint__in=endpoints).update(endpoint=None, released_at=timezone.now())
+    endpoints.exclude(ipv4="", ipv6="").update(ipv4="", ipv6="", mac="")
+    PublishedPort.objects.filter(container__in=containers, wanted_host_port=0).update(host_port=0)
+
+
+def _arrive(row: Container) -> None:
+    """The status of a container whose operation is done."""
+    if row.wanted == Wanted.RUNNING and row.exited_run != row.run:
+        if row.status != ContainerStatus.RUNNING:
+            row.status, row.error = ContainerStatus.RUNNING, None
+            row.started_at, row.finished_at, row.exit_code = timezone.now(), None, None
+            row.save(update_fields=["status", "error", "started_at", "finished_at", "exit_code"])
+    elif row.status not in {ContainerStatus.CREATED, ContainerStatus.EXITED, ContainerStatus.FAILED}:
+        row.status, row.pid = ContainerStatus.EXITED, None
+        row.finished_at = row.finished_at or timezone.now()
+        row.save(update_fields=["status", "pid", "finished_at"])
+
+
+def _mark(scope: Mapping[str, Any], error: CnmError) -> None:
+    for network in Network.objects.filter(pk__in=scope.get("networks", [])):
+        network.status, network.error = NetworkStatus.FAILED, error.to_json()
+        network.save(update_fields=["status", "error"])
+        feed.put("network", network)
+    for container in Container.objects.filter(pk__in=scope.get("containers", [])):
+        container.status, container.error = ContainerStatus.FAILED, error.to_json()
+        container.save(update_fields=["status", "error"])
+        feed.put("container", container)
+
+
+def mark_failed(host: Host, errors: Mapping[str, CnmError]) -> None:
+    """Mark those networks and containers failed that a full pass could not bring up; *errors* is by their id."""
+    with feed.transaction(ACTOR):
+        for object_id, error in errors.items():
+            ids = [object_id]
+            _mark({"networks": ids, "containers": ids}, error)
+
+
+def note(host: Host, files: Mapping[str, Mapping[str, str]], pids: Mapping[str, int]) -> None:
+    """Store what was seen of containers: container id -> file name -> text, and container id -> pid on the host."""
+    rows = Container.objects.filter(host=host, pk__in={*files, *pids})
+    changed = []
+    for row in rows:
+        seen = (row.files | dict(files.get(row.pk, {})), pids.get(row.pk, row.pid))
+        if seen != (row.files, row.pid):
+            row.files, row.pid = seen
+            changed.append(row)
+    if changed:
+        with feed.transaction(ACTOR):
+            Container.objects.bulk_update(changed, ["files", "pid"])
+            for row in changed:
+                feed.put("container", row)
+
+
+def mark_exited(
+    host: Host, container_id: str, run: str, exit_code: int, at: datetime, *, oom_killed: bool = False
+) -> float | None:
+    """Note that a run ended. None: it is over, and an operation takes its network away; a number: seconds until its restart.
+
+    The pause doubles from 100 ms with each restart, up to a minute, as Docker's does.
+    """
+    with feed.transaction(ACTOR):
+        row = Container.objects.select_related("host").filter(host=host, pk=container_id).first()
+        if row is None or row.run != run or row.exited_run == run:
+            return None
+        row.exit_code, row.finished_at, row.pid, row.oom_killed = exit_code, at, None, oom_killed
+        again = row.wanted == Wanted.RUNNING and _restarts(row, exit_code)
+        if again:
+            row.status = ContainerStatus.RESTARTING
+        elif row.wanted == Wanted.RUNNING:
+            row.exited_run, row.status = run, ContainerStatus.EXITED
+            _open_end(row)
+        row.save(update_fields=["exit_code", "finished_at", "pid", "oom_killed", "status", "exited_run"])
+        feed.put("container", row)
+        return min(0.1 * 2**row.restart_count, 60.0) if again else None
+
+
+def restart_by_policy(host: Host, container_id: str, run: str) -> None:
+    """Open the next run of a container whose restart is due, if nobody has decided otherwise meanwhile."""
+    with feed.transaction(ACTOR):
+        row = Container.objects.select_related("host").filter(host=host, pk=container_id).first()
+        if row is None or row.wanted != Wanted.RUNNING or row.run != run or row.status != ContainerStatus.RESTARTING:
+            return
+        Container.objects.filter(pk=row.pk).update(restart_count=F("restart_count") + 1)
+        feed.put("container", row)
+        _pending(row, "container.restart")
+
+
+def _restarts(row: Container, exit_code: int) -> bool:
+    if row.restart_policy in {RestartPolicy.ALWAYS, RestartPolicy.UNLESS_STOPPED}:
+        return True
+    if row.restart_policy != RestartPolicy.ON_FAILURE or exit_code == 0:
+        return False
+    return row.restart_max == 0 or row.restart_count < row.restart_max
+
+
+def _open_end(row: Container) -> None:
+    """The operation that takes away the network of a container whose process ended by itself."""
+    operation = _pending(row, "container.exited")
+    activity = Activity.objects.create(
+        actor=ACTOR,
+        via="worker",
+        verb="container.exited",
+        subject_kind="container",
+        subject_id=row.pk,
+        subject_name=row.name,
+        request={"exit_code": row.exit_code},
+        operation=operation,
+    )
+    feed.put("activity", activity)
+
+
+def _pending(row: Container, verb: str) -> Operation:
+    last = Operation.objects.order_by("-number").values_list("number", flat=True).first() or 0
+    operation = Operation.objects.create(
+        number=last + 1,
+        host=row.host,
+        verb=verb,
+        subject_kind="container",
+        subject_id=row.pk,
+        subject_name=row.name,
+        scope={"networks": [], "containers": [row.pk]},
+        created_by=ACTOR,
+    )
+    feed.put("operation", operation)
+    return operation

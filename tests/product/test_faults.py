@@ -1,0 +1,166 @@
+"""Workers die, rules are flushed, machines reboot: the host always converges to what was asked."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.testlib.product import Product
+
+from .conftest import Console
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture
+def fresh() -> Iterator[Console]:
+    """A product of the test's own, for tests that break it."""
+    with Product() as product:
+        yield Console(product)
+
+
+def links(console: Console) -> set[str]:
+    return {link["ifname"] for link in console.bottle.ip("link")}
+
+
+def test_the_worker_killed_at_many_moments_leaves_no_leftovers_and_no_duplicates(fresh: Console) -> None:
+    console = fresh
+    before = console.bottle.dump()
+    for moment in range(8):
+        name = f"web{moment}"
+        body = {"name": name, "command": ["sleep", "1000"], "ports": [f"{8100 + moment}:80"]}
+        request = threading.Thread(target=console.raw, args=("POST", "containers", body))
+        request.start()
+        time.sleep(0.004 * moment * moment)
+        console.product.kill("kernel")
+        console.product.restart("kernel")
+        request.join(60)
+        assert console.until(lambda name=name: console.get(f"containers/{name}")["state"] == "running", 30), name
+    rules = console.iptables("nat")
+    for moment in range(8):
+        assert rules.count(f"--dport {8100 + moment} ") == 1, rules
+    assert len([name for name in links(console) if name.startswith("cv")]) == 8
+    console.remove(*(f"web{moment}" for moment in range(8)))
+    assert console.bottle.dump() == before
+
+
+def test_containers_run_on_while_the_worker_is_down(fresh: Console) -> None:
+    console = fresh
+    console.serve("web", 80, ports=["8080:80"])
+    pid = console.get("containers/web")["pid"]
+    assert console.connects_soon("192.0.2.2", 8080) == "hello"
+    console.product.kill("kernel")
+    assert console.connects("192.0.2.2", 8080) == "hello"
+    console.product.restart("kernel")
+    assert console.until(lambda: console.get("containers/web")["pid"]) == pid
+
+
+def test_a_restart_with_nothing_changed_writes_nothing(fresh: Console) -> None:
+    console = fresh
+    console.network("app")
+    console.run("web", network="app", ports=["8080:80"])
+    operations = console.get("operations")["count"]
+    console.product.restart("kernel")
+    console.until(lambda: console.get("hosts")["results"][0]["alive"])
+    assert console.get("operations")["count"] == operations, "a start that finds nothing to do opens no operation"
+
+
+def test_after_a_reboot_everything_comes_back(fresh: Console) -> None:
+    console = fresh
+    console.network("app", subnets=[{"subnet": "10.55.0.0/24"}])
+    console.serve("web", 80, network="app", ports=["8080:80"])
+    address = console.address("web")
+    console.product.reboot()
+    assert console.connects_soon("192.0.2.2", 8080) == "hello"
+    assert console.address("web") == address
+
+
+def test_rules_flushed_by_hand_are_shown_as_drift_and_repaired(fresh: Console) -> None:
+    console = fresh
+    console.serve("web", 80, ports=["8080:80"])
+    console.bottle.run(["iptables", "-t", "nat", "-F"])
+    drift = console.until(lambda: console.get("drift")["results"])
+    assert any(row["kind"] == "missing" and "DNAT" in row["text"] for row in drift), drift
+    assert console.connects("192.0.2.2", 8080) is None
+    console.call("POST", "drift/repair", {})
+    assert console.connects_soon("192.0.2.2", 8080) == "hello"
+    assert console.until(lambda: not console.get("drift")["results"])
+
+
+def test_a_link_deleted_by_hand_is_shown_and_repaired(fresh: Console) -> None:
+    console = fresh
+    console.serve("web", 80, ports=["8080:80"])
+    device = console.get("containers/web")["endpoints"][0]["device"]
+    console.bottle.run(["ip", "link", "del", device])
+    assert console.until(lambda: any(device in row["text"] for row in console.get("drift")["results"]))
+    console.call("POST", "drift/repair", {})
+    assert console.connects_soon("192.0.2.2", 8080) == "hello"
+
+
+def test_foreign_rules_stay_where_they_are(fresh: Console) -> None:
+    console = fresh
+    foreign = ["-A FORWARD -s 203.0.113.9/32 -j DROP", "-A FORWARD -p tcp -m tcp --dport 25 -j REJECT"]
+    for rule in foreign:
+        console.bottle.run(["iptables", *rule.split()])
+    console.run("web", ports=["8080:80"])
+    console.remove("web")
+    standing = console.iptables("filter")
+    positions = [standing.index(rule) for rule in foreign]
+    assert positions == sorted(positions)
+
+
+def test_a_write_without_a_live_worker_is_refused_and_writes_nothing(fresh: Console) -> None:
+    console = fresh
+    console.product.kill("kernel")
+    console.product.age_heartbeat()
+    answer = console.raw("POST", "networks", {"name": "late"})
+    assert answer.status_code == 503
+    assert console.raw("GET", "networks/late").status_code == 404
+    waiting = console.raw("POST", "networks", {"name": "later"}, wait=0)
+    assert waiting.status_code == 202
+    console.product.restart("kernel")
+    assert console.until(lambda: console.get("networks/later")["status"] == "ready", 30)
+
+
+def test_reads_and_waiting_writes_go_on_without_redis(fresh: Console) -> None:
+    console = fresh
+    console.product.kill("redis")
+    assert console.get("networks")["count"] == 3
+    assert console.raw("POST", "networks", {"name": "patient"}, wait=0).status_code == 202
+    console.product.restart("redis")
+    assert console.until(lambda: console.get("networks/patient")["status"] == "ready", 40)
+
+
+def test_a_process_that_ends_is_seen_with_its_exit_code_and_its_network_goes(fresh: Console) -> None:
+    console = fresh
+    console.run("short", "sh", "-c", "exit 3", ports=["8080:80"])
+    ended = console.until(lambda: (c := console.get("containers/short"))["state"] == "exited" and c)
+    assert ended["exit_code"] == 3
+    assert console.until(lambda: "--dport 8080" not in console.iptables("nat"))
+
+
+def test_a_restart_policy_starts_it_again(fresh: Console) -> None:
+    console = fresh
+    console.run("again", "sh", "-c", "sleep 0.2; exit 1", restart_policy={"name": "on-failure", "max_retries": 2})
+    ended = console.until(
+        lambda: (c := console.get("containers/again"))["restart_count"] == 2 and c["state"] == "exited" and c
+    )
+    assert ended["exit_code"] == 1
+
+
+def test_a_failure_in_the_middle_leaves_nothing_and_says_what_happened(fresh: Console) -> None:
+    console = fresh
+    before = console.bottle.dump()
+    answer = console.raw(
+        "POST", "containers", {"name": "broken", "command": ["/no/such/program"], "ports": ["8080:80"]}
+    )
+    assert answer.status_code >= 400
+    problem = answer.json()
+    assert "/no/such/program" in problem["detail"], json.dumps(problem)
+    assert console.bottle.dump() == before
+    assert console.get("containers/broken")["state"] == "failed"
+    console.remove("broken")

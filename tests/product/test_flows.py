@@ -1,0 +1,169 @@
+"""Packets really flow where they should, and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Console
+
+pytestmark = pytest.mark.kernel
+
+
+def test_a_published_tcp_port_is_reached_from_outside(console: Console) -> None:
+    console.serve("web", 80, ports=["8080:80"])
+    assert console.connects_soon("192.0.2.2", 8080) == "hello"
+
+
+def test_a_published_udp_port_is_reached_from_outside(console: Console) -> None:
+    console.run("echo", "busybox", "nc", "-lu", "-p", "53", "-e", "cat", ports=["5353:53/udp"])
+
+    def ask() -> str:
+        asked = console.bottle.run(
+            ["busybox", "timeout", "2", "sh", "-c", "echo ping | busybox nc -u -w 1 192.0.2.2 5353"],
+            netns="outside",
+            check=False,
+        )
+        return asked.stdout
+
+    assert console.until(ask) == "ping\n"
+
+
+def test_a_published_port_is_reached_from_the_host_by_every_address(console: Console) -> None:
+    console.serve("web", 80, ports=["8080:80"])
+    assert console.connects_soon("192.0.2.2", 8080, netns=None) == "hello"
+    gateway = console.get("networks/bridge")["subnets"][0]["gateway"]
+    for address in (gateway, "127.0.0.1", "::1"):
+        assert console.connects(address, 8080, netns=None) == "hello", address
+
+
+def test_a_container_reaches_itself_and_its_neighbour_by_the_published_port(console: Console) -> None:
+    console.serve("web", 80, ports=["8080:80"])
+    console.run("other")
+    console.connects_soon("192.0.2.2", 8080)
+    for name in ("web", "other"):
+        assert console.connects("192.0.2.2", 8080, netns=console.sandbox(name)) == "hello", name
+
+
+def test_outgoing_traffic_leaves_with_the_hosts_address(console: Console) -> None:
+    server = console.bottle.popen(
+        ["busybox", "nc", "-lk", "-p", "7000", "-e", "sh", "-c", "echo $REMOTE_HOST"], netns="outside"
+    )
+    console.run("client")
+    watch = console.bottle.popen(["busybox", "nc", "-l", "-p", "7001", "-v"], netns="outside")
+    sandbox = console.sandbox("client")
+    console.until(lambda: console.connects("192.0.2.1", 7000, netns=sandbox) is not None, within_s=3)
+    seen = console.bottle.run(["ss", "-Htn", "state", "all", "sport", "=", ":7000"], netns="outside").stdout
+    assert "192.0.2.2:" in seen, seen
+    assert console.address("client") not in seen
+    for process in (server, watch):
+        process.kill()
+
+
+def test_an_unpublished_port_is_not_reached_by_routing_to_the_container(console: Console) -> None:
+    console.serve("db", 5432, ports=["8080:80"])
+    address = console.address("db")
+    assert console.connects_soon(address, 5432, netns=None) == "hello", "the host itself may"
+    console.bottle.run(["ip", "route", "add", f"{address}/32", "via", "192.0.2.2"], netns="outside")
+    try:
+        assert console.connects(address, 5432) is None
+        assert console.connects(address, 80) is None, "not even a published one by the container's own address"
+    finally:
+        console.bottle.run(["ip", "route", "del", f"{address}/32"], netns="outside")
+
+
+def test_a_port_published_on_loopback_is_closed_to_the_outside(console: Console) -> None:
+    console.serve("web", 80, ports=["127.0.0.1:8080:80"])
+    assert console.connects_soon("127.0.0.1", 8080, netns=None) == "hello"
+    assert console.connects("192.0.2.2", 8080) is None
+    console.bottle.run(
+        ["ip", "route", "add", "127.0.0.1/32", "via", "192.0.2.2", "table", "local"], netns="outside", check=False
+    )
+    assert console.connects("127.0.0.1", 8080) is None
+
+
+def test_allowed_sources_let_some_in_and_keep_others_out(console: Console) -> None:
+    port = {"container_port": 80, "host_port": 8080, "allowed_sources": ["192.0.2.77/32"]}
+    console.serve("web", 80, ports=[port])
+    console.bottle.run(["ip", "addr", "add", "192.0.2.77/24", "dev", "eth0"], netns="outside", check=False)
+    console.connects_soon("127.0.0.1", 8080, netns=None)
+
+    def from_(source: str) -> str:
+        return console.bottle.run(
+            ["busybox", "timeout", "3", "busybox", "nc", "-s", source, "-w", "2", "192.0.2.2", "8080"],
+            netns="outside",
+            check=False,
+            input="",
+        ).stdout.strip()
+
+    assert from_("192.0.2.77") == "hello"
+    assert from_("192.0.2.1") == ""
+
+
+def test_without_icc_neighbours_cannot_connect(console: Console) -> None:
+    console.network("quiet", options={"com.docker.network.bridge.enable_icc": "false"})
+    console.serve("a", 80, network="quiet")
+    console.run("b", network="quiet")
+    address = console.address("a")
+    assert console.connects_soon(address, 80, netns=None) == "hello"
+    assert console.connects(address, 80, netns=console.sandbox("b")) is None
+
+
+def test_neighbours_on_one_network_connect_and_those_on_two_do_not(console: Console) -> None:
+    for name in ("red", "blue"):
+        console.network(name)
+    console.serve("a", 80, network="red")
+    console.run("friend", network="red")
+    console.run("stranger", network="blue")
+    address = console.address("a")
+    assert console.connects_soon(address, 80, netns=console.sandbox("friend")) == "hello"
+    assert console.connects(address, 80, netns=console.sandbox("stranger")) is None
+    console.call("POST", "networks/red/connect", {"container": "stranger"})
+    assert console.connects(address, 80, netns=console.sandbox("stranger")) == "hello"
+    console.call("POST", "networks/red/disconnect", {"container": "stranger"})
+    assert console.connects(address, 80, netns=console.sandbox("stranger")) is None
+
+
+def test_an_internal_network_cannot_leave(console: Console) -> None:
+    console.network("inside", internal=True)
+    console.run("a", network="inside")
+    console.serve("b", 80, network="inside")
+    sandbox = console.sandbox("a")
+    assert console.connects_soon(console.address("b"), 80, netns=sandbox) == "hello"
+    ping = console.bottle.run(["busybox", "ping", "-c1", "-W1", "192.0.2.1"], netns=sandbox, check=False)
+    assert ping.returncode != 0
+
+
+def test_containers_on_ipv6_reach_one_another_and_are_published(console: Console) -> None:
+    console.network("six", enable_ipv6=True, subnets=[{"subnet": "10.66.0.0/24"}, {"subnet": "fd00:66::/64"}])
+    console.serve("web", 80, network="six", ports=["8080:80"])
+    console.run("client", network="six")
+    address = console.get("containers/web")["endpoints"][0]["ipv6"].partition("/")[0]
+    assert console.until(lambda: console.connects(address, 80, netns=console.sandbox("client"), timeout_s=1)) == "hello"
+    assert console.connects_soon("2001:db8::2", 8080) == "hello"
+
+
+def test_a_stopped_container_gives_its_port_back_and_takes_it_again(console: Console) -> None:
+    console.serve("web", 80, ports=["8080:80"])
+    assert console.connects_soon("192.0.2.2", 8080) == "hello"
+    console.call("POST", "containers/web/stop", {"timeout": 0})
+    assert console.connects("192.0.2.2", 8080) is None
+    console.call("POST", "containers/web/start")
+    assert console.connects_soon("192.0.2.2", 8080) == "hello"
+
+
+def test_a_port_that_another_process_holds_is_refused_with_its_name(console: Console) -> None:
+    holder = console.bottle.popen(["busybox", "nc", "-lk", "-p", "8080", "-e", "true"])
+    console.until(lambda: ":8080" in console.bottle.run(["ss", "-Hltn"]).stdout)
+    answer = console.raw("POST", "containers", {"name": "web", "command": ["sleep", "9"], "ports": ["8080:80"]})
+    holder.kill()
+    assert answer.status_code == 409
+    assert "8080" in answer.json()["detail"]
+    assert "busybox" in answer.text
+    assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+def test_nobody_else_can_take_a_published_port(console: Console) -> None:
+    console.serve("web", 80, ports=["8080:80", "5353:53/udp"])
+    for words in (["nc", "-l", "-p", "8080"], ["nc", "-lu", "-p", "5353"]):
+        taken = console.bottle.run(["busybox", "timeout", "2", "busybox", *words], check=False, input="")
+        assert "in use" in taken.stderr

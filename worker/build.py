@@ -1,0 +1,84 @@
+"""Puts the parts of a host's worker together from its settings."""
+
+from __future__ import annotations
+
+import grp
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from networks.load import load_settings
+from networks.models import Host
+
+from .apply.files import FilesHandler
+from .apply.links import LinksHandler
+from .apply.ports import PortsHandler
+from .apply.processes import ProcessesHandler
+from .apply.rules import RulesHandler
+from .apply.sysctls import SysctlsHandler
+from .firewall.flavour import Choice, choose, command_flavour, refuse_docker_engine, survey
+from .firewall.iptables import Iptables
+from .machine import Machine
+from .runtime.folders import Folders
+from .runtime.runtime import Runtime
+
+GROUP = "cnm"
+"""The product's own group: it may read containers' logs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The handlers of one host, and those among them that are asked for more than resources."""
+
+    machine: Machine
+    rules: RulesHandler
+    processes: ProcessesHandler
+    firewall: Choice
+
+
+def build_runtime() -> Runtime:
+    """The OCI runtime over the product's folders."""
+    return Runtime(Folders(state_dir=settings.STATE_DIR, run_dir=settings.RUN_DIR, group=_group()))
+
+
+def build(host: Host) -> Parts:
+    """The parts of *host*. Raises Conflict or Unsupported where its rules cannot be written, saying why."""
+    naming = load_settings(host).naming
+    ledger = settings.RUN_DIR / "ledger"
+    ledger.mkdir(mode=0o700, parents=True, exist_ok=True)
+    firewall = choose_firewall(host)
+    rules = RulesHandler(Iptables(firewall.flavour), naming, settings.RUN_DIR)
+    processes = ProcessesHandler(build_runtime())
+    machine = Machine(
+        [
+            LinksHandler(ledger_dir=ledger),
+            SysctlsHandler(ledger_dir=ledger),
+            FilesHandler(settings.STATE_DIR),
+            PortsHandler(holder_socket()),
+            rules,
+            processes,
+        ]
+    )
+    return Parts(machine, rules, processes, firewall)
+
+
+def choose_firewall(host: Host) -> Choice:
+    """The flavour of rules that this host's worker writes: chosen once, then kept while our rules stand there."""
+    wanted = load_settings(host)
+    firewall = choose(wanted.firewall, survey(wanted.naming), command_flavour())
+    if wanted.naming.key == "docker":
+        known = (settings.RUN_DIR / "ledger" / "rules.json").exists()
+        refuse_docker_engine(wanted.naming, firewall.flavour, int(known))
+    return firewall
+
+
+def holder_socket() -> Path:
+    return Path(settings.RUN_DIR) / "holder.sock"
+
+
+def _group() -> int:
+    try:
+        return grp.getgrnam(GROUP).gr_gid
+    except KeyError:
+        return 0

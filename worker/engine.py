@@ -1,0 +1,188 @@
+"""The kernel process of one host: takes operations one by one, listens to notices, keeps the observations fresh."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from django.conf import settings
+from django.db import close_old_connections
+from django.utils import timezone
+
+from networks import feed, settle
+from networks.cnm.errors import CnmError
+from networks.cnm.facts import HostFacts
+from networks.cnm.text import gettext_noop
+from networks.models import Host, Observation, Operation
+from networks.wake import send
+
+from . import drift
+from .build import Parts
+from .claim import claim_next, requeue_interrupted
+from .diff import diff
+from .reconcile import Reconciler
+from .scope import WHOLE_KINDS, Scope
+
+log = logging.getLogger(__name__)
+
+RULES = frozenset(WHOLE_KINDS)
+LINKS = frozenset({"bridge", "sandbox", "veth", "address", "route"})
+FILES = frozenset({"file"})
+EVERYTHING = frozenset({"sysctl", "port", "process"}) | RULES | LINKS | FILES
+KINDS_OF_NEWS = {"rules": RULES, "links": LINKS, "files": FILES, "full": EVERYTHING}
+COUNTERS = ("packets", "bytes")
+REPAIRS_PER_HOUR = 20
+"""Automatic repairs at most: two programs that undo each other's rules must not fight for ever."""
+
+
+class Engine:
+    """Everything that happens in the kernel process, one thing after the other."""
+
+    def __init__(self, host: Host, parts: Parts, observe_facts: Callable[[], HostFacts]) -> None:
+        self.host = host
+        self.parts = parts
+        self.reconciler = Reconciler(host, parts.machine, parts.processes)
+        self._observe_facts = observe_facts
+        self._repairs: list[float] = []
+
+    def start(self) -> None:
+        """Take up what a former worker left, then bring the whole host to what is asked."""
+        again = requeue_interrupted(self.host, "kernel")
+        if again:
+            log.warning("%s interrupted operations are taken up again", again)
+        self.look_at_facts()
+        self.collect_exits()
+        self.pass_over_everything("host.start")
+        self.drain()
+        self.look(EVERYTHING)
+        self.look_at_rules()
+        self.beat()
+
+    def drain(self) -> None:
+        """Carry out every operation that waits."""
+        close_old_connections()
+        count = 0
+        while (operation := claim_next(self.host, "kernel")) is not None:
+            self.run(operation)
+            count += 1
+        if count:
+            self.look_at_rules()
+
+    def run(self, operation: Operation) -> None:
+        """Carry out one claimed operation; whatever happens, it ends."""
+        try:
+            if operation.verb == "host.repair":
+                self.reconciler.repair(operation, drift.keys_of(operation.args.get("drift")))
+                self.look(EVERYTHING)
+            elif operation.verb == "host.look":
+                self.look(EVERYTHING)
+                settle.end_only(operation)
+            else:
+                self.reconciler.run(operation)
+        except Exception as error:
+            log.exception("operation %s ended in a defect of ours", operation.number)
+            settle.settle(operation, failed=defect(error))
+
+    def notice(self, what: Iterable[str], writer: str = "") -> None:
+        """News from the monitor: look at what it names."""
+        close_old_connections()
+        news = set(what)
+        if "exits" in news:
+            self.collect_exits()
+        if "clock" in news:
+            self.beat()
+            self.look_at_facts()
+        self.drain()
+        kinds = frozenset().union(*(KINDS_OF_NEWS[item] for item in news if item in KINDS_OF_NEWS))
+        if kinds:
+            self.look(kinds, writer)
+        if kinds & RULES:
+            self.look_at_rules()
+
+    def beat(self) -> None:
+        """Say that we live."""
+        Host.objects.filter(pk=self.host.pk).update(heartbeat_at=timezone.now(), worker_version=settings.VERSION)
+
+    def pass_over_everything(self, verb: str) -> None:
+        """Compare the whole host and mend what differs; a row is written only when there was something to mend."""
+        compiled = self.reconciler.compile()
+        if self.reconciler.plan(compiled, Scope(everything=True)):
+            self.reconciler.run(settle.open_operation(self.host, verb, scope={"all": True}))
+        else:
+            self.reconciler.remember_all(compiled)
+        settle.settle_everything(self.host)
+
+    def look(self, kinds: frozenset[str], writer: str = "") -> None:
+        """Measure drift of *kinds* against what was last applied, and mend it where the settings say so."""
+        wanted = [resource for resource in self.reconciler.applied if resource.kind in kinds]
+        found = [resource for resource in self.parts.machine.observe(None) if resource.kind in kinds]
+        plan = diff(wanted, found)
+        changed = drift.record(self.host, plan, kinds, writer)
+        if changed and plan and self.host.settings.get("auto_repair") and self._may_repair():
+            self.reconciler.repair(settle.open_operation(self.host, "host.repair", scope={"all": True}), None)
+            self.look(kinds)
+
+    def look_at_facts(self) -> None:
+        facts = self._observe_facts()
+        if facts.version == self.host.facts.get("version"):
+            Host.objects.filter(pk=self.host.pk).update(facts_at=timezone.now())
+            return
+        self.host.facts, self.host.facts_at = facts.to_json(), timezone.now()
+        self.host.firewall_backend = self.parts.firewall.flavour
+        with feed.transaction("worker"):
+            self.host.save(update_fields=["facts", "facts_at", "firewall_backend"])
+            feed.put("host", self.host)
+
+    def look_at_rules(self) -> None:
+        """Store all rules of the host, ours and others', for the pages; the event only says that there is news."""
+        snapshot = self.parts.rules.snapshot()
+        rules = [{name: rule[name] for name in rule if name not in COUNTERS} for rule in snapshot["rules"]]
+        generation = hashlib.sha256(json.dumps(rules).encode()).hexdigest()[:16]
+        before = Observation.objects.filter(host=self.host, kind="rules").values_list("generation", flat=True).first()
+        Observation.objects.update_or_create(
+            host=self.host, kind="rules", defaults={"data": snapshot, "generation": generation}
+        )
+        if before != generation:
+            with feed.transaction(settle.ACTOR):
+                feed.put_data("firewall", self.host.name, {"host": self.host.name, "generation": generation})
+
+    def collect_exits(self) -> None:
+        """Tell the rows of every process that ended; a restart policy may start it again after a pause."""
+        for ended in self.parts.processes.exits():
+            if ended.by_us:
+                continue
+            code = -1 if ended.exit_code is None else ended.exit_code
+            at = datetime.fromtimestamp(ended.finished_at, UTC)
+            pause_s = settle.mark_exited(
+                self.host, ended.container_id, ended.run, code, at, oom_killed=ended.oom_killed
+            )
+            if pause_s is not None:
+                value = {"container": ended.container_id, "run": ended.run}
+                if not send("worker.tasks.restart_due", self.host.name, "kernel", value, countdown_s=pause_s):
+                    self.restart_due(ended.container_id, ended.run)
+
+    def restart_due(self, container_id: str, run: str) -> None:
+        """The pause before a restart by policy is over."""
+        settle.restart_by_policy(self.host, container_id, run)
+        self.drain()
+
+    def _may_repair(self) -> bool:
+        now = time.monotonic()
+        self._repairs = [at for at in self._repairs if now - at < 3600]
+        if len(self._repairs) >= REPAIRS_PER_HOUR:
+            return False
+        self._repairs.append(now)
+        return True
+
+
+def defect(error: Exception) -> CnmError:
+    """A failure that is our own fault, in words."""
+    return CnmError(
+        gettext_noop("CNM Web itself failed: {cause}."),
+        remedy=gettext_noop("Look at the worker's log, then repair or delete the object."),
+        cause=f"{type(error).__name__}: {error}",
+    )

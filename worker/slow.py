@@ -1,0 +1,129 @@
+"""Work that waits: ending processes, fetching images, running commands. It never stands in the kernel's way.
+
+Each verb is one function. What it leaves to the kernel process is passed on there; what it finishes itself it settles.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from networks import feed, settle
+from networks.cnm.errors import CnmError, NotFound
+from networks.cnm.text import gettext_noop
+from networks.load import process_value
+from networks.models import Container, Image, Operation
+from networks.wake import wake
+
+from .claim import pass_on
+from .engine import defect
+from .runtime.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+Work = Callable[[Operation, Runtime], None]
+
+
+def carry_out(operation: Operation, runtime: Runtime) -> None:
+    """Carry out one claimed operation of the slow queue; whatever happens, it ends or is passed on."""
+    try:
+        VERBS[operation.verb](operation, runtime)
+    except CnmError as error:
+        _fail(operation, error)
+    except Exception as error:
+        log.exception("operation %s ended in a defect of ours", operation.number)
+        _fail(operation, defect(error))
+
+
+def end_process(operation: Operation, runtime: Runtime) -> None:
+    """Ask the process to end, end it when its time is over, then let the kernel process do the rest."""
+    args = operation.args
+    runtime.stop(operation.subject_id, str(args.get("signal", "SIGTERM")), float(args.get("timeout", 10)))
+    pass_on(operation, "kernel")
+    wake(operation.host, "kernel")
+
+
+def kill(operation: Operation, runtime: Runtime) -> None:
+    if not runtime.kill(operation.subject_id, str(operation.args["signal"])):
+        raise NotFound(
+            gettext_noop("Container {name} has no process any more."),
+            remedy=gettext_noop("Start it first."),
+            name=operation.subject_name,
+        )
+    settle.end_only(operation)
+
+
+def execute(operation: Operation, runtime: Runtime) -> None:
+    args = operation.args
+    result = runtime.exec(
+        operation.subject_id,
+        list(args["command"]),
+        env=list(dict(args.get("env") or {}).items()),
+        user=str(args.get("user") or ""),
+        working_dir=str(args.get("working_dir") or ""),
+        timeout_s=float(args.get("timeout") or 60),
+    )
+    settle.end_only(operation, result={"exit_code": result.exit_code, "output": result.output, "cut": result.cut})
+
+
+def import_image(operation: Operation, runtime: Runtime) -> None:
+    row = Image.objects.get(pk=operation.args["image"])
+
+    def progress(line: str) -> None:
+        Operation.objects.filter(pk=operation.pk).update(step=line[:500])
+
+    if row.source.startswith("/"):
+        made = runtime.images.import_tar(row.name, Path(row.source), progress)
+    else:
+        made = runtime.images.fetch(row.name, row.source, progress)
+    _note_image(operation, row, made.id, made.size, made.config)
+
+
+def remove_image(operation: Operation, runtime: Runtime) -> None:
+    row = Image.objects.get(pk=operation.args["image"])
+    runtime.images.remove(row.name)
+    with feed.transaction(settle.ACTOR):
+        feed.delete("image", str(row.pk))
+        row.delete()
+    settle.end_only(operation)
+
+
+def commit(operation: Operation, runtime: Runtime) -> None:
+    row = Image.objects.get(pk=operation.args["image"])
+    container = Container.objects.get(pk=operation.subject_id)
+    made = runtime.images.commit(container.id, row.name, process_value(container))
+    _note_image(operation, row, made.id, made.size, made.config)
+
+
+def _note_image(operation: Operation, row: Image, digest: str, size: int, config: Mapping[str, object]) -> None:
+    row.status, row.digest, row.size, row.config, row.error = "ready", digest[:80], size, dict(config), None
+    with feed.transaction(settle.ACTOR):
+        row.save()
+        feed.put("image", row)
+    settle.end_only(operation)
+
+
+def _fail(operation: Operation, error: CnmError) -> None:
+    image = Image.objects.filter(pk=operation.args.get("image", 0)).first()
+    if image is not None:
+        image.status, image.error = "failed", error.to_json()
+        with feed.transaction(settle.ACTOR):
+            image.save(update_fields=["status", "error"])
+            feed.put("image", image)
+    if operation.verb in CHANGES_STATE:
+        settle.settle(operation, failed=error)
+    else:
+        settle.end_only(operation, failed=error)
+
+
+CHANGES_STATE = ("container.stop", "container.restart", "container.remove")
+"""Verbs whose failure is a failure of the container itself."""
+VERBS: Mapping[str, Work] = {
+    **dict.fromkeys(CHANGES_STATE, end_process),
+    "container.kill": kill,
+    "container.exec": execute,
+    "container.commit": commit,
+    "image.import": import_image,
+    "image.remove": remove_image,
+}
