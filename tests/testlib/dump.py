@@ -110,9 +110,10 @@ def _nft() -> list[str]:
         if kind == "metainfo":
             continue
         value.pop("handle", None)
+        if kind == "chain" and value.get("hook") and value.get("policy") == "accept":
+            continue  # a base chain that accepts does nothing by itself; its rules name it
         table = (value["family"], value["name"] if kind == "table" else value["table"])
         tables.setdefault(table, []).append(f"nft {kind} {json.dumps(value, sort_keys=True)}")
-        empty_base_chain = kind == "chain" and value.get("hook") and value.get("policy") == "accept"
-        if not (kind == "table" and table[1] in BUILT_IN_TABLES) and not empty_base_chain:
+        if not (kind == "table" and table[1] in BUILT_IN_TABLES):
             worth.add(table)
     return [line for table in sorted(worth) for line in tables[table]]

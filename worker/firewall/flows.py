@@ -61,6 +61,6 @@ def _any_remembered() -> bool:
 def _forget_one(table: Conntrack, entry: object) -> bool:
     try:
         table.delete(entry)
-    except Exception:  # noqa: BLE001  # pyroute2 wraps the errno; a connection that ended by itself meanwhile is as good
+    except Exception:  # pyroute2 wraps the errno; a connection that ended by itself meanwhile is as good
         return False
     return True

@@ -48,7 +48,13 @@ class RuleLedger:
 
     def forget(self, places: Iterable[Place]) -> None:
         """Strike rules out that are gone."""
-        self._append([[*place, None] for place in places if self._ranks.pop(place, None) is not None])
+        entries = [[*place, None] for place in places if self._ranks.pop(place, None) is not None]
+        if entries and not self._ranks:
+            self.close()
+            self.path.unlink(missing_ok=True)
+            self._lines = 0
+        else:
+            self._append(entries)
 
     def close(self) -> None:
         if self._file is not None:
