@@ -17,6 +17,7 @@ from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import models
 from django.db import transaction as db_transaction
+from redis.exceptions import RedisError
 
 from . import represent
 from .models import Event, FeedCounter, Host
@@ -124,7 +125,7 @@ def _announce(last: int) -> None:
         return
     try:
         async_to_sync(layer.group_send)(GROUP, {"type": "feed.news", "last": last})
-    except OSError as error:
+    except (OSError, RedisError) as error:
         log.warning("open pages could not be told of event %s: %s", last, error)
 
 
