@@ -18,6 +18,7 @@ from networks.cnm.plan import Step
 from networks.cnm.resources import Process
 from worker.apply.processes import ProcessesHandler
 from worker.runtime.folders import Folders
+from worker.runtime.records import read_record
 from worker.runtime.runtime import Runtime
 
 GROUP = 4242
@@ -82,7 +83,8 @@ class Lab:
     def end(self, name: str) -> int | None:
         """Wait for the container's end; its exit code."""
         wait_until(lambda: self.runtime.state(id_of(name)).exit_code is not None, f"{name} ends")
-        wait_until(lambda: not conmons(), "its supervisor ends")
+        record = read_record(self.folders, id_of(name))
+        wait_until(lambda: record is not None and not record.conmon.alive, "its supervisor ends")
         return self.runtime.state(id_of(name)).exit_code
 
     def lines(self, name: str) -> list[logs.LogLine]:

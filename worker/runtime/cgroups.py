@@ -19,6 +19,7 @@ from networks.cnm.errors import Unsupported
 from networks.cnm.facts import Feature
 from networks.cnm.text import gettext_noop
 
+CGROUP_MAGIC = 0x27E0EB
 CGROUP2_MAGIC = 0x63677270
 TMPFS_MAGIC = 0x01021994
 CPU_PERIOD_US = 100_000
@@ -198,7 +199,8 @@ def _v1_hierarchies(root: Path) -> dict[str, Path]:
     result = {}
     for line in Path("/proc/self/mounts").read_text().splitlines():
         _, target, kind, options, *_ = line.split()
-        if kind == "cgroup" and target.startswith(f"{root}/"):
+        # A hierarchy that another mount lies over is listed too.
+        if kind == "cgroup" and target.startswith(f"{root}/") and _filesystem(Path(target)) == CGROUP_MAGIC:
             for name in options.split(","):
                 if name in CONTROLLERS or name == "name=systemd":
                     result[name] = Path(target)

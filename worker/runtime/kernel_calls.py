@@ -33,13 +33,16 @@ def mount(source: str, target: Path, kind: str = "", flags: int = 0, data: str =
         raise _error(str(target))
 
 
-def unmount(target: Path) -> bool:
-    """Detach the mount at *target* with everything mounted below it; whether there was one."""
-    if not os.path.ismount(target):
-        return False
+def is_mount_point(path: Path) -> bool:
+    """Whether something is mounted at *path*, be it a part of the same filesystem (which os.path.ismount cannot see)."""
+    wanted = str(path).encode("unicode_escape").decode().replace(" ", "\\040")
+    return any(line.split()[4] == wanted for line in Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+def unmount(target: Path) -> None:
+    """Detach the mount at *target* with everything mounted below it. Raises OSError where there is none (EINVAL)."""
     if _libc.umount2(os.fsencode(target), MNT_DETACH):
         raise _error(str(target))
-    return True
 
 
 @contextlib.contextmanager

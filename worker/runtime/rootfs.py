@@ -43,7 +43,7 @@ def mount_rootfs(folders: Folders, container_id: str, layers: Iterable[Layer]) -
         for layer in layers:
             _mount_overlay(folders, container_id, layer, target if layer.name == ROOT else target / layer.name)
     except OSError as error:
-        unmount(target)
+        unmount_rootfs(folders, container_id)
         raise KernelRefused(
             gettext_noop("The root filesystem of container {container} could not be mounted: {cause}."),
             remedy=gettext_noop(
@@ -59,7 +59,11 @@ def mount_rootfs(folders: Folders, container_id: str, layers: Iterable[Layer]) -
 
 def unmount_rootfs(folders: Folders, container_id: str) -> bool:
     """Take the mounts away; what the container wrote stays. Whether there was anything to do."""
-    return unmount(folders.rootfs(container_id))
+    target = folders.rootfs(container_id)
+    mounted = os.path.ismount(target)
+    if mounted:
+        unmount(target)
+    return mounted
 
 
 def remove_container_files(folders: Folders, container_id: str) -> None:

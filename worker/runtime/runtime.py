@@ -145,6 +145,7 @@ class Runtime:
 
     def _begin(self, process: Process) -> Begun:
         container_id = process.container_id
+        prefix = self.prefix  # before the first mount, which has to arrive in the view
         image = self.images.for_container(container_id, process.process.image)
         rootfs = mount_rootfs(self.folders, container_id, self.images.layers(image))
         config = bundle.ImageConfig.from_oci(image.config)
@@ -169,7 +170,7 @@ class Runtime:
         self.folders.make_container(container_id)
         share_log(self.folders, container_id)
         conmon = Conmon(
-            prefix=self.prefix,
+            prefix=prefix,
             runtime=self.program,
             runtime_args=self.arguments,
             container_id=container_id,
