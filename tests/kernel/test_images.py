@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -317,3 +318,26 @@ def tamper() -> str:
 
 def test_a_layout_whose_digest_is_a_path_is_refused(bottle: Bottle) -> None:
     assert bottle.python(tamper) == "invalid"
+
+
+def cut_off_import() -> list[Any]:
+    code = """
+import os
+from pathlib import Path
+from tests.kernel.runtime_lab import Lab
+from worker.runtime import image_tools
+image_tools.unpack = lambda *_: os._exit(9)
+Lab().runtime.images.import_tar("busybox:1", Path("/run/busybox.tar.gz"))
+"""
+    busybox_tar(TAR)
+    ended = subprocess.run([sys.executable, "-c", code], check=False).returncode
+    images = Lab().runtime.images
+    names = sorted(images.names())
+    before = [name for name in os.listdir("/var/lib/cnm/images") if name.startswith(".")]
+    images.tidy()
+    after = [name for name in os.listdir("/var/lib/cnm/images") if name.startswith(".")]
+    return [ended, names, len(before), after]
+
+
+def test_an_import_that_was_cut_off_is_no_image_and_is_tidied_away(bottle: Bottle) -> None:
+    assert bottle.python(cut_off_import) == [9, ["host"], 1, []]

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from networks import logs
 from networks.cnm.errors import CnmError
 from networks.cnm.plan import Step
 from tests.testlib.bottle import Bottle, MakeBottle
+from worker.runtime.folders import Folders
+from worker.runtime.runtime import Runtime
 
 from .runtime_lab import GROUP, Lab, conmons, id_of, left_behind, wait_until
 
@@ -457,3 +461,93 @@ def mount_folder() -> list[Any]:
 def test_bind_mounts_are_seen_and_read_only_where_asked(bottle: Bottle) -> None:
     bottle.run(["mount", "-t", "tmpfs", "tmpfs", "/srv"])
     assert bottle.python(mount_folder) == [["hello"], "y\n"]
+
+
+def use_runc() -> list[Any]:
+    lab = Lab(program="/usr/sbin/runc")
+    ended = lab.shell(
+        "web", "echo out; grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/self/status; cat /etc/hostname; exit 3"
+    )
+    process = lab.start("db")
+    inside = lab.runtime.exec(id_of("db"), ["hostname"]).stdout
+    missing = ""
+    try:
+        lab.start("none", "nosuch")
+    except CnmError as error:
+        missing = str(error.sentence)
+    lab.apply(Step(process, None))
+    for name in ("web", "db", "none"):
+        lab.handler.remove_container(id_of(name))
+    return [ended["code"], ended["out"], inside, missing, left_behind()]
+
+
+def test_runc_serves_where_there_is_no_crun(bottle: Bottle) -> None:
+    code, out, inside, missing, left = bottle.python(use_runc)
+    assert code == 3
+    assert out == ["out", "CapEff:\t00000000a80425fb", "NoNewPrivs:\t1", "Seccomp:\t2", "hostname of web"]
+    assert inside == "db\n"
+    assert missing == "The command nosuch does not exist in image host."
+    assert left == []
+
+
+def use_long_paths(state_dir: str) -> list[Any]:
+    folders = Folders(state_dir=Path(state_dir), run_dir=Path(state_dir) / "run")
+    runtime = Runtime(folders)
+    process = replace(Lab().process("web", "cat", "/etc/hostname"), files_of=id_of("web"))
+    own = folders.make_container(process.container_id)
+    for name in ("hosts", "hostname", "resolv.conf"):
+        (own / name).write_text(f"{name}\n")
+    runtime.start(process)
+    wait_until(lambda: runtime.state(process.container_id).exit_code is not None, "it ends")
+    return [logs.tail(folders.log(process.container_id))[0].text, runtime.state(process.container_id).exit_code]
+
+
+def test_folders_with_long_and_odd_names_will_do(bottle: Bottle) -> None:
+    bottle.run(["mount", "-t", "tmpfs", "tmpfs", "/srv"])
+    path = "/srv/a folder, odd/" + "long-" * 20
+    bottle.run(["mkdir", "-p", path])
+    assert bottle.python(use_long_paths, path) == ["hostname", 0]
+
+
+def use_terminal() -> list[Any]:
+    lab = Lab()
+    with_terminal = lab.shell("web", "tty; echo $TERM; stty -a | head -c 5; echo; echo err >&2", tty=True)
+    with_input = lab.start("cat", "cat", open_stdin=True)
+    running = lab.runtime.state(with_input.container_id).status
+    without_input = lab.run("cat2", "cat")["code"]
+    return [with_terminal["out"], with_terminal["err"], running, without_input]
+
+
+def test_a_terminal_and_an_open_input_are_given_where_asked(bottle: Bottle) -> None:
+    out, err, running, without_input = bottle.python(use_terminal)
+    assert [line.rstrip("\r") for line in out] == ["/dev/pts/0", "xterm", "speed", "err"]
+    assert err == []
+    assert running == "running"
+    assert without_input == 0
+
+
+def join_sandbox() -> list[Any]:
+    lab = Lab()
+    lab.start("db")
+    joined = replace(lab.process("web", "cat", "/etc/hostname"), files_of=id_of("db"))
+    lab.apply(Step(None, joined))
+    lab.end("web")
+    on_host = lab.shell("host", "readlink /proc/self/ns/net", sandbox="")["out"][0]
+    return [lab.lines("web")[0].text, on_host == os.readlink("/proc/self/ns/net")]
+
+
+def test_the_files_of_a_shared_sandbox_and_the_host_s_network_can_be_used(bottle: Bottle) -> None:
+    assert bottle.python(join_sandbox) == ["hostname of db", True]
+
+
+def tear_down() -> list[Any]:
+    lab = Lab()
+    before = Path("/proc/self/mountinfo").read_text()
+    lab.start("web", sandbox="")
+    lab.start("db", "sleep", "60", sandbox="")
+    lab.runtime.tear_down()
+    return [before == Path("/proc/self/mountinfo").read_text(), left_behind(), len(os.listdir(lab.folders.containers))]
+
+
+def test_after_a_tear_down_the_mount_table_is_as_before_and_the_files_stay(bottle: Bottle) -> None:
+    assert bottle.python(tear_down) == [True, [], 2]

@@ -19,6 +19,12 @@ class Folders:
     group: int = 0
     """The group (gid) that may read the containers' logs: the web server's."""
 
+    def __post_init__(self) -> None:
+        if ":" in f"{self.state_dir}{self.run_dir}":
+            raise ValueError(
+                "The state and run folders may have no colon in their names: conmon could not find its log."
+            )
+
     @property
     def containers(self) -> Path:
         return self.state_dir / "containers"

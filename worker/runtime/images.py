@@ -190,6 +190,12 @@ class ImageStore:
         with self._lock():
             self._collect(value["id"])
 
+    def tidy(self) -> None:
+        """Delete what a fetch or a removal that was cut off left; only while no other runs: at the slow worker's start."""
+        for pattern in (".draft-*", ".gone-*"):
+            for folder in self.folders.images.glob(pattern):
+                shutil.rmtree(folder, ignore_errors=True)
+
     def _unpack(self, name: str, draft: Path, progress: Progress) -> Image:
         described = oci_layout.read_layout(draft / "layout")
         made = draft / "image"
