@@ -98,7 +98,7 @@ def container(
     **fields: object,
 ) -> Container:
     """A live container with one endpoint (none without an *address*)."""
-    endpoints = ()
+    endpoints: tuple[Endpoint, ...] = ()
     if address:
         prefix = next(item.subnet.prefixlen for item in on.subnets)
         endpoints = (endpoint(name, on, f"{address}/{prefix}", "eth0"),)
@@ -265,6 +265,9 @@ def _two_networks(*, first: bool = True, second: bool = True, peer: bool = False
     return host(c1, *others, networks=(BRIDGE, net1, net2))
 
 
+_BIP = default_bridge("192.168.5.1/24", mtu=1400)
+
+
 def _publish_all() -> Host:
     return host(_tcp(1), *_publish_others())
 
@@ -329,4 +332,3 @@ STAGES = (
     Stage("two-networks/with-peer", lambda: _two_networks(peer=True)),
     Stage("two-networks/after-disconnect-net1", lambda: _two_networks(first=False, peer=True)),
 )
-_BIP = default_bridge("192.168.5.1/24", mtu=1400)

@@ -15,7 +15,7 @@ from worker.drivers import DRIVERS, Attachment, Surroundings
 from .files import Files
 from .links import link_environment
 
-DEFAULT_ROUTE = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
+DEFAULT_ROUTE: dict[int, IPv4Network | IPv6Network] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
 
 _SANDBOX = gettext_noop("The network stack of container {container}.")
 _ADOPTED = gettext_noop("The network stack that container {container} adopted.")

@@ -43,7 +43,7 @@ def forget(ports: Iterable[Called]) -> int:
         return 0
     forgotten = 0
     for family in sorted({item[0] for item in wanted}):
-        with Conntrack(nfgen_family=_FAMILIES[family]) as table:
+        with Conntrack(nfgen_family=_FAMILIES[family]) as table:  # type: ignore[no-untyped-call]  # pyroute2 has no types
             for entry in list(table.dump_entries()):
                 first = entry.tuple_orig
                 if (family, first.proto, first.dport) in wanted:
@@ -60,7 +60,7 @@ def _any_remembered() -> bool:
 
 def _forget_one(table: Conntrack, entry: object) -> bool:
     try:
-        table.delete(entry)
+        table.delete(entry)  # type: ignore[no-untyped-call]
     except Exception:  # pyroute2 wraps the errno; a connection that ended by itself meanwhile is as good
         return False
     return True

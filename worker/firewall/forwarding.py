@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from networks.cnm.desired import HostSettings, Network
 from networks.cnm.resources import Owner
-from networks.cnm.rules import Rule
+from networks.cnm.rules import Rule, Target
 from networks.cnm.text import Text, gettext_noop
 
 from . import layout, words
@@ -32,6 +32,9 @@ _LEAVES = gettext_noop(
 _ENTERS = gettext_noop("Traffic from another network must not enter network {network}.")
 _ENTERS_ROUTED = gettext_noop(
     "Traffic from another network may enter network {network}, which is routed, where {chain} lets it."
+)
+_ANSWERS_ROUTED = gettext_noop(
+    "Lets the containers of network {network}, which is routed, answer those of other networks."
 )
 _INTERNAL_OUT = gettext_noop("Network {network} is internal: its containers send nothing out of it.")
 _INTERNAL_IN = gettext_noop("Network {network} is internal: nothing from elsewhere gets in.")
@@ -104,9 +107,11 @@ class _Block:
     def isolation(self) -> Iterator[Rule]:
         naming = self.writer.naming
         first, second = naming.isolation_stage_1, naming.isolation_stage_2
-        yield self._top("filter", first, 0, self.out, words.jump(second), self._why(_LEAVES, chain=second))
+        yield self._top("filter", first, 1, self.out, words.jump(second), self._why(_LEAVES, chain=second))
         towards = words.leaving(self.device)
         if self.mode == "routed":
+            answers = self.out + words.RELATED_OR_ESTABLISHED
+            yield self._top("filter", first, 0, answers, words.ACCEPT, self._why(_ANSWERS_ROUTED))
             why = self._why(_ENTERS_ROUTED, chain=naming.chain)
             yield self._top("filter", second, 0, towards, words.jump(naming.chain), why)
         else:
@@ -167,12 +172,10 @@ class _Block:
     def _subnets(self) -> tuple[AnyNetwork, ...]:
         return tuple(item.subnet for item in self.network.subnets if item.subnet.version == self.writer.family)
 
-    def _forward(self, position: int, matches: words.Matches, target: words.Target, why: Text) -> Rule:
+    def _forward(self, position: int, matches: words.Matches, target: Target, why: Text) -> Rule:
         return self._top("filter", "FORWARD", position, matches, target, why)
 
-    def _top(
-        self, table: str, chain: str, position: int, matches: words.Matches, target: words.Target, why: Text
-    ) -> Rule:
+    def _top(self, table: str, chain: str, position: int, matches: words.Matches, target: Target, why: Text) -> Rule:
         rank = layout.of_network(self.network.activation, position)
         return self.writer.rule(table, chain, matches, target, rank, self.owner, why, anchor="top")
 

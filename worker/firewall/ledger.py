@@ -48,7 +48,7 @@ class RuleLedger:
 
     def forget(self, places: Iterable[Place]) -> None:
         """Strike rules out that are gone."""
-        entries = [[*place, None] for place in places if self._ranks.pop(place, None) is not None]
+        entries: list[list[object]] = [[*place, None] for place in places if self._ranks.pop(place, None) is not None]
         if entries and not self._ranks:
             self.close()
             self.path.unlink(missing_ok=True)

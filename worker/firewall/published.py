@@ -86,7 +86,7 @@ def compile_port(
             owner,
             Text(_HAIRPIN, said),
         )
-        if settings.hardening and host_address is not None and host_address in words.LOOPBACK[4]:
+        if settings.hardening and isinstance(host_address, IPv4Address) and host_address.is_loopback:
             yield writer.rule(
                 "raw",
                 "PREROUTING",

@@ -27,7 +27,7 @@ TO_LOCAL = (Match("addrtype", "--dst-type", ("LOCAL",)),)
 FROM_LOCAL = (Match("addrtype", "--src-type", ("LOCAL",)),)
 ESTABLISHED = (Match("conntrack", "--ctstate", ("ESTABLISHED",)),)
 RELATED_OR_ESTABLISHED = (Match("conntrack", "--ctstate", ("RELATED,ESTABLISHED",)),)
-LOOPBACK = {4: IPv4Network("127.0.0.0/8"), 6: IPv6Network("::1/128")}
+LOOPBACK: dict[int, IPv4Network | IPv6Network] = {4: IPv4Network("127.0.0.0/8"), 6: IPv6Network("::1/128")}
 LINK_LOCAL_IPV6 = IPv6Network("fe80::/10")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -46,7 +46,7 @@ class FamilyState:
 
     def remove_chain(self, key: ChainKey) -> None:
         for known in (self.policies, self.lines, self.observed):
-            known.pop(key, None)  # type: ignore[attr-defined]
+            known.pop(key, None)
 
 
 class RuleReader:
@@ -173,7 +173,7 @@ def snapshot(flavour: str) -> dict[str, Any]:
     return {"flavour": flavour, "rules": rules, "chains": chains}
 
 
-def _described(flavour: str, saved: Saved) -> Iterator[Mapping[str, Any]]:
+def _described(flavour: str, saved: Saved) -> Iterator[dict[str, Any]]:
     positions: Counter[ChainKey] = Counter()
     for line in saved.lines:
         positions[line.table, line.chain] += 1
