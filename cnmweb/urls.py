@@ -1,3 +1,7 @@
-from django.urls import URLPattern, URLResolver
+"""Where each face answers."""
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from django.urls import URLPattern, URLResolver, include, path
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/", include("networks.api.urls")),
+]

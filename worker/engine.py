@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from django.conf import settings
@@ -51,6 +53,7 @@ class Engine:
 
     def start(self) -> None:
         """Take up what a former worker left, then bring the whole host to what is asked."""
+        (settings.RUN_DIR / "kernel.pid").write_text(str(os.getpid()))
         again = requeue_interrupted(self.host, "kernel")
         if again:
             log.warning("%s interrupted operations are taken up again", again)
@@ -74,6 +77,23 @@ class Engine:
 
     def run(self, operation: Operation) -> None:
         """Carry out one claimed operation; whatever happens, it ends."""
+        with self._busy():
+            self._run(operation)
+
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        """While we write, the monitor takes what it sees for ours: it knows by this file."""
+        busy = settings.RUN_DIR / "busy"
+        busy.touch()
+        try:
+            yield
+        finally:
+            generation = self.parts.rules.backend.generation()
+            if generation is not None:
+                (settings.RUN_DIR / "own-generation").write_text(str(generation))
+            busy.unlink(missing_ok=True)
+
+    def _run(self, operation: Operation) -> None:
         try:
             if operation.verb == "host.repair":
                 self.reconciler.repair(operation, drift.keys_of(operation.args.get("drift")))
@@ -104,14 +124,15 @@ class Engine:
             self.look_at_rules()
 
     def beat(self) -> None:
-        """Say that we live."""
+        """Say that we live, and do what is to be done now and then."""
+        self.parts.processes.runtime.tend_logs()
         Host.objects.filter(pk=self.host.pk).update(heartbeat_at=timezone.now(), worker_version=settings.VERSION)
 
     def pass_over_everything(self, verb: str) -> None:
         """Compare the whole host and mend what differs; a row is written only when there was something to mend."""
         compiled = self.reconciler.compile()
         if self.reconciler.plan(compiled, Scope(everything=True)):
-            self.reconciler.run(settle.open_operation(self.host, verb, scope={"all": True}))
+            self.run(settle.open_operation(self.host, verb, scope={"all": True}))
         else:
             self.reconciler.remember_all(compiled)
         settle.settle_everything(self.host)
@@ -123,8 +144,7 @@ class Engine:
         plan = diff(wanted, found)
         changed = drift.record(self.host, plan, kinds, writer)
         if changed and plan and self.host.settings.get("auto_repair") and self._may_repair():
-            self.reconciler.repair(settle.open_operation(self.host, "host.repair", scope={"all": True}), None)
-            self.look(kinds)
+            self.run(settle.open_operation(self.host, "host.repair", scope={"all": True}))
 
     def look_at_facts(self) -> None:
         facts = self._observe_facts()

@@ -41,6 +41,7 @@ def start_kernel() -> None:
 def start_slow() -> None:
     _lock("slow")
     requeue_interrupted(Host.objects.get(name=settings.HOST_NAME), "slow")
+    build_runtime().images.tidy()
     work_slowly()
 
 

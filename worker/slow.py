@@ -64,7 +64,16 @@ def execute(operation: Operation, runtime: Runtime) -> None:
         working_dir=str(args.get("working_dir") or ""),
         timeout_s=float(args.get("timeout") or 60),
     )
-    settle.end_only(operation, result={"exit_code": result.exit_code, "output": result.output, "cut": result.cut})
+    settle.end_only(
+        operation,
+        result={
+            "exit_code": result.exit_code,
+            "stdout": result.stdout,
+            "stderr": result.stderr,
+            "truncated": result.truncated,
+            "timed_out": result.timed_out,
+        },
+    )
 
 
 def import_image(operation: Operation, runtime: Runtime) -> None:

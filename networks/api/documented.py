@@ -1,0 +1,75 @@
+"""What OpenAPI says of a view: one decorator, so that every operation has its errors and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
+from rest_framework import serializers
+
+from . import schemas
+
+F = TypeVar("F", bound=Callable[..., Any])
+Shape = type[serializers.Serializer[Any]]
+
+_DRY_RUN = OpenApiParameter(
+    "dry_run", bool, description="Only the plan: what would change in the kernel. Nothing is written."
+)
+_WAIT = OpenApiParameter("wait", str, enum=["0"], description="0: answer 202 with the operation at once.")
+_HOST = OpenApiParameter("host", str, description="The host; left out: the only one.")
+_ERRORS = {
+    400: "The request is malformed.",
+    401: "Not signed in.",
+    403: "The role is too low.",
+    404: "There is no such object.",
+}
+_WRITE_ERRORS = {
+    409: "The request collides with what exists.",
+    501: "Not supported here.",
+    503: "The worker does not answer.",
+}
+
+
+def documented(
+    summary: str,
+    *,
+    body: Shape | None = None,
+    answer: Shape | None = None,
+    status: int = 200,
+    many: bool = False,
+    write: bool = False,
+    filters: tuple[str, ...] = (),
+) -> Callable[[F], F]:
+    """Describe a view's method: what it takes, what it answers, how it refuses."""
+    parameters = [_HOST, *(OpenApiParameter(name, str) for name in filters)]
+    if many:
+        parameters += [OpenApiParameter(name, str) for name in ("q", "sort", "page", "page_size")]
+    if write:
+        parameters += [_DRY_RUN, _WAIT]
+    responses: dict[int, Any] = {
+        status: _page(answer) if many and answer else answer or OpenApiResponse(description="Done.")
+    }
+    if write:
+        responses[202] = OpenApiResponse(schemas.Accepted, description="Accepted; follow the operation.")
+    for code, description in (_ERRORS | (_WRITE_ERRORS if write or body else {})).items():
+        responses[code] = OpenApiResponse(schemas.Problem, description=description)
+    return extend_schema(summary=summary, request=body, responses=responses, parameters=parameters)
+
+
+_pages: dict[str, serializers.Serializer[Any]] = {}
+
+
+def _page(answer: Shape) -> serializers.Serializer[Any]:
+    name = f"{answer.__name__}List"
+    if name not in _pages:
+        _pages[name] = inline_serializer(
+            name,
+            {
+                "count": serializers.IntegerField(),
+                "page": serializers.IntegerField(required=False),
+                "page_size": serializers.IntegerField(required=False),
+                "results": answer(many=True),
+            },
+        )
+    return _pages[name]

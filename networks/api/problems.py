@@ -1,0 +1,109 @@
+"""Errors as ``application/problem+json`` (RFC 9457): one mapping from who must act to HTTP."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.http import Http404, HttpRequest, JsonResponse
+from django.utils.translation import gettext
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from networks.cnm.errors import CnmError
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+STATUSES: Mapping[str, int] = {
+    "invalid": 400,
+    "forbidden": 403,
+    "not_found": 404,
+    "conflict": 409,
+    "exhausted": 409,
+    "unsupported": 501,
+    "unavailable": 503,
+}
+"""Codes that are not here are failures of a kernel or of ours: 500."""
+_TITLES = {
+    400: "Bad request",
+    401: "Not signed in",
+    403: "Forbidden",
+    404: "Not found",
+    405: "Method not allowed",
+    406: "Not acceptable",
+    409: "Conflict",
+    413: "Too large",
+    415: "Unsupported media type",
+    429: "Too many requests",
+    500: "Failed",
+    501: "Not supported",
+    503: "Not available",
+}
+
+
+def problem(error: CnmError, operation: str = "") -> Response:
+    """A refusal or failure of ours."""
+    status = STATUSES.get(error.code, 500)
+    return _response(
+        status,
+        code=error.code,
+        detail=error.sentence.translated(gettext),
+        remedy=error.remedy.translated(gettext),
+        field=error.field,
+        subject=error.subject,
+        facts=error.facts,
+        operation=operation,
+    )
+
+
+def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """DRF's exception handler: every error that leaves a view."""
+    if isinstance(error, CnmError):
+        return problem(error)
+    if isinstance(error, RequestDataTooBig):
+        return _response(413, code="too_large", detail=gettext("The request is too large."))
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    if isinstance(error, exceptions.APIException):
+        code = error.get_codes()
+        response = _response(
+            error.status_code, code=code if isinstance(code, str) else "invalid", detail=_words(error.detail)
+        )
+        if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+            response["WWW-Authenticate"] = "Bearer"
+        wait = getattr(error, "wait", None)
+        if wait:
+            response["Retry-After"] = str(int(wait) + 1)
+        return response
+    log.exception("a request failed", exc_info=error)
+    return _response(500, code="error", detail=gettext("CNM Web failed to answer; the reason is in its log."))
+
+
+def unknown_path(request: HttpRequest, *args: object, **kwargs: object) -> JsonResponse:
+    """What is below /api/ and is not there."""
+    detail = gettext("There is no {path}.").format(path=request.path)
+    return JsonResponse(
+        {"type": "about:blank", "title": _TITLES[404], "status": 404, "code": "not_found", "detail": detail},
+        status=404,
+        content_type=MEDIA_TYPE,
+    )
+
+
+def _words(detail: object) -> str:
+    if isinstance(detail, list):
+        return " ".join(map(_words, detail))
+    if isinstance(detail, Mapping):
+        return " ".join(f"{name}: {_words(item)}" for name, item in detail.items())
+    return str(detail)
+
+
+def _response(status: int, **members: Any) -> Response:
+    body = {"type": "about:blank", "title": gettext(_TITLES.get(status, "Error")), "status": status}
+    return Response(
+        body | {name: value for name, value in members.items() if value}, status=status, content_type=MEDIA_TYPE
+    )

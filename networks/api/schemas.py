@@ -1,0 +1,379 @@
+"""Shapes for OpenAPI alone: requests are read by ``networks.services.spec_*``, answers are made by ``networks.represent``.
+
+A test holds the fields here against those.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers as s
+
+
+def text(**options: Any) -> s.CharField:
+    return s.CharField(required=False, **options)
+
+
+def texts() -> s.ListField:
+    return s.ListField(child=s.CharField(), required=False)
+
+
+def mapping() -> s.DictField:
+    return s.DictField(child=s.CharField(), required=False)
+
+
+def flag() -> s.BooleanField:
+    return s.BooleanField(required=False)
+
+
+def number() -> s.IntegerField:
+    return s.IntegerField(required=False)
+
+
+def anything() -> s.JSONField:
+    return s.JSONField(required=False)
+
+
+def shape(called: str, /, **fields: s.Field) -> type[s.Serializer[Any]]:
+    """A serializer class of that name with these fields."""
+    return type(called, (s.Serializer,), dict(fields))
+
+
+Problem = shape(
+    "Problem",
+    type=text(),
+    title=text(),
+    status=number(),
+    code=text(),
+    detail=text(),
+    remedy=text(),
+    field=text(),
+    subject=text(),
+    facts=anything(),
+    operation=text(),
+)
+Reference = shape("Reference", id=text(), name=text())
+SubnetRequest = shape("SubnetRequest", subnet=s.CharField(), gateway=text(), ip_range=text(), aux_addresses=mapping())
+NetworkRequest = shape(
+    "NetworkRequest",
+    name=s.CharField(),
+    driver=text(),
+    internal=flag(),
+    attachable=flag(),
+    enable_ipv6=flag(),
+    subnets=SubnetRequest(many=True, required=False),
+    options=mapping(),
+    labels=mapping(),
+)
+NetworkChanges = shape("NetworkChanges", labels=mapping())
+Subnet = shape(
+    "Subnet",
+    subnet=text(),
+    gateway=text(),
+    ip_range=text(),
+    aux_addresses=mapping(),
+    in_use=number(),
+    available=number(),
+)
+_ENDPOINT = {
+    "id": text,
+    "ipv4": text,
+    "ipv6": text,
+    "mac": text,
+    "aliases": texts,
+    "interface": text,
+    "device": text,
+    "gw_priority": number,
+}
+Endpoint = shape(
+    "Endpoint",
+    **{name: make() for name, make in _ENDPOINT.items()},
+    network=Reference(required=False),
+    container=Reference(required=False),
+)
+NetworkEndpoint = shape(
+    "NetworkEndpoint", **{name: make() for name, make in _ENDPOINT.items()}, container=Reference(required=False)
+)
+ContainerEndpoint = shape(
+    "ContainerEndpoint",
+    **{name: make() for name, make in _ENDPOINT.items()},
+    gateway=text(),
+    network=Reference(required=False),
+)
+Network = shape(
+    "Network",
+    id=text(),
+    short_id=text(),
+    name=text(),
+    driver=text(),
+    scope=text(),
+    internal=flag(),
+    attachable=flag(),
+    enable_ipv6=flag(),
+    predefined=flag(),
+    subnets=Subnet(many=True, required=False),
+    options=mapping(),
+    labels=mapping(),
+    bridge=text(),
+    mtu=number(),
+    status=text(),
+    error=anything(),
+    activation=number(),
+    created_at=text(),
+    created_by=text(),
+    host=text(),
+    endpoints=NetworkEndpoint(many=True, required=False),
+)
+ConnectRequest = shape(
+    "ConnectRequest",
+    container=s.CharField(),
+    ipv4=text(),
+    ipv6=text(),
+    mac=text(),
+    aliases=texts(),
+    gw_priority=number(),
+)
+DisconnectRequest = shape("DisconnectRequest", container=s.CharField(), force=flag())
+PortSpec = shape(
+    "PortSpec",
+    container_port=s.IntegerField(),
+    host_port=number(),
+    host_address=text(),
+    protocol=text(),
+    allowed_sources=texts(),
+)
+Attach = shape(
+    "Attach", network=s.CharField(), ipv4=text(), ipv6=text(), mac=text(), aliases=texts(), gw_priority=number()
+)
+RestartPolicy = shape("RestartPolicySpec", name=text(), max_retries=number())
+Adopt = shape("Adopt", path=text(), pid=number())
+ContainerRequest = shape(
+    "ContainerRequest",
+    name=text(),
+    kind=text(),
+    image=text(),
+    command=texts(),
+    entrypoint=texts(),
+    env=mapping(),
+    network=text(),
+    networks=Attach(many=True, required=False),
+    ipv4=text(),
+    ipv6=text(),
+    mac=text(),
+    aliases=texts(),
+    ports=s.ListField(
+        child=s.JSONField(), required=False, help_text='Strings such as "127.0.0.1:8080:80/tcp", or PortSpec objects.'
+    ),
+    publish_all=flag(),
+    exposed_ports=texts(),
+    links=texts(),
+    hostname=text(),
+    domainname=text(),
+    dns=texts(),
+    dns_search=texts(),
+    dns_options=texts(),
+    extra_hosts=texts(),
+    user=text(),
+    working_dir=text(),
+    tty=flag(),
+    open_stdin=flag(),
+    restart_policy=RestartPolicy(required=False),
+    stop_signal=text(),
+    stop_timeout=number(),
+    memory=number(),
+    cpus=s.FloatField(required=False),
+    pids_limit=number(),
+    binds=texts(),
+    labels=mapping(),
+    auto_remove=flag(),
+    adopt=Adopt(required=False),
+    start=flag(),
+)
+Port = shape(
+    "Port",
+    id=text(),
+    protocol=text(),
+    host_address=text(),
+    host_port=number(),
+    container_port=number(),
+    allowed_sources=texts(),
+)
+Files = shape("Files", hosts=text(), hostname=text(), **{"resolv.conf": text()})
+ContainerLink = shape("ContainerLink", id=text(), source=Reference(required=False), alias=text())
+LinkedBy = shape("LinkedBy", id=text(), recipient=Reference(required=False), alias=text())
+Container = shape(
+    "Container",
+    id=text(),
+    short_id=text(),
+    name=text(),
+    kind=text(),
+    image=text(),
+    command=texts(),
+    entrypoint=texts(),
+    env=mapping(),
+    hostname=text(),
+    domainname=text(),
+    user=text(),
+    working_dir=text(),
+    tty=flag(),
+    dns=texts(),
+    dns_search=texts(),
+    dns_options=texts(),
+    extra_hosts=texts(),
+    exposed_ports=texts(),
+    publish_all=flag(),
+    stop_signal=text(),
+    stop_timeout=number(),
+    memory=number(),
+    cpus=s.FloatField(required=False),
+    pids_limit=number(),
+    binds=texts(),
+    labels=mapping(),
+    network_mode=text(),
+    state=text(),
+    wanted=text(),
+    pid=number(),
+    exit_code=number(),
+    error=anything(),
+    restart_policy=RestartPolicy(required=False),
+    restart_count=number(),
+    auto_remove=flag(),
+    created_at=text(),
+    created_by=text(),
+    started_at=text(),
+    finished_at=text(),
+    host=text(),
+    sandbox=text(),
+    endpoints=ContainerEndpoint(many=True, required=False),
+    ports=Port(many=True, required=False),
+    links=ContainerLink(many=True, required=False),
+    linked_by=LinkedBy(many=True, required=False),
+    files=Files(required=False),
+)
+StopRequest = shape("StopRequest", timeout=number())
+KillRequest = shape("KillRequest", signal=text())
+RenameRequest = shape("RenameRequest", name=s.CharField())
+CommitRequest = shape("CommitRequest", image=s.CharField())
+PublishRequest = shape("PublishRequest", ports=s.ListField(child=s.JSONField()))
+ExecRequest = shape(
+    "ExecRequest",
+    command=s.ListField(child=s.CharField()),
+    env=mapping(),
+    user=text(),
+    working_dir=text(),
+    timeout=number(),
+)
+WaitAnswer = shape("WaitAnswer", state=text(), exit_code=number())
+BulkRequest = shape(
+    "BulkRequest",
+    networks=NetworkRequest(many=True, required=False),
+    containers=ContainerRequest(many=True, required=False),
+)
+LinkRequest = shape("LinkRequest", recipient=s.CharField(), source=s.CharField(), alias=text())
+Link = shape("Link", id=text(), recipient=Reference(required=False), source=Reference(required=False), alias=text())
+Subject = shape("Subject", kind=text(), id=text(), name=text())
+Operation = shape(
+    "Operation",
+    id=text(),
+    number=number(),
+    host=text(),
+    verb=text(),
+    subject=Subject(required=False),
+    state=text(),
+    queue=text(),
+    created_by=text(),
+    created_at=text(),
+    started_at=text(),
+    finished_at=text(),
+    step=text(),
+    done_steps=number(),
+    total_steps=number(),
+    plan_summary=anything(),
+    result=anything(),
+    error=anything(),
+    plan=anything(),
+)
+Accepted = shape("Accepted", operation=Operation(), object=anything())
+Host = shape(
+    "Host",
+    id=text(),
+    name=text(),
+    hostname=text(),
+    kernel=text(),
+    addresses=anything(),
+    nameservers=texts(),
+    features=anything(),
+    firewall_backend=text(),
+    firewall_reason=text(),
+    facts_at=text(),
+    heartbeat_at=text(),
+    alive=flag(),
+    worker_version=text(),
+    settings=anything(),
+)
+OwnerShape = shape("Owner", kind=text(), id=text(), name=text())
+Rule = shape(
+    "Rule",
+    flavour=text(),
+    family=number(),
+    table=text(),
+    chain=text(),
+    position=number(),
+    text=text(),
+    packets=number(),
+    bytes=number(),
+    tag=text(),
+    ours=flag(),
+    owner=OwnerShape(required=False),
+    why=text(),
+    foreign_class=text(),
+)
+Drift = shape(
+    "Drift",
+    id=number(),
+    host=text(),
+    key=texts(),
+    kind=text(),
+    resource_kind=text(),
+    text=text(),
+    difference=anything(),
+    owner=OwnerShape(required=False),
+    why=anything(),
+    writer=text(),
+    detected_at=text(),
+    resolved_at=text(),
+)
+RepairRequest = shape("RepairRequest", drift=s.ListField(child=s.IntegerField(), required=False))
+ImageRequest = shape("ImageRequest", name=s.CharField(), source=s.CharField())
+Image = shape(
+    "Image",
+    id=number(),
+    name=text(),
+    kind=text(),
+    source=text(),
+    status=text(),
+    digest=text(),
+    size=number(),
+    config=anything(),
+    error=anything(),
+    created_at=text(),
+    host=text(),
+)
+Activity = shape(
+    "Activity",
+    id=number(),
+    at=text(),
+    actor=text(),
+    via=text(),
+    verb=text(),
+    subject=Subject(required=False),
+    request=anything(),
+    request_id=text(),
+    operation=text(),
+)
+User = shape("User", id=number(), name=text(), role=text(), active=flag(), last_login=text(), effective_role=text())
+TokenRequest = shape("TokenRequest", name=s.CharField(), role=text(), expires_at=text())
+_TOKEN = ("id", "name", "prefix", "role", "user", "created_at", "expires_at", "last_used_at")
+Token = shape("Token", **{name: text() for name in _TOKEN})
+NewToken = shape("NewToken", **{name: text() for name in _TOKEN}, token=text())
+Topology = shape("Topology", hosts=Host(many=True), networks=Network(many=True), containers=Container(many=True))

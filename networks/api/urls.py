@@ -1,0 +1,54 @@
+"""The paths of the REST API, version 1."""
+
+from django.urls import path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from . import problems
+from . import views_containers as containers
+from . import views_host as host
+from . import views_networks as networks
+
+urlpatterns = [
+    path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
+    path("v1/networks", networks.Networks.as_view()),
+    path("v1/networks/<str:ref>", networks.OneNetwork.as_view()),
+    path("v1/networks/<str:ref>/connect", networks.Connect.as_view()),
+    path("v1/networks/<str:ref>/disconnect", networks.Disconnect.as_view()),
+    path("v1/containers", containers.Containers.as_view()),
+    path("v1/containers/<str:ref>", containers.OneContainer.as_view()),
+    path("v1/containers/<str:ref>/start", containers.Start.as_view()),
+    path("v1/containers/<str:ref>/stop", containers.Stop.as_view()),
+    path("v1/containers/<str:ref>/restart", containers.Restart.as_view()),
+    path("v1/containers/<str:ref>/kill", containers.Kill.as_view()),
+    path("v1/containers/<str:ref>/rename", containers.Rename.as_view()),
+    path("v1/containers/<str:ref>/exec", containers.Exec.as_view()),
+    path("v1/containers/<str:ref>/commit", containers.Commit.as_view()),
+    path("v1/containers/<str:ref>/ports", containers.Ports.as_view()),
+    path("v1/containers/<str:ref>/ports/<str:port_id>", containers.OnePort.as_view()),
+    path("v1/containers/<str:ref>/files", containers.Files.as_view()),
+    path("v1/containers/<str:ref>/wait", containers.Wait.as_view()),
+    path("v1/containers/<str:ref>/logs", containers.Logs.as_view()),
+    path("v1/bulk", containers.Bulk.as_view()),
+    path("v1/endpoints", containers.Endpoints.as_view()),
+    path("v1/links", containers.Links.as_view()),
+    path("v1/links/<str:ref>", containers.OneLink.as_view()),
+    path("v1/hosts", host.Hosts.as_view()),
+    path("v1/hosts/<str:name>", host.OneHost.as_view()),
+    path("v1/firewall/rules", host.FirewallRules.as_view()),
+    path("v1/drift", host.Drifts.as_view()),
+    path("v1/drift/repair", host.Repair.as_view()),
+    path("v1/drift/look", host.Look.as_view()),
+    path("v1/images", host.Images.as_view()),
+    path("v1/images/<path:ref>", host.OneImage.as_view()),
+    path("v1/operations", host.Operations.as_view()),
+    path("v1/operations/<str:ref>", host.OneOperation.as_view()),
+    path("v1/operations/<str:ref>/retry", host.RetryOperation.as_view()),
+    path("v1/activity", host.Activities.as_view()),
+    path("v1/me", host.Me.as_view()),
+    path("v1/tokens", host.Tokens.as_view()),
+    path("v1/tokens/<str:ref>", host.OneToken.as_view()),
+    path("v1/topology", host.Topology.as_view()),
+    path("v1/events", host.Events.as_view()),
+    re_path(r"^.*$", problems.unknown_path),
+]

@@ -1,0 +1,288 @@
+"""Containers, their ports, links and logs over REST."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+
+from django.conf import settings
+from django.http import HttpResponse, StreamingHttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from networks import logs, represent
+from networks.cnm.errors import InvalidSpec
+from networks.cnm.names import OBJECT_NAME
+from networks.cnm.text import gettext_noop
+from networks.models import Container, Endpoint, Link
+from networks.services import containers as services
+from networks.services import links as link_services
+from networks.services import ports as port_services
+from networks.services.body import Body
+from networks.services.find import find_container, find_link
+from networks.services.outcome import Outcome
+from networks.services.spec_container import read_container, read_signal
+from networks.services.spec_network import NAME_WANTED, read_network
+from networks.services.spec_ports import read_port
+
+from . import schemas
+from .base import CnmView
+from .documented import documented
+from .lists import listed
+
+LONGEST_WAIT_S = 600
+FOLLOW_PAUSE_S = 0.2
+PLAIN = "text/plain; charset=utf-8"
+
+
+class Containers(CnmView):
+    @documented(
+        "List containers", answer=schemas.Container, many=True, filters=("name", "state", "kind", "image", "network")
+    )
+    def get(self, request: Request) -> Response:
+        rows = represent.prepared(Container).filter(host=self.host)
+        return listed(
+            request,
+            rows,
+            represent.container,
+            search=("name", "pk", "image"),
+            filters={
+                "name": "name",
+                "state": "status",
+                "kind": "kind",
+                "image": "image",
+                "network": "endpoints__network__name",
+            },
+            sorts={"name": "name", "state": "status", "created_at": "created_at", "image": "image"},
+        )
+
+    @documented("Run a container", body=schemas.ContainerRequest, answer=schemas.Container, status=201, write=True)
+    def post(self, request: Request) -> Response:
+        wanted = read_container(self.body())
+        return self.write(lambda: services.run_container(self.actor, self.host, wanted), created=True)
+
+
+class OneContainer(CnmView):
+    @documented("Show a container", answer=schemas.Container)
+    def get(self, request: Request, ref: str) -> Response:
+        container = find_container(self.host, ref)
+        return Response(represent.container(represent.prepared(Container).get(pk=container.pk)))
+
+    @documented("Remove a container", status=204, write=True, filters=("force",))
+    def delete(self, request: Request, ref: str) -> Response:
+        force = request.query_params.get("force", "0") not in ("", "0", "false")
+        return self.write(lambda: services.remove_container(self.actor, find_container(self.host, ref), force))
+
+
+class _Verb(CnmView):
+    """A verb of one container: a POST whose body has a few fields."""
+
+    def on(self, ref: str, use_case: Callable[[Container], Outcome]) -> Response:
+        return self.write(lambda: use_case(find_container(self.host, ref)))
+
+    def timeout(self) -> int | None:
+        body = Body(self.body())
+        value = body.integer("timeout", -1, least=-1, most=3600)
+        body.finish()
+        return None if value < 0 else value
+
+
+class Start(_Verb):
+    @documented("Start a container", answer=schemas.Container, write=True)
+    def post(self, request: Request, ref: str) -> Response:
+        return self.on(ref, lambda container: services.start_container(self.actor, container))
+
+
+class Stop(_Verb):
+    @documented("Stop a container", body=schemas.StopRequest, answer=schemas.Container, write=True)
+    def post(self, request: Request, ref: str) -> Response:
+        timeout = self.timeout()
+        return self.on(ref, lambda container: services.stop_container(self.actor, container, timeout))
+
+
+class Restart(_Verb):
+    @documented("Restart a container", body=schemas.StopRequest, answer=schemas.Container, write=True)
+    def post(self, request: Request, ref: str) -> Response:
+        timeout = self.timeout()
+        return self.on(ref, lambda container: services.restart_container(self.actor, container, timeout))
+
+
+class Kill(_Verb):
+    @documented(
+        "Send a signal to a container's process", body=schemas.KillRequest, answer=schemas.Container, write=True
+    )
+    def post(self, request: Request, ref: str) -> Response:
+        body = Body(self.body())
+        signal = read_signal("signal", body.take("signal", "SIGKILL"))
+        body.finish()
+        return self.on(ref, lambda container: services.kill_container(self.actor, container, signal))
+
+
+class Rename(_Verb):
+    @documented("Rename a container", body=schemas.RenameRequest, answer=schemas.Container, write=True)
+    def post(self, request: Request, ref: str) -> Response:
+        body = Body(self.body())
+        name = body.text("name", pattern=OBJECT_NAME, wanted=NAME_WANTED, most=128)
+        body.finish()
+        return self.on(ref, lambda container: services.rename_container(self.actor, container, name))
+
+
+class Exec(_Verb):
+    @documented("Run a command in a container", body=schemas.ExecRequest, answer=schemas.Operation, write=True)
+    def post(self, request: Request, ref: str) -> Response:
+        body = Body(self.body())
+        command = body.texts("command", most=1024, longest=131072)
+        options = {
+            "env": body.mapping("env"),
+            "user": body.text("user", "", most=64),
+            "working_dir": body.text("working_dir", ""),
+            "timeout": body.integer("timeout", 60, least=1, most=3600),
+        }
+        body.finish()
+        if not command:
+            raise InvalidSpec(
+                gettext_noop("No command is given."), remedy=gettext_noop("Give a list of words."), field="command"
+            )
+        outcome = services.exec_in_container(self.actor, find_container(self.host, ref), command, **options)
+        answer = self.answer(outcome, body={})
+        if answer.status_code == 200 and outcome.operation is not None:
+            outcome.operation.refresh_from_db()
+            return Response(represent.operation(outcome.operation))
+        return answer
+
+
+class Commit(_Verb):
+    @documented("Make an image of a container's files", body=schemas.CommitRequest, answer=schemas.Image, write=True)
+    def post(self, request: Request, ref: str) -> Response:
+        body = Body(self.body())
+        image = body.text("image", most=255)
+        body.finish()
+        return self.on(ref, lambda container: services.commit_container(self.actor, container, image))
+
+
+class Ports(_Verb):
+    @documented("Publish more ports of a container", body=schemas.PublishRequest, answer=schemas.Container, write=True)
+    def post(self, request: Request, ref: str) -> Response:
+        body = Body(self.body())
+        wanted = [port for ports in body.each("ports", read_port) for port in ports]
+        body.finish()
+        if not wanted:
+            raise InvalidSpec(gettext_noop("No port is given."), remedy=gettext_noop("Give ports."), field="ports")
+        return self.on(ref, lambda container: port_services.publish(self.actor, container, wanted))
+
+
+class OnePort(_Verb):
+    @documented("Close a published port", answer=schemas.Container, write=True)
+    def delete(self, request: Request, ref: str, port_id: str) -> Response:
+        return self.on(ref, lambda container: port_services.unpublish(self.actor, container, port_id))
+
+
+class Files(CnmView):
+    @documented("Show a container's hosts, hostname and resolv.conf", answer=schemas.Files)
+    def get(self, request: Request, ref: str) -> Response:
+        return Response(find_container(self.host, ref).files)
+
+
+class Wait(CnmView):
+    @documented("Wait until a container has ended", answer=schemas.WaitAnswer, filters=("timeout",))
+    def get(self, request: Request, ref: str) -> Response:
+        text = request.query_params.get("timeout", "60")
+        if not (text.isascii() and text.isdigit()) or int(text) > LONGEST_WAIT_S:
+            raise InvalidSpec(
+                gettext_noop("timeout is a whole number up to {most}."), field="timeout", most=LONGEST_WAIT_S
+            )
+        container = find_container(self.host, ref)
+        deadline = time.monotonic() + int(text)
+        ended = ("exited", "failed", "created")
+        while container.status not in ended and time.monotonic() < deadline:
+            time.sleep(0.05)
+            container.refresh_from_db(fields=["status", "exit_code"])
+        return Response(
+            {"state": container.status, "exit_code": container.exit_code},
+            status=200 if container.status in ended else 202,
+        )
+
+
+class Logs(CnmView):
+    @documented("Read or follow a container's log, as text", filters=("tail", "follow", "timestamps"))
+    def get(self, request: Request, ref: str) -> HttpResponse:
+        path = logs.log_path(Path(settings.STATE_DIR), find_container(self.host, ref).id)
+        text = request.query_params.get("tail", "1000")
+        if not (text.isascii() and text.isdigit()):
+            raise InvalidSpec(gettext_noop("tail is a whole number."), field="tail")
+        stamps = request.query_params.get("timestamps", "0") == "1"
+
+        def printed(lines: Iterable[logs.LogLine]) -> str:
+            return "".join(f"{line.time} {line.text}\n" if stamps else f"{line.text}\n" for line in lines)
+
+        if request.query_params.get("follow", "0") != "1":
+            return HttpResponse(printed(logs.tail(path, int(text))), content_type=PLAIN)
+
+        async def follow() -> AsyncIterator[str]:
+            follower = logs.LogFollower(path, tail=int(text))
+            try:
+                yield printed(follower.first)
+                while True:
+                    if new := follower.read():
+                        yield printed(new)
+                    await asyncio.sleep(FOLLOW_PAUSE_S)
+            finally:
+                follower.close()
+
+        return StreamingHttpResponse(follow(), content_type=PLAIN)
+
+
+class Bulk(CnmView):
+    @documented("Make many networks and containers, all or nothing", body=schemas.BulkRequest, status=201, write=True)
+    def post(self, request: Request) -> Response:
+        body = Body(self.body())
+        networks = body.each("networks", lambda field, value: read_network(value, field), most=1000)
+        containers = body.each("containers", lambda field, value: read_container(value, field), most=5000)
+        body.finish()
+        made: dict[str, list[str]] = {}
+
+        def use_case() -> Outcome:
+            rows, boxes, outcome = services.bulk(self.actor, self.host, networks, containers)
+            made["networks"], made["containers"] = [row.name for row in rows], [row.name for row in boxes]
+            return outcome
+
+        if request.query_params.get("dry_run", "0") not in ("", "0", "false"):
+            return self.write(use_case)
+        return self.answer(use_case(), created=True, body=made)
+
+
+class Links(CnmView):
+    @documented("List links", answer=schemas.Link, many=True, filters=("recipient", "source", "alias"))
+    def get(self, request: Request) -> Response:
+        rows = represent.prepared(Link).filter(recipient__host=self.host)
+        filters = {"recipient": "recipient__name", "source": "source__name", "alias": "alias"}
+        return listed(request, rows, represent.link, filters=filters, sorts={"alias": "alias"}, search=("alias",))
+
+    @documented("Link a container to another", body=schemas.LinkRequest, answer=schemas.Link, status=201, write=True)
+    def post(self, request: Request) -> Response:
+        body = Body(self.body())
+        recipient, source = body.text("recipient"), body.text("source")
+        alias = body.text("alias", "", pattern=OBJECT_NAME, wanted=NAME_WANTED, most=128)
+        body.finish()
+
+        def use_case() -> Outcome:
+            one, other = find_container(self.host, recipient), find_container(self.host, source)
+            return link_services.link(self.actor, one, other, alias)
+
+        return self.write(use_case, created=True)
+
+
+class OneLink(CnmView):
+    @documented("Remove a link", status=204, write=True)
+    def delete(self, request: Request, ref: str) -> Response:
+        return self.write(lambda: link_services.unlink(self.actor, find_link(self.host, ref)))
+
+
+class Endpoints(CnmView):
+    @documented("List endpoints", answer=schemas.Endpoint, many=True, filters=("network", "container"))
+    def get(self, request: Request) -> Response:
+        rows = represent.prepared(Endpoint).filter(container__host=self.host, removing=False).order_by("pk")
+        filters = {"network": "network__name", "container": "container__name"}
+        return listed(request, rows, represent.endpoint, filters=filters, search=("ipv4", "ipv6", "mac"))

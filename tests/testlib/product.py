@@ -1,0 +1,269 @@
+"""The whole product in a throw-away host: its real processes, its real kernel, its REST API.
+
+with Product() as product:
+    product.api.post("/api/v1/networks", json={"name": "app"})
+    product.kill("kernel")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from .bottle import REPOSITORY, Bottle
+
+ADMIN, PASSWORD = "admin", "a-password-for-tests"
+START_TIMEOUT_S = 60
+_CELERY = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "INFO")
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "redis": (
+        "redis-server",
+        "--unixsocket",
+        "/run/cnm/redis.sock",
+        "--unixsocketperm",
+        "600",
+        "--port",
+        "0",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+    ),
+    "holder": (sys.executable, "-m", "worker.holder", "--socket", "/run/cnm/holder.sock"),
+    "kernel": (
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "cnmweb",
+        "worker",
+        "-P",
+        "solo",
+        "-Q",
+        "kernel.local",
+        "-n",
+        "kernel@local",
+        *_CELERY,
+    ),
+    "slow": (
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "cnmweb",
+        "worker",
+        "-P",
+        "threads",
+        "-c",
+        "8",
+        "-Q",
+        "slow.local",
+        "-n",
+        "slow@local",
+        *_CELERY,
+    ),
+    "monitor": (sys.executable, "-m", "worker.monitor"),
+    "web": (
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "cnmweb.asgi:application",
+        "--uds",
+        "/run/cnm/web.sock",
+        "--log-level",
+        "warning",
+    ),
+}
+"""Every process of the product, in the order in which they are started."""
+OUTLIVES = ("holder", "redis")
+
+
+class Product:
+    """The product, running. *env* adds to its environment (``CNM_NAMES="docker"``, …)."""
+
+    def __init__(self, env: Mapping[str, str] | None = None) -> None:
+        self._stack = contextlib.ExitStack()
+        self._processes: dict[str, subprocess.Popen[str]] = {}
+        self.env = {
+            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONWARNINGS": "ignore",
+            "DJANGO_SETTINGS_MODULE": "cnmweb.settings",
+            "CNM_STATE_DIR": "/var/lib/cnm",
+            "CNM_RUN_DIR": "/run/cnm",
+            "CNM_ALLOWED_HOSTS": "*",
+            "CNM_ADMIN_USER": ADMIN,
+            "CNM_ADMIN_PASSWORD": PASSWORD,
+            "C_FORCE_ROOT": "1",
+            **(env or {}),
+        }
+
+    def __enter__(self) -> Self:
+        try:
+            self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cnm-product-")))
+            (self._folder / "state").mkdir()
+            (self._folder / "logs").mkdir()
+            self._boot()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        with contextlib.suppress(AttributeError):
+            self.bottle.close()
+        self._stack.close()
+
+    def _boot(self) -> None:
+        self.bottle = Bottle(uplink=True, state_dir=self._folder / "state").__enter__()
+        self.bottle.run(["mkdir", "-p", "/run/cnm", "/var/lib/cnm"])
+        self._database()
+        for name in COMMANDS:
+            self.start(name)
+        self.api = httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(self.bottle.root / "run/cnm/web.sock")),
+            base_url="http://localhost",
+            headers={"Authorization": f"Bearer {self._token()}"},
+            timeout=120,
+        )
+        self._stack.callback(self.api.close)
+        self._wait()
+
+    def _database(self) -> None:
+        """The migrated, empty database is made once a session and copied: migrating takes seconds."""
+        state = self._folder / "state"
+        if (state / "cnm.sqlite3").exists():
+            return
+        if not _template.exists():
+            _template.mkdir(parents=True)
+            env = self.env | {"CNM_STATE_DIR": str(_template), "CNM_RUN_DIR": str(_template)}
+            self.bottle.run([sys.executable, str(REPOSITORY / "manage.py"), "migrate", "-v0"], env=env, timeout=120)
+        shutil.copytree(_template, state, dirs_exist_ok=True)
+        self.manage("bootstrap")
+
+    def manage(self, *words: str) -> str:
+        """Run a management command inside; what it printed."""
+        return self.bottle.run(
+            [sys.executable, str(REPOSITORY / "manage.py"), *words], env=self.env, timeout=120
+        ).stdout
+
+    def _token(self) -> str:
+        return str(self.bottle.python("tests.testlib.product:make_token", env=self.env))
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.TransportError):
+                answer = self.api.get("/api/v1/hosts")
+                if answer.status_code == 200 and answer.json()["results"][0]["alive"]:
+                    return
+            time.sleep(0.05)
+        raise AssertionError(f"The product did not start.\n{self.logs()}")
+
+    def start(self, name: str) -> None:
+        log = (self._folder / "logs" / name).open("a")
+        with log:
+            self._processes[name] = self.bottle.popen(
+                COMMANDS[name], env=self.env, stdout=log, stderr=subprocess.STDOUT
+            )
+
+    def kill(self, name: str) -> None:
+        """SIGKILL, and gone when this returns."""
+        process = self._processes[name]
+        subprocess.run(["kill", "-KILL", "--", f"-{process.pid}"], check=False, capture_output=True)
+        self._kill_inside(name)
+        process.wait(timeout=10)
+
+    def _kill_inside(self, name: str) -> None:
+        # nsenter forks for a pid namespace: what runs inside is its child, found by its command line.
+        marker = "\0".join(COMMANDS[name][:12]).encode()
+        for entry in (self.bottle.root / "proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    if (entry / "cmdline").read_bytes().startswith(marker):
+                        self.bottle.run(["kill", "-KILL", entry.name], check=False)
+
+    def restart(self, name: str) -> None:
+        """Kill it if it runs, start it anew, and wait until the product answers."""
+        if self._processes[name].poll() is None:
+            self.kill(name)
+        before = time.time()
+        self.start(name)
+        if name == "kernel":
+            self._wait_for_start(before)
+
+    def _wait_for_start(self, since: float) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            answer = self.api.get("/api/v1/hosts").json()["results"][0]
+            if answer["heartbeat_at"] and _unix(answer["heartbeat_at"]) > since:
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"The kernel worker did not start.\n{self.logs()}")
+
+    def reboot(self) -> None:
+        """A new host over the same state folder: nothing of the old kernel state is left."""
+        for process in self._processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGKILL)
+        self.bottle.close()
+        self._boot()
+
+    def age_heartbeat(self) -> None:
+        """Make the worker look silent for longer than a write waits for it."""
+        self.bottle.python("tests.testlib.product:forget_heartbeat", env=self.env)
+
+    def logs(self) -> str:
+        """The end of every process's log."""
+        parts = []
+        for path in sorted((self._folder / "logs").iterdir()):
+            parts.append(f"--- {path.name}\n{path.read_text(errors='replace')[-4000:]}")
+        return "\n".join(parts)
+
+
+_template = Path(tempfile.gettempdir()) / f"cnm-product-template-{REPOSITORY.name}-{int(time.time() * 1000)}"
+
+
+def _unix(text: str) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(text).timestamp()
+
+
+def make_token() -> str:
+    """Runs inside: an admin's token, straight from the service."""
+    import django
+
+    django.setup()
+    from networks.models import User
+    from networks.services.actor import Actor
+    from networks.services.tokens import create_token
+
+    user = User.objects.get(username=ADMIN)
+    name = f"tests-{user.tokens.count()}"
+    return create_token(Actor(name=ADMIN, role="admin", via="shell"), user, name, "admin")[1]
+
+
+def forget_heartbeat() -> None:
+    """Runs inside."""
+    import django
+
+    django.setup()
+    from networks.models import Host
+
+    Host.objects.update(heartbeat_at=None)
