@@ -30,9 +30,10 @@ from tests.kernel.rules_lab import (
     small,
     take_to,
 )
-from tests.testlib.bottle import Bottle
+from tests.testlib.bottle import Bottle, inside
 from tests.testlib.dump import dump
 from worker.compile import compile_host
+from worker.firewall import legacy
 from worker.firewall.flavour import choose, command_flavour, refuse_docker_engine, survey
 from worker.firewall.generation import Generation, legacy_tables
 from worker.firewall.iptables import Iptables
@@ -268,6 +269,29 @@ def test_the_snapshot_shows_everybodys_rules_with_counters(flavour: str) -> None
     assert ours["tag"] == f"cnm:prt:{identity(20)[:12]}"
     assert {"packets", "bytes", "family", "table", "flavour"} <= set(ours)
     assert {chain["name"] for chain in picture["chains"]} >= {"FORWARD", "CNM", "CNM-USER"}
+
+
+@inside
+def test_python_iptables_reads_what_iptables_save_prints() -> None:
+    take_to(handler("iptables-legacy"), everything())
+    command(
+        "iptables-legacy", "-A INPUT -p tcp -m multiport --dports 80,443 -m limit --limit 5/sec -j LOG --log-level 4"
+    )
+    command("iptables-legacy", "-A INPUT ! -s 10.0.0.0/8 ! -i eth+ -p icmp -m icmp --icmp-type 8 -j REJECT")
+    command("iptables-legacy", "-A INPUT ! -f -p udp -m udp ! --sport 53 -g CNM-USER")
+    command("iptables-legacy", "-A OUTPUT -m owner --uid-owner 0")
+    with legacy.xtables_lock():
+        pass
+    expected = Iptables("iptables-legacy").read(4, counters=True)
+    found = legacy.read()
+    assert set(found.chains) == set(expected.chains)
+    for key in {(line.table, line.chain) for line in expected.lines}:
+        printed = [line for line in expected.lines if (line.table, line.chain) == key]
+        assert [line for line in found.lines if (line.table, line.chain) == key] == printed
+    assert len(expected.lines) < legacy.count_entries() < legacy.FEW_RULES
+    # Read again after somebody else has written: a stale handle would show the old rules.
+    command("iptables-legacy", "-D OUTPUT 1")
+    assert "--uid-owner" not in "".join(line.text for line in legacy.read().lines)
 
 
 @in_both_flavours

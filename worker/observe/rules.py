@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from networks.cnm.errors import KernelRefused
 from networks.cnm.iptables_text import Saved, parse_rule
 from networks.cnm.names import Naming
 from networks.cnm.resources import Resource
 from networks.cnm.rules import Chain, Rank, Rule
+from worker.firewall import legacy
 from worker.firewall.edit import in_order
 from worker.firewall.iptables import FLAVOURS, Iptables
 from worker.firewall.ledger import RuleLedger
+
+log = logging.getLogger(__name__)
 
 TAG = re.compile(r'--comment "(cnm:[a-z]{3}:[0-9a-f]{1,12})"')
 ChainKey = tuple[str, str]
@@ -163,7 +168,7 @@ def snapshot(flavour: str) -> dict[str, Any]:
         for family in (4, 6):
             if not backend.available(family):
                 continue
-            saved = backend.read(family, counters=True)
+            saved = _read_for_audit(backend, family)
             chains += [
                 {"flavour": name, "family": family, "table": chain.table, "name": chain.name, "policy": chain.policy}
                 | {"packets": chain.packets, "bytes": chain.bytes}
@@ -171,6 +176,17 @@ def snapshot(flavour: str) -> dict[str, Any]:
             ]
             rules += list(_described(name, saved))
     return {"flavour": flavour, "rules": rules, "chains": chains}
+
+
+def _read_for_audit(backend: Iptables, family: int) -> Saved:
+    """With counters: small IPv4 tables of the legacy flavour through python-iptables, all others through iptables-save."""
+    small = family == 4 and not backend.is_nft and 0 < legacy.count_entries() <= legacy.FEW_RULES
+    if small:
+        try:
+            return legacy.read()
+        except KernelRefused:
+            log.info("python-iptables does not read this host's tables; iptables-save does", exc_info=True)
+    return backend.read(family, counters=True)
 
 
 def _described(flavour: str, saved: Saved) -> Iterator[dict[str, Any]]:
