@@ -18,6 +18,9 @@ STATE_DIR = env.folder("CNM_STATE_DIR", "/var/lib/cnm")
 RUN_DIR = env.folder("CNM_RUN_DIR", "/run/cnm")
 """Sockets, locks, ledgers: gone after a reboot, as the kernel's state is."""
 
+DATA_DIR = STATE_DIR / "db"
+"""Database and secret key: the product's own user writes here, and nowhere else below the state folder."""
+
 DEBUG = env.flag("CNM_DEBUG", False)
 
 
@@ -26,7 +29,7 @@ def _secret_key() -> str:
     given = env.text("CNM_SECRET_KEY")
     if given:
         return given
-    kept = STATE_DIR / "secret_key"
+    kept = DATA_DIR / "secret_key"
     try:
         return kept.read_text().strip()
     except FileNotFoundError:
@@ -35,6 +38,7 @@ def _secret_key() -> str:
         raise SystemExit(f"{kept} cannot be read by this user: run as the product's own user or as root.") from error
     key = get_random_secret_key()
     try:
+        DATA_DIR.mkdir(mode=0o750, exist_ok=True)
         handle = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
     except FileExistsError:
         return kept.read_text().strip()
@@ -67,6 +71,7 @@ AUTH_USER_MODEL = "networks.User"
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "networks.pages.security.SecurityHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -88,7 +93,9 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "networks.pages.context.console",
             ],
+            "builtins": ["networks.pages.tags"],
         },
     }
 ]
@@ -119,10 +126,10 @@ def _database(url: str) -> dict[str, object]:
     raise env.BadSetting("CNM_DATABASE_URL", url, "give sqlite:///path or postgres://user:password@host/name")
 
 
-DATABASES = {"default": _database(env.text("CNM_DATABASE_URL") or f"sqlite://{STATE_DIR}/cnm.sqlite3")}
+DATABASES = {"default": _database(env.text("CNM_DATABASE_URL") or f"sqlite://{DATA_DIR}/cnm.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = env.text("CNM_REDIS_URL") or f"unix://{RUN_DIR}/redis.sock"
+REDIS_URL = env.text("CNM_REDIS_URL") or f"unix://{RUN_DIR}/redis/redis.sock"
 
 
 def _celery_redis_url(url: str) -> str:

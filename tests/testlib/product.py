@@ -30,7 +30,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "redis": (
         "redis-server",
         "--unixsocket",
-        "/run/cnm/redis.sock",
+        "/run/cnm/redis/redis.sock",
         "--unixsocketperm",
         "600",
         "--port",
@@ -131,7 +131,7 @@ class Product:
 
     def _boot(self) -> None:
         self.bottle = Bottle(uplink=True, state_dir=self._folder / "state").__enter__()
-        self.bottle.run(["mkdir", "-p", "/run/cnm", "/var/lib/cnm"])
+        self.bottle.run(["mkdir", "-p", "/run/cnm/redis", "/var/lib/cnm"])
         self._database()
         for name in COMMANDS:
             self.start(name)
@@ -147,7 +147,7 @@ class Product:
     def _database(self) -> None:
         """The migrated, empty database is made once a session and copied: migrating takes seconds."""
         state = self._folder / "state"
-        if (state / "cnm.sqlite3").exists():
+        if (state / "db").exists():
             return
         if not _template.exists():
             _template.mkdir(parents=True)

@@ -1,0 +1,32 @@
+#!/bin/sh
+# The programs that tests use beside those of the product itself. Nothing is started.
+set -eu
+missing=""
+need() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ] || missing="$missing $2"; }
+need iptables iptables
+need nft nftables
+need redis-server redis-server
+need crun crun
+need runc runc
+need conmon conmon
+need skopeo skopeo
+need umoci umoci
+need ip iproute2
+need ping iputils-ping
+need conntrack conntrack
+need busybox busybox-static
+need chromium chromium
+need node nodejs
+need npm npm
+need git git
+[ -z "$missing" ] && exit 0
+[ "$(id -u)" = 0 ] || { echo "cnmweb: these packages are missing:$missing. Run this with sudo." >&2; exit 1; }
+export DEBIAN_FRONTEND=noninteractive
+echo "  installing$missing"
+guard=/usr/sbin/policy-rc.d
+made=""
+[ -e "$guard" ] || { printf '#!/bin/sh\nexit 101\n' >"$guard"; chmod +x "$guard"; made=yes; }
+apt-get update -q >/dev/null
+# shellcheck disable=SC2086  # a list of packages
+apt-get install -y -q --no-install-recommends $missing >/dev/null
+[ -z "$made" ] || rm -f "$guard"
