@@ -61,7 +61,7 @@ def test_iptables_prints_what_was_compiled_in_the_order_of_ranks(flavour: str) -
     for settings in (CNM, replace(CNM, userland_proxy=False), DOCKER, replace(DOCKER, hardening=False)):
         here = handler(flavour, settings)
         take_to(here, everything(settings))
-        for family in here.reader.families:
+        for family in (4, 6) if settings.names == "cnm" else (4,):
             wanted = [
                 item for item in rules_of(everything(settings)) if isinstance(item, Rule) and item.family == family
             ]
@@ -203,6 +203,7 @@ def test_a_refused_change_leaves_nothing_behind(flavour: str) -> None:
     with pytest.raises(KernelRefused, match="NOSUCH") as refused:
         here.apply([*steps, Step(None, broken)], done.append)
     assert refused.value.facts["status"] != 0
+    assert refused.value.facts["key"] == list(broken.key)
     assert done == []
     assert dump() == before
     assert not plan_to(here, small())
@@ -244,6 +245,14 @@ def test_in_docker_naming_the_ledger_tells_whose_a_rule_is(flavour: str) -> None
     assert not plan_to(here, everything(DOCKER))
     take_to(here, replace(NOTHING, settings=replace(DOCKER, iptables=False)))
     assert [line.text for line in saved(flavour)] == ["-A FORWARD -i docker0 -o eth9 -j ACCEPT"]
+
+
+@in_both_flavours
+def test_a_change_of_the_naming_scheme_leaves_nothing_of_the_old_one(flavour: str) -> None:
+    take_to(handler(flavour), everything())
+    take_to(handler(flavour, DOCKER), everything(DOCKER))
+    assert "CNM" not in "".join(line.text for family in (4, 6) for line in saved(flavour, family))
+    assert not [chain for chain in Iptables(flavour).read(4).chains if chain.name.startswith("CNM")]
 
 
 @in_both_flavours

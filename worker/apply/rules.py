@@ -23,6 +23,8 @@ from worker.observe.rules import ChainKey, FamilyState, RuleReader, snapshot
 
 log = logging.getLogger(__name__)
 
+_QUOTED = re.compile(r"[`']([A-Za-z0-9_.+-]+)'")
+
 
 class RulesHandler:
     """Looks after our chains and rules in one flavour of iptables."""
@@ -52,8 +54,9 @@ class RulesHandler:
             for family in families:
                 written.append(family)
                 self._write(family, [step for step in steps if _family(step) == family])
-        except CnmError:
+        except CnmError as error:
             self._put_back(written, steps)
+            error.facts = error.facts | _blame(error, steps)
             raise
         for step in steps:
             done(step)
@@ -187,6 +190,22 @@ class _Change:
         jump = re.compile(rf" -[jg] {re.escape(chain.name)}( |$)")
         tables = {**self._state.lines, **self._lines}
         return any(jump.search(text) for (table, _), lines in tables.items() if table == chain.table for text in lines)
+
+
+def _blame(error: CnmError, steps: Sequence[Step]) -> dict[str, Any]:
+    """The key of the step that was refused: by the line that iptables names, or else by the name that it quotes."""
+    line = str(error.facts.get("line", ""))
+    verb, _, rest = line.partition(" ")
+    if verb == "-I":
+        chain, _, rest = rest.partition(" ")
+        rest = f"{chain} {rest.partition(' ')[2]}"
+    quoted = _QUOTED.findall(str(error.facts.get("stderr", "")))
+    for step in steps:
+        resource = step.resource
+        text = resource.text if isinstance(resource, Rule) else f"-N {resource.key[-1]}"
+        if (rest and text[3:] == rest) or (line == "COMMIT" and any(f" {word}" in text for word in quoted)):
+            return {"key": list(step.key)}
+    return {}
 
 
 def _first_rule(chain: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from networks.cnm.errors import KernelRefused
 from networks.cnm.iptables_text import Saved, parse_rule
-from networks.cnm.names import Naming
+from networks.cnm.names import CNM_NAMING, NAMINGS, Naming
 from networks.cnm.resources import Resource
 from networks.cnm.rules import Chain, Rank, Rule
 from worker.firewall import legacy
@@ -21,7 +21,9 @@ from worker.firewall.ledger import RuleLedger
 
 log = logging.getLogger(__name__)
 
-TAG = re.compile(r'--comment "(cnm:[a-z]{3}:[0-9a-f]{1,12})"')
+TAG = re.compile(r'--comment "(cnm:[a-z]{3}:[A-Za-z0-9_.-]{1,12})"')
+FAMILIES = (4, 6)
+USER_CHAINS = frozenset(naming.user_chain for naming in NAMINGS.values())
 ChainKey = tuple[str, str]
 """(table, chain)."""
 
@@ -54,6 +56,10 @@ class FamilyState:
             known.pop(key, None)
 
 
+def _chains(naming: Naming) -> tuple[str, ...]:
+    return (naming.chain, naming.user_chain, naming.isolation_stage_1, naming.isolation_stage_2)
+
+
 class RuleReader:
     """Knows which rules are ours, and reads no more often than it must."""
 
@@ -64,15 +70,11 @@ class RuleReader:
         self._states: dict[int, FamilyState] = {}
         self._rules: dict[tuple[int, str, str], Rule] = {}
 
-    @property
-    def families(self) -> tuple[int, ...]:
-        """Docker 20.10 writes no IPv6 rules, and so does its naming."""
-        return (4,) if self.naming.key == "docker" else (4, 6)
-
-    @property
-    def our_chains(self) -> frozenset[str]:
-        naming = self.naming
-        return frozenset({naming.chain, naming.user_chain, naming.isolation_stage_1, naming.isolation_stage_2})
+    def is_our_chain(self, family: int, name: str) -> bool:
+        """By its name. Docker naming has chains of its own in IPv4 alone; those of CNM naming are ours under either."""
+        if name in _chains(CNM_NAMING):
+            return True
+        return family == 4 and name in _chains(self.naming)
 
     def state(self, family: int) -> FamilyState:
         """What the kernel holds now: read anew unless the kernel says that nothing has changed since the last look."""
@@ -100,11 +102,11 @@ class RuleReader:
 
     def observe(self) -> Iterator[Resource]:
         """Every chain and rule of ours. A rule out of order has an empty rank, one that stands twice two copies."""
-        for family in self.families:
+        for family in FAMILIES:
             state = self.state(family)
             for table, name in sorted(state.policies):
-                if name in self.our_chains and state.policies[table, name] == "-":
-                    yield Chain(family=family, table=table, name=name, handed_over=name == self.naming.user_chain)
+                if state.policies[table, name] == "-" and self.is_our_chain(family, name):
+                    yield Chain(family=family, table=table, name=name, handed_over=name in USER_CHAINS)
             for key in sorted(state.lines):
                 if key not in state.observed:
                     state.observed[key] = tuple(self._observe_chain(state, key))
@@ -121,13 +123,11 @@ class RuleReader:
 
     def is_ours(self, family: int, table: str, chain: str, text: str) -> bool:
         """By the comment, by the ledger, or (Docker naming) by the chain. The user chain is its user's."""
-        if chain == self.naming.user_chain:
+        if chain in USER_CHAINS:
             return False
-        if self.naming.comments and TAG.search(text):
+        if TAG.search(text) or self.ledger.rank(family, table, text) is not None:
             return True
-        if self.ledger.rank(family, table, text) is not None:
-            return True
-        return not self.naming.comments and chain in self.our_chains
+        return not self.naming.comments and family == 4 and chain in _chains(self.naming)
 
     def remember(self, rules: Iterable[Rule]) -> None:
         """Rules whose lines need no parsing when they are read back."""
