@@ -1,5 +1,6 @@
-"""What every test may use: throw-away hosts (see :mod:`tests.testlib.bottle`)."""
+"""What every test may use: throw-away hosts (:mod:`tests.testlib.bottle`) and a host in the database (:mod:`tests.testlib.world`)."""
 
 from tests.testlib.bottle import bottle, bottles, uplink_bottle
+from tests.testlib.world import world
 
-__all__ = ["bottle", "bottles", "uplink_bottle"]
+__all__ = ["bottle", "bottles", "uplink_bottle", "world"]
