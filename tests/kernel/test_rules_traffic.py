@@ -205,6 +205,26 @@ def test_only_allowed_sources_reach_a_restricted_port(lab: Lab) -> None:
 
 
 @in_both_flavours
+def test_only_allowed_sources_reach_the_port_holder(lab: Lab) -> None:
+    subprocess.run(within(OUTSIDE, "ip", "address", "add", "2001:db8::77/64", "dev", "eth0", "nodad"), check=True)
+    ports = (port(20, 8080, 80, "tcp", "", "192.0.2.77/32", "2001:db8::77/128"),)
+    lab.take_to(
+        host(
+            container(16, DUAL, "172.31.0.2/24", ports=ports),
+            container(17, DUAL, "172.31.0.3/24", "fd00:31::3/64"),
+        )
+    )
+    with serving(HOST, "tcp", 8080), serving(HOST, "tcp", 8081):
+        # What no rule translates comes to the holder's own socket: from a container, and by IPv6.
+        assert is_blocked(SECOND, HOST_IPV4, 8080)
+        assert ask(SECOND, HOST_IPV4, 8081) == "172.31.0.3"
+        assert is_blocked(OUTSIDE, HOST_IPV6, 8080, source=OUTSIDE_IPV6)
+        assert ask(OUTSIDE, HOST_IPV6, 8080, source="2001:db8::77") == "2001:db8::77"
+        assert ask(HOST, "127.0.0.1", 8080) == "127.0.0.1"
+        assert ask(HOST, "::1", 8080) == "::1"
+
+
+@in_both_flavours
 def test_networks_are_kept_apart_and_an_internal_one_cannot_leave(lab: Lab) -> None:
     inner = network(3, "inner", "172.29.0.0/24", internal=True)
     lab.take_to(

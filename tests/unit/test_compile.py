@@ -142,6 +142,19 @@ def test_every_rule_carries_its_owners_id() -> None:
             assert f'--comment "{resource.owner.tag}"' in resource.text
 
 
+@pytest.mark.parametrize("names", ["cnm", "docker"])
+def test_every_chain_that_a_rule_stands_in_or_leads_to_is_there(names: str) -> None:
+    restricted = container(16, endpoint(16, WEB, "172.18.0.2/16"), ports=(published(8080, "", "10.0.0.0/8"),))
+    for networks in ((), (WEB,), (DUAL, WEB), (replace(WEB, internal=True),)):
+        live = (restricted,) if WEB in networks else ()
+        found = compiled(*live, networks=networks, names=names)
+        chains = {(item.family, item.table, item.name) for item in found if isinstance(item, Chain)}
+        for rule in (item for item in found if isinstance(item, Rule)):
+            for chain in (rule.chain, rule.target.name):
+                if chain.startswith(names.upper()):
+                    assert (rule.family, rule.table, chain) in chains, rule.describe()
+
+
 def test_in_docker_naming_no_rule_carries_a_comment_and_ipv6_has_none() -> None:
     found = [item for item in compiled(ON_WEB, names="docker") if isinstance(item, Rule)]
     assert found
@@ -419,16 +432,32 @@ def test_allowed_sources_let_those_in_and_keep_the_rest_out() -> None:
     found = compiled(container(16, endpoint(16, DUAL, "172.19.0.2/16", "fd00:19::2/64"), ports=ports))
     way = "! -i br-000000000003 -o br-000000000003 -p tcp -m tcp --dport 80"
     called = "-m conntrack --ctorigdstport 8080"
+    held = "! -i lo -p tcp -m tcp --dport 8080 -m addrtype --dst-type LOCAL"
     assert rules(found, "filter", "CNM") == [
         f"-A CNM -s 10.0.0.0/8 -d 172.19.0.2/32 {way} {called} -j ACCEPT",
         f"-A CNM -d 172.19.0.2/32 {way} {called} -j DROP",
         f"-A CNM -d 172.19.0.2/32 {way} -j ACCEPT",
+        f"-A CNM -s 10.0.0.0/8 {held} -j RETURN",
+        f"-A CNM {held} -j DROP",
     ]
+    assert rules(found, "filter", "INPUT") == ["-A INPUT ! -i lo -p tcp -m tcp --dport 8080 -j CNM"]
     assert rules(found, "filter", "CNM", 6) == [
         f"-A CNM -s 2001:db8::/32 -d fd00:19::2/128 {way} {called} -j ACCEPT",
         f"-A CNM -d fd00:19::2/128 {way} {called} -j DROP",
         f"-A CNM -d fd00:19::2/128 {way} -j ACCEPT",
+        f"-A CNM -s 2001:db8::/32 {held} -j RETURN",
+        f"-A CNM {held} -j DROP",
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "carried"), [({"names": "docker"}, {4}), ({"iptables": False}, set()), ({}, {4, 6})]
+)
+def test_a_restricted_port_is_only_carried_where_rules_guard_it(change: dict[str, object], carried: set[int]) -> None:
+    found = compiled(replace(ON_WEB, ports=(published(8080, "", "10.0.0.0/8"),)), networks=(WEB, DUAL), **change)
+    held = [item for item in found if isinstance(item, PortReservation)]
+    assert {item.host_address.version for item in held} == {4, 6}
+    assert {item.host_address.version for item in held if item.target} == carried
 
 
 def test_a_port_on_every_address_is_held_for_both_families() -> None:

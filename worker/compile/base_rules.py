@@ -25,11 +25,13 @@ _BACK = gettext_noop("What no rule above spoke of goes on as before.")
 
 
 def compile_base_rules(around: Surroundings) -> Iterator[Resource]:
-    """The chains of each family that we write rules for. IPv6 has them only while a network has IPv6."""
+    """The chains of each family that we write rules for. IPv6 has them only while a network has IPv6, or a port with allowed
+    sources must be guarded there."""
     bridged = [network for network in around.networks.values() if DRIVERS[network.driver].device(network, around)]
+    guarded = any(port.allowed_sources for container in around.live for port in container.ports)
     for family, writer in around.writers.items():
         of_family = [n for n in bridged if any(subnet.subnet.version == family for subnet in n.subnets)]
-        if family == 4 or of_family:
+        if family == 4 or of_family or guarded:
             yield from _chains(writer, around)
             yield from _jumps(writer, of_family, around)
 

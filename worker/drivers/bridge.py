@@ -13,7 +13,7 @@ from networks.cnm.text import Text, gettext_noop
 from worker.firewall import layout, words
 from worker.firewall.forwarding import compile_network_rules
 from worker.firewall.linked import compile_link
-from worker.firewall.published import Place, compile_port, effective_addresses, every_address
+from worker.firewall.published import Place, compile_port, effective_addresses, every_address, guard_holder
 from worker.firewall.words import Writer
 
 from .base import Attachment, Driver, Surroundings
@@ -223,7 +223,13 @@ def _reservations(attachment: Attachment, around: Surroundings) -> Iterator[Reso
                 continue
             own = endpoint.ipv4 if family == 4 else endpoint.ipv6
             interface = own or endpoint.ipv4 or endpoint.ipv6
+            writer = around.writers.get(family)
             carried = around.settings.userland_proxy and interface is not None
+            if carried and port.allowed_sources:
+                # Without rules nothing would keep the others out of the holder: then it only holds the port.
+                carried = writer is not None
+                if writer is not None:
+                    yield from guard_holder(port, host_address, attachment.container.activation, writer)
             address = host_address or every_address(family)
             yield PortReservation(
                 protocol=port.protocol,

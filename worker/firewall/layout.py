@@ -13,7 +13,7 @@ from networks.cnm.rules import Rank
 USER_JUMP: Rank = (0, 0)
 ISOLATION_JUMP: Rank = (0, 1)
 # filter CNM
-_RESTRICTED, _OPEN, _REST = 0, 1, 2
+_RESTRICTED, _OPEN, _REST, _AT_HOLDER = 0, 1, 2, 3
 # the last rule of a chain
 LAST: Rank = (9,)
 
@@ -36,6 +36,11 @@ def of_port(container: int, port: int, position: int = 0) -> Rank:
 def restricted(container: int, port: int, position: int) -> Rank:
     """In filter CNM: a port with allowed sources stands above the open ones, which would let everybody in."""
     return (_RESTRICTED, container, port, position)
+
+
+def at_holder(container: int, port: int, position: int) -> Rank:
+    """In filter CNM: who may reach the port holder, asked from INPUT."""
+    return (_AT_HOLDER, container, port, position)
 
 
 def open_port(container: int, port: int) -> Rank:

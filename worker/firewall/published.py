@@ -37,6 +37,8 @@ _HAIRPIN = gettext_noop(
 _LOOPBACK_ONLY = gettext_noop(
     "Port {host_port}/{protocol} is published on {where} only: drops packets for it that come from outside this host."
 )
+_ASKS_HOLDER = gettext_noop("Asks {chain} who may use port {host_port}/{protocol} through the port holder.")
+_LETS_HOLDER = gettext_noop("Lets {source} use port {host_port}/{protocol} of the host through the port holder.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,43 @@ def _admission(
         owner,
         Text(_KEEPS_OUT, said),
     )
+
+
+def guard_holder(
+    port: PublishedPort, host_address: AnyAddress | None, activation: int, writer: Writer
+) -> Iterator[Rule]:
+    """Keeps who is not allowed away from the port holder, too.
+
+    What rules do not translate (containers of this host, IPv6 to a container without it) reaches the holder's own socket, which
+    carries it on under another source: FORWARD would not know it any more. The host's own rules for INPUT stay in force.
+    """
+    owner = Owner(kind="port", id=port.id, name=f"{port.host_port}/{port.protocol}")
+    said = Text.of(
+        "",
+        host_port=port.host_port,
+        protocol=port.protocol,
+        chain=writer.naming.chain,
+        sources=", ".join(map(str, port.allowed_sources)),
+    ).params
+    called = words.destination(host_address) if host_address is not None else ()
+    called += words.entering_elsewhere("lo") + words.to_port(port.protocol, port.host_port)
+    jump = words.jump(writer.naming.chain)
+    rank = layout.of_port(activation, port.activation)
+    yield writer.rule("filter", "INPUT", called, jump, rank, owner, Text(_ASKS_HOLDER, said), anchor="top")
+    called += words.TO_LOCAL
+    allowed = [source for source in port.allowed_sources if source.version == writer.family]
+    for position, source in enumerate(allowed):
+        yield writer.rule(
+            "filter",
+            writer.naming.chain,
+            called if source.prefixlen == 0 else words.source(source) + called,
+            words.RETURN,
+            layout.at_holder(activation, port.activation, position),
+            owner,
+            Text(_LETS_HOLDER, (*said, ("source", str(source)))),
+        )
+    rank = layout.at_holder(activation, port.activation, len(allowed))
+    yield writer.rule("filter", writer.naming.chain, called, words.DROP, rank, owner, Text(_KEEPS_OUT, said))
 
 
 def effective_addresses(port: PublishedPort, binding: AnyAddress | None) -> tuple[tuple[int, AnyAddress | None], ...]:
