@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TextIO
 
 from networks.cnm.rules import Rank, Rule
 
@@ -26,7 +25,6 @@ class RuleLedger:
         self.path = path
         self._ranks: dict[Place, Rank] = {}
         self._lines = 0
-        self._file: TextIO | None = None
         self._load()
 
     def rank(self, family: int, table: str, text: str) -> Rank | None:
@@ -50,16 +48,10 @@ class RuleLedger:
         """Strike rules out that are gone."""
         entries: list[list[object]] = [[*place, None] for place in places if self._ranks.pop(place, None) is not None]
         if entries and not self._ranks:
-            self.close()
             self.path.unlink(missing_ok=True)
             self._lines = 0
         else:
             self._append(entries)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
     def _load(self) -> None:
         try:
@@ -77,6 +69,8 @@ class RuleLedger:
                     self._ranks.pop((family, table, rule), None)
                 else:
                     self._ranks[family, table, rule] = tuple(rank)
+        if text and not text.endswith("\n"):
+            self._rewrite()
 
     def _append(self, entries: list[list[object]]) -> None:
         if not entries:
@@ -84,15 +78,12 @@ class RuleLedger:
         if self._lines > len(self._ranks) + _SLACK:
             self._rewrite()
             return
-        if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a")
-        self._file.write(json.dumps(entries, separators=(",", ":")) + "\n")
-        self._file.flush()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a") as journal:
+            journal.write(json.dumps(entries, separators=(",", ":")) + "\n")
         self._lines += 1
 
     def _rewrite(self) -> None:
-        self.close()
         entries: list[list[object]] = [[*place, list(rank)] for place, rank in self._ranks.items()]
         new = self.path.with_suffix(".new")
         new.write_text(json.dumps(entries, separators=(",", ":")) + "\n")
