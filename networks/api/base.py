@@ -10,7 +10,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from networks import represent
-from networks.cnm.errors import from_json
+from networks.cnm.errors import InvalidSpec, from_json
+from networks.cnm.text import gettext_noop
 from networks.models import Host
 from networks.services import operations
 from networks.services.actor import Actor
@@ -38,7 +39,11 @@ class CnmView(APIView):
 
     def body(self) -> Any:
         """The parsed JSON body; an empty one is an empty object."""
-        return self.request.data if self.request.data not in ("", None) else {}
+        try:
+            value = self.request.data
+        except RecursionError:
+            raise InvalidSpec(gettext_noop("The body is nested too deeply.")) from None
+        return value if value not in ("", None) else {}
 
     def write(self, use_case: Callable[[], Outcome], *, created: bool = False) -> Response:
         """Run *use_case* and answer when the kernel has it.

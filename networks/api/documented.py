@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
 
@@ -31,6 +33,22 @@ _WRITE_ERRORS = {
 }
 
 
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # drf-spectacular registers by subclass
+    target_class = "networks.api.authentication.BearerAuthentication"
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer"}
+
+
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "networks.api.authentication.BrowserAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "apiKey", "in": "cookie", "name": "sessionid"}
+
+
 def documented(
     summary: str,
     *,
@@ -54,7 +72,14 @@ def documented(
         responses[202] = OpenApiResponse(schemas.Accepted, description="Accepted; follow the operation.")
     for code, description in (_ERRORS | (_WRITE_ERRORS if write or body else {})).items():
         responses[code] = OpenApiResponse(schemas.Problem, description=description)
-    return extend_schema(summary=summary, request=body, responses=responses, parameters=parameters)
+    return extend_schema(
+        operation_id=_name(summary), summary=summary, request=body, responses=responses, parameters=parameters
+    )
+
+
+def _name(summary: str) -> str:
+    """``List networks`` -> ``list_networks``: summaries are unique, and so are operation ids."""
+    return re.sub(r"[^a-z0-9]+", "_", summary.lower()).strip("_")
 
 
 _pages: dict[str, serializers.Serializer[Any]] = {}

@@ -54,7 +54,14 @@ def test_a_full_range_says_so_and_leaves_nothing(world: World) -> None:
 def test_dynamic_addresses_come_from_the_range_and_skip_what_is_reserved(world: World) -> None:
     world.network(
         "ranged",
-        subnets=[{"subnet": "10.5.0.0/24", "ip_range": "10.5.0.128/25", "gateway": "10.5.0.1", "aux_addresses": {"x": "10.5.0.129"}}],
+        subnets=[
+            {
+                "subnet": "10.5.0.0/24",
+                "ip_range": "10.5.0.128/25",
+                "gateway": "10.5.0.1",
+                "aux_addresses": {"x": "10.5.0.129"},
+            }
+        ],
     )
     given = [world.container(f"c{n}", network="ranged").endpoints.get().ipv4 for n in range(2)]
     assert given == ["10.5.0.128/24", "10.5.0.130/24"]
@@ -104,12 +111,20 @@ def test_ephemeral_ports_come_from_the_hosts_range_and_change_owner(world: World
 
 def test_a_range_is_programmed_from_its_highest_port_down(world: World) -> None:
     container = world.container(ports=["9000-9002:9100-9102"])
-    assert [(p.host_port, p.container_port) for p in container.ports.all()] == [(9002, 9102), (9001, 9101), (9000, 9100)]
+    assert [(p.host_port, p.container_port) for p in container.ports.all()] == [
+        (9002, 9102),
+        (9001, 9101),
+        (9000, 9100),
+    ]
 
 
 def test_publish_all_publishes_what_is_exposed(world: World) -> None:
     container = world.container(publish_all=True, exposed_ports=["7000-7001", "53/udp"])
-    assert {(p.container_port, p.protocol) for p in container.ports.all()} == {(7000, "tcp"), (7001, "tcp"), (53, "udp")}
+    assert {(p.container_port, p.protocol) for p in container.ports.all()} == {
+        (7000, "tcp"),
+        (7001, "tcp"),
+        (53, "udp"),
+    }
 
 
 def test_ports_on_the_hosts_network_are_discarded_with_a_warning(world: World) -> None:
@@ -219,7 +234,13 @@ def test_connecting_and_disconnecting_a_running_container(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("policy", "exit_code", "restarts"),
-    [("no", 1, False), ("on-failure", 0, False), ("on-failure", 1, True), ("always", 0, True), ("unless-stopped", 1, True)],
+    [
+        ("no", 1, False),
+        ("on-failure", 0, False),
+        ("on-failure", 1, True),
+        ("always", 0, True),
+        ("unless-stopped", 1, True),
+    ],
 )
 def test_restart_policies(world: World, policy: str, exit_code: int, restarts: bool) -> None:
     container = world.container(restart_policy={"name": policy})

@@ -61,13 +61,37 @@ def test_exhausted_pools_say_what_to_do(world: World) -> None:
         ({"name": "n", "subnets": [{"subnet": "10.0.0.0/33"}]}, "subnets.0.subnet", "not a range"),
         ({"name": "n", "subnets": [{"subnet": "10.0.0.5/24"}]}, "subnets.0.subnet", "not a range"),
         ({"name": "n", "subnets": [{"subnet": "224.0.0.0/8"}]}, "subnets.0.subnet", "cannot be a network"),
-        ({"name": "n", "subnets": [{"subnet": "10.0.0.0/24", "gateway": "10.0.1.1"}]}, "subnets.0.gateway", "not inside"),
-        ({"name": "n", "subnets": [{"subnet": "10.0.0.0/24", "gateway": "10.0.0.0"}]}, "subnets.0.gateway", "network or broadcast"),
-        ({"name": "n", "subnets": [{"subnet": "10.0.0.0/24", "ip_range": "10.1.0.0/25"}]}, "subnets.0.ip_range", "not inside"),
+        (
+            {"name": "n", "subnets": [{"subnet": "10.0.0.0/24", "gateway": "10.0.1.1"}]},
+            "subnets.0.gateway",
+            "not inside",
+        ),
+        (
+            {"name": "n", "subnets": [{"subnet": "10.0.0.0/24", "gateway": "10.0.0.0"}]},
+            "subnets.0.gateway",
+            "network or broadcast",
+        ),
+        (
+            {"name": "n", "subnets": [{"subnet": "10.0.0.0/24", "ip_range": "10.1.0.0/25"}]},
+            "subnets.0.ip_range",
+            "not inside",
+        ),
         ({"name": "n", "subnets": [{"subnet": "fd00::/64"}]}, "enable_ipv6", "not enabled"),
-        ({"name": "n", "subnets": [{"subnet": "10.0.0.0/24"}, {"subnet": "10.0.0.0/25"}]}, "subnets.1.subnet", "overlaps"),
-        ({"name": "n", "options": {"com.docker.network.nosuch": "1"}}, "options.com.docker.network.nosuch", "not known"),
-        ({"name": "n", "options": {"com.docker.network.driver.mtu": "9"}}, "options.com.docker.network.driver.mtu", "not a value"),
+        (
+            {"name": "n", "subnets": [{"subnet": "10.0.0.0/24"}, {"subnet": "10.0.0.0/25"}]},
+            "subnets.1.subnet",
+            "overlaps",
+        ),
+        (
+            {"name": "n", "options": {"com.docker.network.nosuch": "1"}},
+            "options.com.docker.network.nosuch",
+            "not known",
+        ),
+        (
+            {"name": "n", "options": {"com.docker.network.driver.mtu": "9"}},
+            "options.com.docker.network.driver.mtu",
+            "not a value",
+        ),
         ({"name": "n", "internal": "yes"}, "internal", "true or false"),
         ([], "", "object is wanted"),
     ],
@@ -83,7 +107,12 @@ def test_a_subnet_that_overlaps_another_network_is_refused_and_nothing_is_left(w
     counts = (Network.objects.count(), Operation.objects.count(), Event.objects.count(), Activity.objects.count())
     with pytest.raises(Conflict, match=r"10\.5\.0\.0/16, which belongs to network one"):
         world.network("two", subnets=[{"subnet": "10.5.3.0/24"}])
-    assert counts == (Network.objects.count(), Operation.objects.count(), Event.objects.count(), Activity.objects.count())
+    assert counts == (
+        Network.objects.count(),
+        Operation.objects.count(),
+        Event.objects.count(),
+        Activity.objects.count(),
+    )
 
 
 def test_a_name_is_given_once(world: World) -> None:

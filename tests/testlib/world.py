@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from networks import settle
@@ -52,9 +52,17 @@ class World:
         return settle.mark_exited(self.host, container.pk, container.run, exit_code, timezone.now())
 
 
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """SQLite in a file, as in production: a database in memory locks whole tables, and so behaves otherwise under threads."""
+    for database in settings.DATABASES.values():
+        if database["ENGINE"].endswith("sqlite3"):
+            database.setdefault("TEST", {})["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
 @pytest.fixture
-def world(db: None) -> Iterator[World]:
+def world(db: None) -> World:
     host = Host.objects.create(name="local", settings={"names": "cnm"}, heartbeat_at=timezone.now())
     networks.ensure_defaults(host)
     ensure_host_image(host)
-    yield World(host)
+    return World(host)
