@@ -140,8 +140,8 @@ def _celery_redis_url(url: str) -> str:
 CELERY_BROKER_URL = _celery_redis_url(REDIS_URL)
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "prefix": "cnm", "capacity": 1000},
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": "cnm"},
     }
 }
 

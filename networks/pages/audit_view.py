@@ -1,0 +1,64 @@
+"""The rules of a host as pages show them: by family, table and chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from networks import audit
+from networks.models import Container, Host
+
+Rule = dict[str, Any]
+
+
+def rules_of(host: Host, *ids: str) -> list[Rule]:
+    """The rules that belong to objects with these ids (a tag in the kernel knows only the first twelve digits)."""
+    wanted = set(ids) | {one[:12] for one in ids}
+    return [rule for rule in audit.rules(host) if rule["owner"] and rule["owner"]["id"] in wanted]
+
+
+def rules_of_container(container: Container) -> list[Rule]:
+    """Its own rules, and those of its endpoints, ports and links."""
+    ids = [container.pk]
+    for related in (container.endpoints, container.ports, container.links, container.linked_by):
+        ids += list(related.values_list("pk", flat=True))
+    return rules_of(container.host, *ids)
+
+
+def grouped(rules: Iterable[Rule], chains: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Tables, each with its chains, each with its rules, in the order in which the kernel listed them.
+
+    An empty chain is there too: that nothing stands in it is worth knowing.
+    """
+    tables: dict[tuple[int, str], dict[str, dict[str, Any]]] = {}
+    for chain in chains:
+        tables.setdefault((chain["family"], chain["table"]), {})[chain["name"]] = {**chain, "rules": []}
+    for rule in rules:
+        chains_of = tables.setdefault((rule["family"], rule["table"]), {})
+        chain = chains_of.setdefault(
+            rule["chain"], {"name": rule["chain"], "policy": "-", "packets": None, "bytes": None, "rules": []}
+        )
+        chain["rules"].append(rule)
+    return [
+        {
+            "family": family,
+            "table": table,
+            "chains": list(chains_of.values()),
+            "count": sum(len(c["rules"]) for c in chains_of.values()),
+        }
+        for (family, table), chains_of in tables.items()
+    ]
+
+
+def owners(rules: Iterable[Rule]) -> list[tuple[str, str]]:
+    """(value of the filter, words) of everybody who has a rule."""
+    found: dict[str, str] = {}
+    for rule in rules:
+        owner = rule["owner"]
+        if owner and owner["id"]:
+            found.setdefault(owner["id"], f"{owner['kind']} {owner['name'] or owner['id'][:12]}")
+        elif owner:
+            found.setdefault(owner["kind"], owner["kind"])
+        elif rule["foreign_class"]:
+            found.setdefault(rule["foreign_class"], rule["foreign_class"])
+    return sorted(found.items(), key=lambda pair: pair[1])

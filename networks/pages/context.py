@@ -1,0 +1,40 @@
+"""What the frame of every page shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from networks.models import Container, Drift, FeedCounter, Host, Network, Operation
+from networks.represent import is_alive
+
+from .words import for_scripts
+
+THEMES = ("auto", "light", "dark")
+THEME_COOKIE = "theme"
+
+
+def theme_of(request: HttpRequest) -> str:
+    theme = request.COOKIES.get(THEME_COOKIE, "auto")
+    return theme if theme in THEMES else "auto"
+
+
+def console(request: HttpRequest) -> dict[str, Any]:
+    """Values for ``templates/base.html``; cheap for people who are not signed in."""
+    values: dict[str, Any] = {"theme": theme_of(request), "words": for_scripts()}
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return values
+    counter = FeedCounter.objects.filter(pk=1).first()
+    host = getattr(request, "host", None) or Host.objects.order_by("id").first()
+    return values | {
+        "feed_epoch": counter.epoch if counter else "",
+        "feed_n": counter.last if counter else 0,
+        "host_name": host.name if host else "",
+        "host_alive": is_alive(host) if host else False,
+        "nav_drift": Drift.objects.filter(resolved_at=None).count(),
+        "nav_running": Operation.objects.filter(state__in=["pending", "running"]).count(),
+        "nav_failed": Container.objects.filter(status="failed").count()
+        + Network.objects.filter(status="failed").count(),
+    }

@@ -1,0 +1,63 @@
+"""The form of a network, as the body that the service reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .form import Form
+
+BRIDGE = "com.docker.network.bridge."
+DRIVER = "com.docker.network.driver."
+
+OPTION_FIELDS = {
+    # field of the form: option; all text, an empty one is left out
+    "options." + BRIDGE + "name": BRIDGE + "name",
+    "options." + DRIVER + "mtu": DRIVER + "mtu",
+    "options." + BRIDGE + "host_binding_ipv4": BRIDGE + "host_binding_ipv4",
+    "options." + BRIDGE + "gateway_mode_ipv4": BRIDGE + "gateway_mode_ipv4",
+    "options." + BRIDGE + "gateway_mode_ipv6": BRIDGE + "gateway_mode_ipv6",
+}
+SWITCHES = {
+    # a tick that is on unless taken away
+    "icc": BRIDGE + "enable_icc",
+    "masquerade": BRIDGE + "enable_ip_masquerade",
+}
+ROWS = {
+    "subnets": ("subnet", "gateway", "ip_range", "aux_addresses"),
+    "options": ("key", "value"),
+    "labels": ("key", "value"),
+}
+DEFAULTS = {"driver": "bridge", "icc": "on", "masquerade": "on"}
+
+
+def network_body(form: Form) -> dict[str, Any]:
+    """The JSON body of ``POST /api/v1/networks`` for what was typed."""
+    options = {option: form.value(name).strip() for name, option in OPTION_FIELDS.items() if form.value(name).strip()}
+    if form.value("driver") in {"", "bridge"}:
+        options |= {option: "false" for name, option in SWITCHES.items() if not form.flag(name)}
+    options |= form.mapping("options")
+    body: dict[str, Any] = {
+        "name": form.value("name").strip() or None,
+        "driver": form.value("driver") or "bridge",
+        "internal": form.flag("internal"),
+        "attachable": form.flag("attachable"),
+        "enable_ipv6": form.flag("enable_ipv6"),
+        "subnets": [_subnet(row) for row in form.rows("subnets")],
+        "options": options,
+        "labels": form.mapping("labels"),
+    }
+    return body
+
+
+def _subnet(row: dict[str, str]) -> dict[str, Any]:
+    given = {name: row[name].strip() for name in ("subnet", "gateway", "ip_range") if row.get(name, "").strip()}
+    reserved = row.get("aux_addresses", "").replace(",", " ").split()
+    if not reserved:
+        return given
+    pairs = [word.partition("=") for word in reserved]
+    return given | {
+        "aux_addresses": {
+            (name if equals else f"reserved-{number}"): (address if equals else name)
+            for number, (name, equals, address) in enumerate(pairs, 1)
+        }
+    }

@@ -1,0 +1,109 @@
+"""A plan as pages show it: grouped by kind, with what each step is for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from networks.services.preview import Preview
+
+from .words import RESOURCES
+
+SIGNS = {"create": "+", "change": "~", "delete": "−"}
+_IDS = re.compile(r"[0-9a-f]{12,64}")
+_MACS = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
+NEW = "…"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    action: str
+    sign: str
+    text: str
+    before: str
+    difference: Mapping[str, list[str]]
+    owner: Mapping[str, str]
+    why: Mapping[str, Any]
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanGroup:
+    kind: str
+    icon: str
+    steps: tuple[PlanStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    summary: Mapping[str, int]
+    groups: tuple[PlanGroup, ...]
+    digest: str = ""
+    """Says whether two plans are the same save for ids, which each preview makes anew."""
+    facts_age_s: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.groups)
+
+    @property
+    def total(self) -> int:
+        return sum(self.summary.values())
+
+
+def plan_view(plan: Mapping[str, Any] | None, *, new_ids: tuple[str, ...] = ()) -> PlanView:
+    """*plan* is ``Plan.to_json()``, or what an operation's row stores. *new_ids* exist only in this preview."""
+    steps = (plan or {}).get("steps") or []
+    groups: dict[str, list[PlanStep]] = {}
+    for step in steps:
+        groups.setdefault(step["kind"], []).append(_step(step, new_ids))
+    order = [*RESOURCES, *(kind for kind in groups if kind not in RESOURCES)]
+    return PlanView(
+        summary=(plan or {}).get("summary") or {},
+        groups=tuple(
+            PlanGroup(kind, RESOURCES.get(kind, ("", "circle"))[1], tuple(groups[kind]))
+            for kind in order
+            if kind in groups
+        ),
+        digest=_digest(steps),
+    )
+
+
+def preview_view(preview: Preview, *, creates: bool = False) -> PlanView:
+    """The plan of a preview. Ids of what it *creates* are not known before, so names made of them are cut short."""
+    new_ids = tuple(_ids_of(preview.result)) if creates and preview.result else ()
+    view = plan_view(preview.plan.to_json(), new_ids=new_ids)
+    return PlanView(view.summary, view.groups, view.digest, preview.facts_age_s, preview.warnings)
+
+
+def _step(step: Mapping[str, Any], new_ids: tuple[str, ...]) -> PlanStep:
+    text = step["text"]
+    for new_id in new_ids:
+        text = text.replace(new_id, NEW).replace(new_id[:12], NEW)
+    action = step["action"]
+    return PlanStep(
+        action=action,
+        sign=SIGNS.get(action, "?"),
+        text=text,
+        before=step.get("before", ""),
+        difference=step.get("difference", {}),
+        owner=step.get("owner", {}),
+        why=step.get("why", {}),
+        state=step.get("state", ""),
+    )
+
+
+def _ids_of(result: Mapping[str, Any]) -> list[str]:
+    ids = [str(result["id"])]
+    for name in ("endpoints", "ports", "links"):
+        ids += [str(item["id"]) for item in result.get(name, ())]
+    return [one for one in ids if len(one) == 64]
+
+
+def _digest(steps: list[Mapping[str, Any]]) -> str:
+    said = sorted(_MACS.sub("MAC", _IDS.sub("ID", f"{step['action']} {step['text']}")) for step in steps)
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]

@@ -1,0 +1,228 @@
+"""What templates say in one word: icons, states, times, sentences, form fields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import template
+from django.forms.utils import flatatt
+from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from networks.cnm.text import Text
+
+from . import assets
+from .words import OWNERS, RESOURCES, STATES, VERBS
+
+register = template.Library()
+
+
+@register.simple_tag
+def asset(name: str) -> str:
+    """The address of a built file."""
+    return assets.address(name)
+
+
+@register.simple_tag
+def icon(name: str, classes: str = "") -> SafeString:
+    """A picture that repeats what words beside it say; a screen reader passes over it."""
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true"><use href="{}#{}"></use></svg>',
+        classes,
+        assets.address("icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def state(value: str) -> SafeString:
+    """A state as icon and word."""
+    word, tone, picture = STATES.get(value, (value, "idle", "circle"))
+    return format_html(
+        '<span class="badge-state tone-{}">{}<span>{}</span></span>', tone, icon(picture, "icon-sm"), word
+    )
+
+
+@register.filter
+def state_word(value: str) -> str:
+    return str(STATES.get(value, (value,))[0])
+
+
+@register.filter
+def verb(value: str) -> str:
+    """``network.create`` as "created network"."""
+    return str(VERBS.get(value, value))
+
+
+@register.filter
+def resource_word(kind: str) -> str:
+    return str(RESOURCES.get(kind, (kind, ""))[0])
+
+
+@register.filter
+def owner_word(kind: str) -> str:
+    return str(OWNERS.get(kind, kind))
+
+
+@register.filter
+def sentence(value: Any) -> str:
+    """A stored sentence (``{"template", "params"}``) in the reader's language."""
+    if isinstance(value, Text):
+        return value.translated(_)
+    if isinstance(value, Mapping):
+        return Text.from_json(dict(value)).translated(_) if value.get("template") else ""
+    return str(value or "")
+
+
+@register.filter
+def moment(value: Any) -> SafeString | str:
+    """A time as "3 minutes ago", with the full time as its title."""
+    when = datetime.fromisoformat(value) if isinstance(value, str) and value else value
+    if not isinstance(when, datetime):
+        return "—"
+    local = timezone.localtime(when)
+    return format_html(
+        '<time datetime="{}" title="{}" data-ago>{}</time>',
+        when.isoformat(),
+        date_format(local, "DATETIME_FORMAT") + local.strftime(":%S %Z"),
+        ago(timezone.now() - when),
+    )
+
+
+def ago(age: timedelta) -> str:
+    seconds = int(age.total_seconds())
+    if seconds < 10:
+        return _("just now")
+    if seconds < 60:
+        return ngettext("%(n)d second ago", "%(n)d seconds ago", seconds) % {"n": seconds}
+    if seconds < 3600:
+        return ngettext("%(n)d minute ago", "%(n)d minutes ago", seconds // 60) % {"n": seconds // 60}
+    if seconds < 86400:
+        return ngettext("%(n)d hour ago", "%(n)d hours ago", seconds // 3600) % {"n": seconds // 3600}
+    return ngettext("%(n)d day ago", "%(n)d days ago", seconds // 86400) % {"n": seconds // 86400}
+
+
+@register.filter
+def day(value: str) -> str:
+    """The date of a time."""
+    return date_format(timezone.localtime(datetime.fromisoformat(value)), "DATE_FORMAT")
+
+
+@register.filter
+def lasted(operation: Mapping[str, Any]) -> str:
+    """How long an operation took; nothing while it runs."""
+    if not operation.get("started_at") or not operation.get("finished_at"):
+        return ""
+    span = datetime.fromisoformat(operation["finished_at"]) - datetime.fromisoformat(operation["started_at"])
+    ms = span.total_seconds() * 1000
+    return _("{n} ms").format(n=round(ms)) if ms < 1000 else _("{n} s").format(n=round(ms / 1000, 1))
+
+
+@register.filter
+def size(value: int | None) -> str:
+    return "—" if value is None else filesizeformat(value)
+
+
+@register.filter
+def short_id(value: str) -> str:
+    return value[:12]
+
+
+@register.filter
+def item(mapping: Mapping[str, Any], key: str) -> Any:
+    return mapping.get(key, "")
+
+
+@register.filter
+def may(user: Any, role: str) -> bool:
+    """Whether a person has at least *role*."""
+    order = ("viewer", "operator", "admin")
+    return getattr(user, "role", "") in order[order.index(role) :]
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+@register.filter
+def percent(value: int, whole: int) -> int:
+    return min(100, round(100 * value / whole)) if whole else 0
+
+
+@register.simple_tag(takes_context=True)
+def query(context: Mapping[str, Any], **changes: Any) -> str:
+    """The page's own query with some values changed; an empty value takes one out."""
+    values = context["request"].GET.copy()
+    for name, value in changes.items():
+        if value in ("", None):
+            values.pop(name, None)
+        else:
+            values[name] = value
+    return "?" + values.urlencode()
+
+
+@register.simple_tag(takes_context=True)
+def sort_head(context: Mapping[str, Any], key: str, label: str) -> SafeString:
+    """The head of a column that can be sorted, as a link that says how it is sorted now."""
+    now = context["listing"].sort
+    if now not in (key, f"-{key}"):
+        return format_html(
+            '<th scope="col"><a href="{}" data-sort>{}</a></th>', query(context, sort=key, page=""), label
+        )
+    down = now.startswith("-")
+    return format_html(
+        '<th scope="col" aria-sort="{}"><a href="{}" data-sort>{} {}</a></th>',
+        "descending" if down else "ascending",
+        query(context, sort=key if down else f"-{key}", page=""),
+        label,
+        icon("chevron-down" if down else "chevron-up", "icon-sm"),
+    )
+
+
+@register.inclusion_tag("partials/field.html", takes_context=True)
+def row_field(
+    context: Mapping[str, Any], rows: str, number: int, column: str, label: str, **attributes: Any
+) -> dict[str, Any]:
+    """A field of one row of a set: ``ports.3.host_port``."""
+    return field(context, f"{rows}.{number}.{column}", label, **attributes)
+
+
+@register.inclusion_tag("partials/field.html", takes_context=True)
+def field(
+    context: Mapping[str, Any], name: str, label: str, *, kind: str = "text", help: str = "", **attributes: Any
+) -> dict[str, Any]:
+    """A labelled input of the page's form, with what was typed and the sentence that refuses it."""
+    form = context["form"]
+    error = form.error(name)
+    identity = "f-" + name
+    described = [f"{identity}-help"] * bool(help) + [f"{identity}-error"] * bool(error)
+    options = attributes.pop("options", None)
+    hidden_label = attributes.pop("hidden_label", False)
+    attributes = {key.replace("_", "-"): value for key, value in attributes.items() if value not in (None, "")}
+    if described:
+        attributes["aria-describedby"] = " ".join(described)
+    if error:
+        attributes["aria-invalid"] = "true"
+    return {
+        "name": name,
+        "id": identity,
+        "label": label,
+        "kind": kind,
+        "help": help,
+        "error": error,
+        "remedy": form.remedy if error else "",
+        "value": form.value(name),
+        "checked": form.flag(name),
+        "options": options,
+        "hidden_label": hidden_label,
+        "attributes": mark_safe(flatatt(attributes)),  # noqa: S308  # flatatt escapes the values
+    }

@@ -1,0 +1,191 @@
+"""Host, tokens, users, and a person's own settings."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import password_validation, update_session_auth_hash
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render, resolve_url
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import check_for_language
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from networks import represent
+from networks.cnm.errors import CnmError, InvalidSpec, NotFound
+from networks.cnm.text import gettext_noop
+from networks.models import ApiToken, User
+from networks.models.choices import Role
+from networks.services import tokens as token_use_cases
+from networks.services import users as user_use_cases
+
+from ..base import PageRequest, page
+from ..context import THEME_COOKIE, THEMES
+from ..form import Form
+
+ROLES = ("viewer", "operator", "admin")
+EXPIRIES = ("", "7", "30", "90", "365")
+MAX_NAME = 64
+
+
+@page()
+def host(request: PageRequest) -> HttpResponse:
+    value = represent.host(request.host)
+    features = sorted(value["features"], key=lambda feature: (bool(feature.get("present")), feature.get("key", "")))
+    return render(
+        request,
+        "host.html",
+        {
+            "host": value,
+            "features": features,
+            "listeners": request.host.facts.get("listeners", []),
+            "version": settings.VERSION,
+        },
+    )
+
+
+@page(write="viewer")
+def tokens(request: PageRequest) -> HttpResponse:
+    form = Form(request.POST if request.method == "POST" else {"role": "viewer", "days": "30"})
+    secret = ""
+    if request.method == "POST":
+        try:
+            secret = _create_token(request, form)
+            form = Form({"role": "viewer", "days": "30"})
+        except CnmError as error:
+            form.refuse(error)
+    rows = ApiToken.objects.select_related("user")
+    if request.user.role != Role.ADMIN:
+        rows = rows.filter(user=request.user)
+    allowed = ROLES[: ROLES.index(request.user.role) + 1]
+    return render(
+        request,
+        "tokens.html",
+        {
+            "tokens": [represent.token(row) for row in rows],
+            "form": form,
+            "secret": secret,
+            "roles": [(role, Role(role).label) for role in allowed],
+            "expiries": [(days, _("after {n} days").format(n=days) if days else _("never")) for days in EXPIRIES],
+            "now": timezone.now().isoformat(),
+        },
+        status=400 if form.problem else 200,
+    )
+
+
+def _create_token(request: PageRequest, form: Form) -> str:
+    name = _name(form.value("name"), MAX_NAME)
+    role, days = form.value("role"), form.value("days")
+    if role not in ROLES or days not in EXPIRIES:
+        raise InvalidSpec(gettext_noop("Choose a role and an end from the lists."), field="role")
+    expires = timezone.now() + timedelta(days=int(days)) if days else None
+    _token, secret = token_use_cases.create_token(request.actor, request.user, name, role, expires)
+    return secret
+
+
+def _name(text: str, most: int) -> str:
+    name = text.strip()
+    if not name or len(name) > most or not name.isprintable():
+        raise InvalidSpec(
+            gettext_noop("A name of 1 to {most} printable characters is wanted."),
+            remedy=gettext_noop("Say what it is for."),
+            field="name",
+            most=most,
+        )
+    return name
+
+
+@require_POST
+@page(write="viewer")
+def revoke(request: PageRequest, token_id: int) -> HttpResponse:
+    token = ApiToken.objects.select_related("user").filter(pk=token_id).first()
+    if token is None or (token.user_id != request.user.pk and request.user.role != Role.ADMIN):
+        raise NotFound(
+            gettext_noop("There is no such token."), remedy=gettext_noop("It may have been revoked already.")
+        )
+    token_use_cases.revoke(request.actor, token)
+    messages.success(request, _("Token {name} was revoked.").format(name=token.name))
+    return redirect("tokens")
+
+
+@page("admin", write="admin")
+def users(request: PageRequest) -> HttpResponse:
+    form = Form(request.POST if request.method == "POST" else {"role": "viewer"})
+    if request.method == "POST":
+        try:
+            name = _name(form.value("name"), 150)
+            _check_password("password", form.value("password"), User(username=name))
+            role = form.value("role")
+            if role not in ROLES:
+                raise InvalidSpec(gettext_noop("Choose a role from the list."), field="role")
+            user_use_cases.create_user(request.actor, name, form.value("password"), role)
+            messages.success(request, _("User {name} was added.").format(name=name))
+            return redirect("users")
+        except CnmError as error:
+            form.refuse(error)
+    return render(
+        request,
+        "users.html",
+        {
+            "users": [represent.user(row) for row in User.objects.order_by("username")],
+            "form": form,
+            "roles": Role.choices,
+        },
+        status=400 if form.problem else 200,
+    )
+
+
+def _check_password(field: str, password: str, user: User) -> None:
+    try:
+        password_validation.validate_password(password, user)
+    except ValidationError as error:
+        raise InvalidSpec("{sentence}", field=field, sentence=" ".join(error.messages)) from None
+
+
+@page(write="viewer")
+def preferences(request: PageRequest) -> HttpResponse:
+    """Theme, language, one's own password."""
+    form = Form(request.POST if request.method == "POST" else {})
+    if request.method == "POST":
+        try:
+            if not request.user.check_password(form.value("old_password")):
+                raise InvalidSpec(gettext_noop("This is not your present password."), field="old_password")
+            _check_password("new_password", form.value("new_password"), request.user)
+            request.user.set_password(form.value("new_password"))
+            request.user.save(update_fields=["password"])
+            update_session_auth_hash(request, request.user)
+            messages.success(request, _("Your password was changed. Other sessions of yours are signed out."))
+            return redirect("preferences")
+        except CnmError as error:
+            form.refuse(error)
+    return render(
+        request,
+        "preferences.html",
+        {"form": form, "languages": settings.LANGUAGES},
+        status=400 if form.problem else 200,
+    )
+
+
+@require_POST
+def look(request: HttpRequest) -> HttpResponse:
+    """Remember the theme or the language of this browser."""
+    target = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
+    response = redirect(target if safe else resolve_url("dashboard"))
+    theme, language = request.POST.get("theme", ""), request.POST.get("language", "")
+    if theme in THEMES:
+        _remember(response, THEME_COOKIE, theme)
+    if language in dict(settings.LANGUAGES) and check_for_language(language):
+        _remember(response, settings.LANGUAGE_COOKIE_NAME, language)
+    return response
+
+
+def _remember(response: HttpResponse, name: str, value: str) -> None:
+    response.set_cookie(
+        name, value, max_age=365 * 86400, samesite="Lax", secure=settings.SESSION_COOKIE_SECURE, httponly=True
+    )

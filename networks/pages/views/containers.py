@@ -1,0 +1,332 @@
+"""Containers: list, one, run, and what can be done to one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from networks import logs, represent
+from networks.cnm.errors import CnmError
+from networks.models import Activity, Container, Drift, Image, Network
+from networks.services import containers as use_cases
+from networks.services.find import find_container
+from networks.services.outcome import Outcome
+from networks.services.spec_container import read_container, read_signal
+
+from ..audit_view import rules_of_container
+from ..base import PageRequest, confirm, done, page, plan_of, problem, report, status_of
+from ..container_form import DEFAULTS, ROWS, container_body
+from ..etc_files import files_of
+from ..form import Form
+from ..listing import listing
+
+TABS = ("overview", "endpoints", "rules", "files", "logs", "activity")
+LOG_LINES = 500
+PROTOCOLS = [(name, name.upper()) for name in ("tcp", "udp", "sctp")]
+SIGNALS = ("SIGTERM", "SIGKILL", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+
+
+@page()
+def index(request: PageRequest) -> HttpResponse:
+    rows = [represent.container(row) for row in represent.prepared(Container).filter(host=request.host)]
+    found = listing(
+        request,
+        rows,
+        text=_searched,
+        orders={
+            "name": lambda row: row["name"].lower(),
+            "image": lambda row: (row["image"], row["name"]),
+            "state": lambda row: (row["state"], row["name"]),
+            "created": lambda row: row["created_at"] or "",
+        },
+        default="-created",
+        filters={
+            "state": lambda row, value: row["state"] == value,
+            "network": lambda row, value: (
+                value in {e["network"]["name"] for e in row["endpoints"]} | {row["network_mode"]}
+            ),
+        },
+    )
+    return render(
+        request,
+        "containers/list.html",
+        {
+            "listing": found,
+            "states": sorted({row["state"] for row in rows}),
+            "networks": list(Network.objects.filter(host=request.host).order_by("name").values_list("name", flat=True)),
+        },
+    )
+
+
+def _searched(row: dict[str, Any]) -> str:
+    endpoints = (f"{e['ipv4']} {e['ipv6']} {e['network']['name']} {e['mac']}" for e in row["endpoints"])
+    ports = (f"{p['host_port']} {p['container_port']}" for p in row["ports"])
+    return " ".join((row["name"], row["image"], row["id"], row["state"], *endpoints, *ports))
+
+
+@page()
+def detail(request: PageRequest, reference: str) -> HttpResponse:
+    row = represent.prepared(Container).get(pk=find_container(request.host, reference).pk)
+    tab = request.GET.get("tab", "overview")
+    tab = tab if tab in TABS else "overview"
+    context: dict[str, Any] = {"container": represent.container(row), "tab": tab, "tabs": _tabs(), "signals": SIGNALS}
+    context["drift"] = [represent.drift(item) for item in Drift.objects.filter(resolved_at=None, owner__id=row.pk)]
+    if tab == "endpoints":
+        context |= _endpoints_tab(request, row)
+    elif tab == "rules":
+        context["rules"] = rules_of_container(row)
+    elif tab == "files":
+        context["files"] = files_of(row)
+    elif tab == "logs":
+        context["lines"], context["log_problem"] = _log(row)
+    elif tab == "activity":
+        context["activity"] = [represent.activity(item) for item in Activity.objects.filter(subject_id=row.pk)[:100]]
+    return render(request, "containers/detail.html", context)
+
+
+def _tabs() -> list[tuple[str, str]]:
+    return [
+        ("overview", _("Overview")),
+        ("endpoints", _("Endpoints and ports")),
+        ("rules", _("Rules")),
+        ("files", _("Files")),
+        ("logs", _("Logs")),
+        ("activity", _("Activity")),
+    ]
+
+
+def _endpoints_tab(request: PageRequest, row: Container) -> dict[str, Any]:
+    joined = row.endpoints.filter(removing=False).values_list("network_id", flat=True)
+    joinable = (
+        Network.objects.filter(host=request.host, status="ready")
+        .exclude(pk__in=joined)
+        .exclude(driver__in=["host", "null"])
+    )
+    others = Container.objects.filter(host=request.host).exclude(pk=row.pk).order_by("name")
+    return {
+        "joinable": list(joinable.values_list("name", flat=True)),
+        "others": list(others.values_list("name", flat=True)),
+        "form": Form({}, {"ports": ROWS["ports"]}),
+    }
+
+
+def _log(row: Container) -> tuple[list[logs.LogLine], str]:
+    try:
+        return logs.tail(logs.log_path(settings.STATE_DIR, row.pk), LOG_LINES), ""
+    except OSError as error:
+        return [], _("The log cannot be read: {error}.").format(error=error.strerror)
+
+
+@page("operator")
+def create(request: PageRequest) -> HttpResponse:
+    """Every answer shows the plan of what is typed; "run" carries it out if that plan was seen."""
+    form = Form(request.POST if request.method == "POST" else request.GET.dict(), ROWS)
+    if request.method != "POST":
+        form.fill(DEFAULTS)
+    step = request.POST.get("step", "")
+    form.quiet = step == "live" or request.method != "POST"
+    context: dict[str, Any] = {"form": form, "plan": None, **_choices(request)}
+
+    def use_case() -> Outcome:
+        return use_cases.run_container(request.actor, request.host, read_container(container_body(form)))
+
+    status = 200
+    try:
+        context["plan"] = plan = plan_of(request, use_case, creates=True)
+        if step == "create" and request.POST.get("plan") == plan.digest:
+            outcome = use_case()
+            assert isinstance(outcome.subject, Container)  # noqa: S101  # the use case's contract
+            name = outcome.subject.name
+            return done(request, outcome, _("Container {name} was made.").format(name=name), "container", name)
+        context["changed"] = step == "create"
+    except CnmError as error:
+        form.refuse(error)
+        status = status_of(error) if step in {"create", "preview"} else 200
+    return render(request, "containers/create.html", context, status=status)
+
+
+def _choices(request: PageRequest) -> dict[str, Any]:
+    networks = list(Network.objects.filter(host=request.host).order_by("activation").values_list("name", flat=True))
+    containers = list(Container.objects.filter(host=request.host).order_by("name").values_list("name", flat=True))
+    images = list(Image.objects.filter(host=request.host, status="ready").values_list("name", flat=True))
+    return {
+        "networks": [(name, name) for name in networks]
+        + [(f"container:{name}", f"container:{name}") for name in containers],
+        "network_names": networks,
+        "containers": containers,
+        "images": [name for name in dict.fromkeys(["host", *images])],
+        "protocols": PROTOCOLS,
+        "policies": [
+            ("no", _("never")),
+            ("on-failure", _("on failure")),
+            ("always", _("always")),
+            ("unless-stopped", _("unless stopped")),
+        ],
+        "kinds": [
+            ("process", _("process: runs a command in a sandbox of its own")),
+            ("sandbox", _("sandbox only: a network namespace without a process")),
+            ("adopted", _("adopted: a network namespace that is there already")),
+        ],
+    }
+
+
+@require_POST
+@page("operator")
+def act(request: PageRequest, reference: str, verb: str) -> HttpResponse:
+    """Start, stop, restart, kill."""
+    container = find_container(request.host, reference)
+    try:
+        if verb == "kill":
+            signal = read_signal("signal", request.POST.get("signal", "SIGKILL"))
+            outcome = use_cases.kill_container(request.actor, container, signal)
+        else:
+            deeds: dict[str, Callable[..., Outcome]] = {
+                "start": use_cases.start_container,
+                "stop": use_cases.stop_container,
+                "restart": use_cases.restart_container,
+            }
+            outcome = deeds[verb](request.actor, container)
+        report(request, outcome.operation, _said(verb).format(name=container.name))
+    except CnmError as error:
+        messages.error(request, str_of(error))
+    return redirect(
+        request.POST.get("back")
+        if _is_own(request.POST.get("back", ""))
+        else reverse("container", args=[container.name])
+    )
+
+
+def str_of(error: CnmError) -> str:
+    return f"{error.sentence.translated(_)} {error.remedy.translated(_)}".strip()
+
+
+def _is_own(path: str) -> bool:
+    """Whether *path* is a list of ours to come back to."""
+    return path.startswith("/containers/") and "//" not in path and "\\" not in path
+
+
+def _said(verb: str) -> str:
+    return {
+        "start": _("Container {name} was started."),
+        "stop": _("Container {name} was stopped."),
+        "restart": _("Container {name} was restarted."),
+        "kill": _("The signal was sent to container {name}."),
+        "remove": _("Container {name} was removed."),
+    }[verb]
+
+
+@page("operator")
+def remove(request: PageRequest, reference: str) -> HttpResponse:
+    container = find_container(request.host, reference)
+    running = container.wanted == "running"
+    return confirm(
+        request,
+        lambda: use_cases.remove_container(request.actor, find_container(request.host, container.pk), force=running),
+        title=_("Remove container {name}").format(name=container.name),
+        question=_("The container {name} runs. It is stopped and removed, with its sandbox, files and log.").format(
+            name=container.name
+        )
+        if running
+        else _("The container {name} is removed, with its sandbox, files and log.").format(name=container.name),
+        button=_("Stop and remove") if running else _("Remove container"),
+        said=_said("remove").format(name=container.name),
+        back=reverse("container", args=[container.name]),
+        to=("containers",),
+    )
+
+
+@page("operator")
+def rename(request: PageRequest, reference: str) -> HttpResponse:
+    container = find_container(request.host, reference)
+    form = Form(request.POST if request.method == "POST" else {"name": container.name})
+    if request.method == "POST":
+        try:
+            new = read_container({"name": form.value("name").strip()}).name
+            outcome = use_cases.rename_container(request.actor, container, new)
+            return done(request, outcome, _("The container is called {name} now.").format(name=new), "container", new)
+        except CnmError as error:
+            form.refuse(error)
+    return render(
+        request,
+        "containers/rename.html",
+        {"container": represent.container(container), "form": form},
+        status=400 if form.problem else 200,
+    )
+
+
+@require_POST
+@page("operator")
+def bulk(request: PageRequest) -> HttpResponse:
+    """Start, stop or remove what was picked. Removing shows its plan first; each deed stands alone, and the first refusal is told."""
+    verb = request.POST.get("verb", "")
+    picked = request.POST.getlist("pick")[:500]
+    if verb not in {"start", "stop", "remove"} or not picked:
+        messages.warning(request, _("Pick containers first, then say what to do with them."))
+        return redirect("containers")
+    try:
+        containers = [find_container(request.host, reference) for reference in picked]
+    except CnmError as error:
+        return problem(request, error)
+    if verb == "remove":
+        return _remove_many(request, containers)
+    deed = use_cases.start_container if verb == "start" else use_cases.stop_container
+    _each(request, containers, lambda container: deed(request.actor, container), verb)
+    return redirect("containers")
+
+
+def _remove_many(request: PageRequest, containers: list[Container]) -> HttpResponse:
+    def remove_all() -> Outcome:
+        outcome = Outcome(None)
+        for container in containers:
+            fresh = find_container(request.host, container.pk)
+            outcome = use_cases.remove_container(request.actor, fresh, force=fresh.wanted == "running")
+        return outcome
+
+    plan = plan_of(request, remove_all)
+    if request.POST.get("plan") == plan.digest:
+        _each(
+            request,
+            containers,
+            lambda container: use_cases.remove_container(request.actor, container, force=container.wanted == "running"),
+            "remove",
+        )
+        return redirect("containers")
+    names = ", ".join(container.name for container in containers)
+    return render(
+        request,
+        "confirm.html",
+        {
+            "title": _("Remove {count} containers").format(count=len(containers)),
+            "question": _("These containers go away, running or not: {names}.").format(names=names),
+            "button": _("Remove {count} containers").format(count=len(containers)),
+            "back": reverse("containers"),
+            "plan": plan,
+            "danger": True,
+            "hidden": [("verb", "remove"), *(("pick", container.pk) for container in containers)],
+            "changed": "plan" in request.POST,
+        },
+    )
+
+
+def _each(request: PageRequest, containers: list[Container], deed: Callable[[Container], Outcome], verb: str) -> None:
+    last: Outcome | None = None
+    for container in containers:
+        try:
+            last = deed(container)
+        except CnmError as error:
+            messages.error(request, str_of(error))
+    if last is not None:
+        words = {
+            "start": _("{count} containers were started."),
+            "stop": _("{count} containers were stopped."),
+            "remove": _("{count} containers were removed."),
+        }
+        report(request, last.operation, words[verb].format(count=len(containers)))

@@ -1,0 +1,129 @@
+"""Pages that look at the whole: dashboard, topology, firewall, hosts files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+
+from networks import audit, feed, represent
+from networks.models import Activity, Container, Drift, Network, Observation, Operation
+
+from ..audit_view import grouped, owners
+from ..base import PageRequest, page
+from ..etc_files import files_of_all
+from ..words import for_topology
+
+RECENT = 12
+FILES_PER_PAGE = 20
+
+
+@page()
+def dashboard(request: PageRequest) -> HttpResponse:
+    states = represent.counts()
+    networks = list(Network.objects.filter(host=request.host))
+    made = [network for network in networks if not network.predefined]
+    containers = sum(states.values())
+    published = Container.objects.filter(ports__removing=False, ports__isnull=False).exists()
+    facts = request.host.facts
+    context: dict[str, Any] = {
+        "host": represent.host(request.host),
+        "missing": [feature for feature in facts.get("features", []) if not feature.get("present")],
+        "states": sorted(states.items()),
+        "containers": containers,
+        "running": states.get("running", 0),
+        "networks": len(networks),
+        "made": len(made),
+        "drift": [represent.drift(row) for row in represent.prepared(Drift).filter(resolved_at=None)[:5]],
+        "drift_count": Drift.objects.filter(resolved_at=None).count(),
+        "failed": [represent.operation(row) for row in represent.prepared(Operation).filter(state="failed")[:5]],
+        "working": [
+            represent.operation(row)
+            for row in represent.prepared(Operation).filter(state__in=["pending", "running"]).order_by("number")[:5]
+        ],
+        "events": [represent.activity(row) for row in Activity.objects.all()[:RECENT]],
+        "checklist": [
+            (
+                _("Make a network"),
+                bool(made),
+                "network-new",
+                _("A bridge of its own, with a free subnet chosen for you."),
+            ),
+            (_("Run a container on it"), containers > 0, "container-new", _("The image “host” needs no download.")),
+            (_("Publish a port"), published, "container-new", _("And see its rules appear, each with its reason.")),
+        ],
+    }
+    context["first_run"] = not all(ticked for _words, ticked, _url, _help in context["checklist"])
+    return render(request, "dashboard.html", context)
+
+
+@page()
+def topology(request: PageRequest) -> HttpResponse:
+    snapshot = feed.snapshot()
+    kinds = ("host", "network", "container")
+    return render(
+        request,
+        "topology.html",
+        {
+            "snapshot": {**snapshot, "state": {kind: snapshot["state"].get(kind, {}) for kind in kinds}},
+            "words": for_topology(),
+            "networks": list(snapshot["state"].get("network", {}).values()),
+            "containers": list(snapshot["state"].get("container", {}).values())[:200],
+        },
+    )
+
+
+@page()
+def firewall(request: PageRequest) -> HttpResponse:
+    names = ("family", "table", "chain", "owner", "q")
+    wanted = {name: request.GET.get(name, "").strip() for name in names}
+    everything = audit.rules(request.host)
+    chains = audit.chains(request.host)
+    found = audit.filtered(everything, **wanted)
+    narrowed = any(wanted.values())
+    seen = Observation.objects.filter(host=request.host, kind="rules").first()
+    ours = sum(1 for rule in everything if rule["ours"])
+    return render(
+        request,
+        "firewall.html",
+        {
+            "tables": grouped(found, [] if narrowed else chains),
+            "found": len(found),
+            "total": len(everything),
+            "ours": ours,
+            "wanted": wanted,
+            "narrowed": narrowed,
+            "owners": owners(everything),
+            "chains": sorted({rule["chain"] for rule in everything} | {chain["name"] for chain in chains}),
+            "table_names": sorted({rule["table"] for rule in everything} | {chain["table"] for chain in chains}),
+            "seen_at": seen.at if seen else None,
+            "flavour": (seen.data.get("flavour") if seen else "") or request.host.firewall_backend,
+            "reason": request.host.facts.get("firewall_reason", ""),
+        },
+    )
+
+
+@page()
+def files(request: PageRequest) -> HttpResponse:
+    q = request.GET.get("q", "").strip()
+    everything = files_of_all(request.host)
+    kept = [
+        (container, views)
+        for container, views in everything
+        if not q
+        or q.lower() in container.name.lower()
+        or any(q.lower() in line.text.lower() for view in views for line in view.lines)
+    ]
+    return render(
+        request,
+        "files.html",
+        {
+            "found": kept[:FILES_PER_PAGE],
+            "count": len(kept),
+            "total": len(everything),
+            "q": q,
+            "more": max(0, len(kept) - FILES_PER_PAGE),
+        },
+    )

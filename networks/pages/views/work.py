@@ -1,0 +1,186 @@
+"""Operations, activity, drift: what was asked, what was done, what went astray."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from networks import represent
+from networks.cnm.errors import CnmError, from_json
+from networks.models import Activity, Drift, Operation
+from networks.services import drift as drift_use_cases
+from networks.services import operations as use_cases
+from networks.services.find import find_operation
+
+from ..base import PageRequest, page, report
+from ..listing import listing
+from ..plan_view import PlanGroup, PlanStep, PlanView, plan_view
+
+KEPT = 500
+"""The latest rows that lists look through."""
+
+
+@page()
+def operations(request: PageRequest) -> HttpResponse:
+    rows = [represent.operation(row) for row in represent.prepared(Operation).order_by("-number")[:KEPT]]
+    found = listing(
+        request,
+        rows,
+        text=lambda row: f"{row['number']} {row['verb']} {row['subject']['name']} {row['created_by']}",
+        orders={"number": lambda row: row["number"]},
+        default="-number",
+        filters={"state": lambda row, value: row["state"] == value, "verb": lambda row, value: row["verb"] == value},
+    )
+    return render(
+        request,
+        "operations.html",
+        {
+            "listing": found,
+            "verbs": sorted({row["verb"] for row in rows}),
+            "states": ("pending", "running", "done", "failed", "cancelled"),
+        },
+    )
+
+
+@page()
+def operation(request: PageRequest, reference: str) -> HttpResponse:
+    row = represent.prepared(Operation).get(pk=find_operation(reference).pk)
+    value = represent.operation(row, full=True)
+    error = from_json(row.error) if row.error else None
+    return render(
+        request,
+        "operation.html",
+        {
+            "operation": value,
+            "plan": plan_view(row.plan),
+            "sentence": error.sentence.translated(_) if error else "",
+            "remedy": error.remedy.translated(_) if error else "",
+            "facts": error.facts if error else {},
+            "activity": row.activity.first(),
+        },
+    )
+
+
+@require_POST
+@page("operator")
+def retry(request: PageRequest, reference: str) -> HttpResponse:
+    failed = find_operation(reference)
+    try:
+        again = use_cases.retry(request.actor, failed)
+    except CnmError as error:
+        messages.error(request, f"{error.sentence.translated(_)} {error.remedy.translated(_)}".strip())
+        return redirect("operation", failed.number)
+    report(request, again, _("Operation {number} was repaired.").format(number=failed.number))
+    return redirect("operation", again.number)
+
+
+@page()
+def activity(request: PageRequest) -> HttpResponse:
+    rows = [represent.activity(row) for row in Activity.objects.select_related("operation").order_by("-id")[:KEPT]]
+    numbers = dict(
+        Operation.objects.filter(pk__in=[row["operation"] for row in rows if row["operation"]]).values_list(
+            "pk", "number"
+        )
+    )
+    for row in rows:
+        row["operation_number"] = numbers.get(row["operation"])
+    found = listing(
+        request,
+        rows,
+        text=lambda row: f"{row['actor']} {row['verb']} {row['subject']['name']} {row['via']}",
+        orders={"at": lambda row: row["id"]},
+        default="-at",
+        filters={"actor": lambda row, value: row["actor"] == value, "via": lambda row, value: row["via"] == value},
+    )
+    return render(
+        request,
+        "activity.html",
+        {
+            "listing": found,
+            "actors": sorted({row["actor"] for row in rows}),
+            "vias": sorted({row["via"] for row in rows}),
+        },
+    )
+
+
+@page()
+def drift(request: PageRequest) -> HttpResponse:
+    open_rows = [represent.drift(row) for row in represent.prepared(Drift).filter(host=request.host, resolved_at=None)]
+    past = [
+        represent.drift(row)
+        for row in represent.prepared(Drift).filter(host=request.host).exclude(resolved_at=None)[:50]
+    ]
+    return render(
+        request,
+        "drift.html",
+        {"open": open_rows, "past": past, "auto": request.host.settings.get("auto_repair", False)},
+    )
+
+
+@page("operator")
+def repair(request: PageRequest) -> HttpResponse:
+    """What would be mended, as a plan; then the mending."""
+    chosen = [
+        int(text)
+        for text in request.POST.getlist("drift") + request.GET.getlist("drift")
+        if text.isascii() and text.isdigit()
+    ]
+    rows = Drift.objects.filter(host=request.host, resolved_at=None)
+    rows = rows.filter(pk__in=chosen) if chosen else rows
+    if request.method == "POST" and "confirmed" in request.POST:
+        try:
+            outcome = drift_use_cases.repair(request.actor, request.host, [row.pk for row in rows] if chosen else None)
+            report(request, outcome.operation, _("The drift was repaired."))
+        except CnmError as error:
+            messages.error(request, f"{error.sentence.translated(_)} {error.remedy.translated(_)}".strip())
+        return redirect("drift")
+    return render(
+        request,
+        "confirm.html",
+        {
+            "title": _("Repair drift"),
+            "question": _("The kernel is brought back to what was asked for."),
+            "button": _("Repair"),
+            "back": reverse("drift"),
+            "plan": _mending(list(rows)),
+            "danger": False,
+            "hidden": [("confirmed", "1"), *(("drift", str(pk)) for pk in chosen)],
+        },
+    )
+
+
+ACTIONS = {"missing": ("create", "+"), "left over": ("delete", "−"), "duplicated": ("delete", "−")}
+
+
+def _mending(rows: list[Drift]) -> PlanView:
+    """The steps that undo the drift seen: what is missing is made again, what is left over goes."""
+    groups: dict[str, list[PlanStep]] = {}
+    summary = {"create": 0, "change": 0, "delete": 0}
+    for row in rows:
+        action, sign = ACTIONS.get(row.kind, ("change", "~"))
+        summary[action] += 1
+        step = PlanStep(action, sign, row.text, "", {}, row.owner, row.why, "")
+        groups.setdefault(row.resource_kind, []).append(step)
+    shaped = plan_view(
+        {"summary": summary, "steps": [{"kind": kind, "action": "change", "text": ""} for kind in groups]}
+    )
+    icons = {group.kind: group.icon for group in shaped.groups}
+    return PlanView(summary, tuple(PlanGroup(kind, icons[kind], tuple(steps)) for kind, steps in groups.items()))
+
+
+@require_POST
+@page("operator")
+def look(request: PageRequest) -> HttpResponse:
+    try:
+        report(
+            request,
+            drift_use_cases.look(request.actor, request.host).operation,
+            _("Everything was compared with the kernel."),
+        )
+    except CnmError as error:
+        messages.error(request, f"{error.sentence.translated(_)} {error.remedy.translated(_)}".strip())
+    return redirect("drift")

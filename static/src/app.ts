@@ -1,0 +1,164 @@
+// What every page of the console runs.
+import "./htmx";
+import * as rows from "./forms/rows";
+import { Connection, type Status } from "./live/connection";
+import { changed } from "./live/refresh";
+import { known, onFeed, take } from "./live/store";
+import { fill, say, words } from "./words";
+
+function live(): void {
+  const url = document.body.dataset["liveUrl"];
+  const indicator = document.getElementById("live");
+  if (!url || !indicator) return;
+  const connection = new Connection(
+    new URL(url, location.href.replace(/^http/, "ws")).href,
+    known,
+    (message) => {
+      if (!take(message)) connection.again();
+    },
+    (status) => show(indicator, status),
+  );
+  onFeed((changes) => {
+    if (changes === null) {
+      changed(null);
+      return;
+    }
+    changed(changes.map((change) => change.kind));
+    const shown = changes.filter((change) => change.kind === "network" || change.kind === "container");
+    if (shown.length) say(fill(words().changed, { count: new Set(shown.map((change) => change.id)).size }));
+  });
+  connection.start();
+  window.addEventListener("online", () => connection.hurry());
+  window.addEventListener("pagehide", () => connection.pause());
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) connection.resume();
+  });
+  indicator.addEventListener("click", () => {
+    if (indicator.dataset["state"] === "live") connection.pause();
+    else if (indicator.dataset["state"] === "paused") connection.resume();
+    else if (indicator.dataset["state"] === "out") location.reload();
+    else connection.hurry();
+  });
+}
+
+let since = 0;
+let counting = 0;
+
+function show(indicator: HTMLElement, status: Status): void {
+  window.clearInterval(counting);
+  if (status.state === "connecting" && indicator.dataset["state"] === "waiting") return; // the sentence there says it
+  if (indicator.dataset["state"] === status.state && status.state !== "waiting") return;
+  if (status.state === "live") since = Date.now();
+  indicator.dataset["state"] = status.state;
+  const asOf = new Date(since || Date.now()).toLocaleTimeString(document.documentElement.lang || undefined);
+  const write = (seconds: number): void => {
+    indicator.textContent = fill(words()[status.state] ?? status.state, { seconds, time: asOf });
+  };
+  if (status.state !== "waiting") {
+    write(0);
+    document.body.classList.toggle("stale", status.state === "paused" || status.state === "out");
+    return;
+  }
+  let left = status.seconds;
+  write(left);
+  document.body.classList.add("stale");
+  counting = window.setInterval(() => write((left = Math.max(0, left - 1))), 1000);
+}
+
+/** Menus close when something else is clicked or Escape is pressed; the side navigation too. */
+function menus(): void {
+  const open = (): HTMLDetailsElement[] => [...document.querySelectorAll<HTMLDetailsElement>("details.menu[open]")];
+  document.addEventListener("click", (event) => {
+    for (const menu of open()) if (!menu.contains(event.target as Element)) menu.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const menu of open()) {
+      menu.open = false;
+      menu.querySelector("summary")?.focus();
+    }
+    if (location.hash === "#navigation") location.hash = "";
+  });
+}
+
+/** The pickers of a table: "all" box, and a bar that says how many. */
+function pickers(): void {
+  document.addEventListener("change", (event) => {
+    const box = event.target as HTMLInputElement;
+    if (box.matches("[data-pick-all]")) {
+      for (const item of document.querySelectorAll<HTMLInputElement>("input[data-pick]")) item.checked = box.checked;
+    }
+    if (box.matches("[data-pick-all], [data-pick]")) picked();
+  });
+  document.addEventListener("cnm:refreshed", picked);
+  picked();
+}
+
+function picked(): void {
+  const bar = document.querySelector<HTMLElement>("[data-picked]");
+  if (!bar) return;
+  const count = document.querySelectorAll("input[data-pick]:checked").length;
+  bar.dataset["picked"] = String(count);
+  const text = bar.querySelector("[data-picked-count]");
+  if (text) text.textContent = fill(words()["picked"] ?? "{count}", { count });
+}
+
+function copying(): void {
+  document.addEventListener("click", (event) => {
+    const button = (event.target as Element).closest<HTMLElement>("[data-copy]");
+    if (!button) return;
+    const from = document.querySelector(button.dataset["copy"] ?? "");
+    void navigator.clipboard.writeText(from?.textContent?.trim() ?? "").then(() => say(words().copied));
+  });
+}
+
+/** "/" goes to the search of the page; "?" and letters are left to the browser. */
+function keys(): void {
+  document.addEventListener("keydown", (event) => {
+    const target = event.target as HTMLElement;
+    if (event.ctrlKey || event.metaKey || event.altKey || target.closest("input, textarea, select, [contenteditable]")) return;
+    if (event.key !== "/") return;
+    const search = document.querySelector<HTMLInputElement>("main input[type=search]");
+    if (!search) return;
+    event.preventDefault();
+    search.focus();
+    search.select();
+  });
+}
+
+/** A form is sent once; the button says that it works. */
+function once(): void {
+  document.addEventListener("submit", (event) => {
+    const form = event.target as HTMLFormElement;
+    if (form.method.toLowerCase() !== "post" || event.defaultPrevented || form.hasAttribute("data-many")) return;
+    if (form.dataset["sent"]) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset["sent"] = "1";
+    const button = (event.submitter ?? form.querySelector("[type=submit]")) as HTMLElement | null;
+    button?.classList.add("working");
+  });
+  window.addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll<HTMLFormElement>("form[data-sent]")) delete form.dataset["sent"];
+    for (const button of document.querySelectorAll(".working")) button.classList.remove("working");
+  });
+}
+
+/** Selects that act at once where there is script; without it their form has a button. */
+function autoSubmit(): void {
+  document.addEventListener("change", (event) => {
+    const select = event.target as HTMLElement;
+    if (select.matches("[data-auto-submit]")) select.closest("form")?.requestSubmit();
+  });
+}
+
+document.documentElement.classList.add("js");
+rows.install();
+menus();
+pickers();
+copying();
+keys();
+once();
+autoSubmit();
+live();

@@ -1,0 +1,215 @@
+// The graph that the topology shows, made from the feed's state: hosts hold networks, networks hold containers; published ports
+// stand at the host's edge, and the outside world beside it. Pure.
+import type { Json, State } from "../live/reducer";
+
+export type Kind = "host" | "network" | "container" | "port" | "outside";
+
+export interface Node {
+  id: string;
+  kind: Kind;
+  name: string;
+  /** The second line: an address, a subnet, a target. */
+  detail: string;
+  state: string;
+  parent: string | null;
+  data: Json | null;
+  /** Everything that the search looks through, in lower case. */
+  text: string;
+}
+
+export interface Edge {
+  id: string;
+  kind: "port" | "endpoint" | "link" | "outside" | "shared";
+  from: string;
+  to: string;
+  label: string;
+}
+
+export interface Graph {
+  nodes: Map<string, Node>;
+  edges: Edge[];
+  /** id -> ids of what it holds, in drawing order. */
+  children: Map<string, string[]>;
+}
+
+export interface Wishes {
+  /** Predefined networks that hold nothing are left out unless asked for. */
+  emptyPredefined: boolean;
+  stopped: boolean;
+}
+
+interface Reference {
+  id: string;
+  name: string;
+}
+interface EndpointData {
+  network: Reference;
+  ipv4: string;
+  ipv6: string;
+  interface: string;
+}
+interface PortData {
+  id: string;
+  protocol: string;
+  host_address: string;
+  host_port: number;
+  container_port: number;
+}
+export interface ContainerData extends Json {
+  id: string;
+  short_id: string;
+  name: string;
+  host: string;
+  image: string;
+  state: string;
+  created_at: string;
+  network_mode: string;
+  endpoints: EndpointData[];
+  ports: PortData[];
+  links: { id: string; source: Reference; alias: string }[];
+}
+export interface NetworkData extends Json {
+  id: string;
+  name: string;
+  host: string;
+  driver: string;
+  bridge: string;
+  internal: boolean;
+  predefined: boolean;
+  status: string;
+  activation: number;
+  subnets: { subnet: string }[];
+}
+
+export const OUTSIDE = "outside";
+const LIVE_STATES = new Set(["running", "starting", "stopping", "restarting"]);
+
+export function graph(state: State, wishes: Wishes): Graph {
+  const result: Graph = { nodes: new Map(), edges: [], children: new Map() };
+  const networks = Object.values(state["network"] ?? {}) as NetworkData[];
+  const containers = (Object.values(state["container"] ?? {}) as ContainerData[])
+    .filter((item) => wishes.stopped || LIVE_STATES.has(item.state))
+    .sort((a, b) => (a.created_at < b.created_at ? -1 : a.created_at > b.created_at ? 1 : a.id < b.id ? -1 : 1));
+  const homes = new Map<string, string>();
+  for (const item of containers) homes.set(item.id, home(item, networks, homes));
+  const inhabited = new Set(homes.values());
+
+  for (const [id, data] of Object.entries(state["host"] ?? {})) addHost(result, id, data);
+  for (const data of [...networks].sort((a, b) => a.activation - b.activation)) {
+    const used = inhabited.has(data.id) || containers.some((c) => c.endpoints.some((e) => e.network.id === data.id));
+    if (data.predefined && !used && !wishes.emptyPredefined) continue;
+    addNetwork(result, data);
+  }
+  for (const data of containers) addContainer(result, data, homes.get(data.id) ?? "");
+  for (const data of containers) addEdges(result, data, homes.get(data.id) ?? "");
+  for (const data of containers) addPorts(result, data);
+  return result;
+}
+
+function put(result: Graph, node: Node): void {
+  result.nodes.set(node.id, node);
+  if (node.parent === null) return;
+  const siblings = result.children.get(node.parent);
+  if (siblings) siblings.push(node.id);
+  else result.children.set(node.parent, [node.id]);
+}
+
+function addHost(result: Graph, id: string, data: Json): void {
+  const kernel = String(data["kernel"] ?? "");
+  const state = data["alive"] ? "alive" : "silent";
+  put(result, { id: `host:${id}`, kind: "host", name: id, detail: kernel, state, parent: null, data, text: id.toLowerCase() });
+}
+
+function addNetwork(result: Graph, data: NetworkData): void {
+  const subnets = data.subnets.map((item) => item.subnet).join(", ");
+  put(result, {
+    id: data.id,
+    kind: "network",
+    name: data.name,
+    detail: subnets || data.driver,
+    state: data.status,
+    parent: `host:${data.host}`,
+    data,
+    text: [data.name, data.driver, data.bridge, subnets, data.id].join(" ").toLowerCase(),
+  });
+}
+
+/** The network in whose box a container stands: its first one; without any, that of its mode. */
+function home(item: ContainerData, networks: NetworkData[], homes: Map<string, string>): string {
+  const first = item.endpoints[0];
+  if (first) return first.network.id;
+  if (item.network_mode.startsWith("container:")) {
+    const owner = homes.get(item.network_mode.slice("container:".length));
+    if (owner) return owner;
+  }
+  const mode = networks.find((network) => network.name === item.network_mode && network.host === item.host);
+  return mode?.id ?? networks.find((network) => network.driver === "null" && network.host === item.host)?.id ?? "";
+}
+
+function addContainer(result: Graph, data: ContainerData, parent: string): void {
+  const addresses = data.endpoints.map((item) => item.ipv4.split("/")[0] || item.ipv6.split("/")[0] || "").filter(Boolean);
+  put(result, {
+    id: data.id,
+    kind: "container",
+    name: data.name,
+    detail: addresses.join(", "),
+    state: data.state,
+    parent: result.nodes.has(parent) ? parent : `host:${data.host}`,
+    data,
+    text: [data.name, data.image, data.state, data.id, ...addresses].join(" ").toLowerCase(),
+  });
+}
+
+function addEdges(result: Graph, data: ContainerData, parent: string): void {
+  for (const item of data.endpoints) {
+    if (item.network.id === parent || !result.nodes.has(item.network.id)) continue;
+    const label = [item.interface, (item.ipv4 || item.ipv6).split("/")[0]].filter(Boolean).join(" ");
+    result.edges.push({ id: `${data.id}>${item.network.id}`, kind: "endpoint", from: data.id, to: item.network.id, label });
+  }
+  for (const item of data.links) {
+    if (!result.nodes.has(item.source.id)) continue;
+    result.edges.push({ id: item.id, kind: "link", from: data.id, to: item.source.id, label: item.alias });
+  }
+  if (data.network_mode.startsWith("container:")) {
+    const owner = data.network_mode.slice("container:".length);
+    if (result.nodes.has(owner)) result.edges.push({ id: `${data.id}=${owner}`, kind: "shared", from: data.id, to: owner, label: "" });
+  }
+}
+
+const LOOPBACK = /^(127\.|::1$)/;
+
+function addPorts(result: Graph, data: ContainerData): void {
+  for (const item of data.ports) {
+    if (!item.host_port) continue;
+    const id = `port:${item.id}`;
+    const name = `${item.host_port}/${item.protocol}`;
+    put(result, {
+      id,
+      kind: "port",
+      name,
+      detail: item.host_address,
+      state: data.state,
+      parent: `host:${data.host}`,
+      data: { ...item, container: { id: data.id, name: data.name } },
+      text: [name, item.host_address, data.name].join(" ").toLowerCase(),
+    });
+    result.edges.push({ id, kind: "port", from: id, to: data.id, label: `→ ${item.container_port}` });
+    if (LOOPBACK.test(item.host_address)) continue;
+    if (!result.nodes.has(OUTSIDE)) {
+      result.nodes.set(OUTSIDE, { id: OUTSIDE, kind: "outside", name: "", detail: "", state: "", parent: null, data: null, text: "" });
+    }
+    result.edges.push({ id: `${OUTSIDE}>${id}`, kind: "outside", from: OUTSIDE, to: id, label: "" });
+  }
+}
+
+/** What is one step away by a line or by holding: what stays bright when a node is chosen. */
+export function neighbours(from: Graph, id: string): Set<string> {
+  const near = new Set([id]);
+  for (const edge of from.edges) {
+    if (edge.from === id) near.add(edge.to);
+    if (edge.to === id) near.add(edge.from);
+  }
+  for (const child of from.children.get(id) ?? []) near.add(child);
+  for (let up = from.nodes.get(id)?.parent ?? null; up; up = from.nodes.get(up)?.parent ?? null) near.add(up);
+  return near;
+}

@@ -1,0 +1,46 @@
+// Words of the page in the reader's language, written by the server into a data block.
+export interface Words {
+  live: string;
+  connecting: string;
+  waiting: string;
+  paused: string;
+  out: string;
+  gone: string;
+  changed: string;
+  copied: string;
+  [key: string]: string;
+}
+
+let known: Words | null = null;
+
+export function words(): Words {
+  if (!known) {
+    const block = document.getElementById("words");
+    known = JSON.parse(block?.textContent ?? "{}") as Words;
+  }
+  return known;
+}
+
+/** `{name}` places of a sentence, filled. */
+export function fill(sentence: string, values: Record<string, string | number>): string {
+  return sentence.replace(/\{(\w+)\}/g, (place, key: string) => String(values[key] ?? place));
+}
+
+const GAP_MS = 5000;
+let lastSaid = 0;
+let pending = "";
+let timer = 0;
+
+/** Tell a screen reader, at most once in five seconds; the last word wins. */
+export function say(sentence: string): void {
+  pending = sentence;
+  window.clearTimeout(timer);
+  timer = window.setTimeout(
+    () => {
+      const region = document.getElementById("said");
+      if (region) region.textContent = pending;
+      lastSaid = performance.now();
+    },
+    Math.max(100, lastSaid + GAP_MS - performance.now()),
+  );
+}
