@@ -11,12 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
+from channels_redis.pubsub import RedisPubSubChannelLayer
+from django.conf import settings
 from django.db import models
 from django.db import transaction as db_transaction
+from redis import Redis
 from redis.exceptions import RedisError
 
 from . import represent
@@ -25,6 +29,7 @@ from .models import Event, FeedCounter, Host
 log = logging.getLogger(__name__)
 
 GROUP = "live"
+PRUNE_EVERY = 100
 KEPT = 10_000
 """Events kept; a page that missed more takes a new snapshot."""
 
@@ -100,7 +105,8 @@ def _write(pending: _Pending) -> int:
     )
     counter.last += len(described)
     counter.save(update_fields=["last"])
-    Event.objects.filter(number__lte=counter.last - KEPT).delete()
+    if first % PRUNE_EVERY < len(described):
+        Event.objects.filter(number__lte=counter.last - KEPT).delete()
     return counter.last
 
 
@@ -121,12 +127,21 @@ def _describe(changes: _Changes) -> dict[tuple[str, str], dict[str, Any] | None]
 def _announce(last: int) -> None:
     """Tell open pages that there is news up to *last*. A layer that is down costs nothing: pages ask again by number."""
     layer = get_channel_layer()
-    if layer is None:
-        return
+    message = {"type": "feed.news", "last": last}
     try:
-        async_to_sync(layer.group_send)(GROUP, {"type": "feed.news", "last": last})
+        if isinstance(layer, RedisPubSubChannelLayer):
+            # What its group_send does, without an event loop and a connection for each call.
+            prefix = settings.CHANNEL_LAYERS["default"]["CONFIG"]["prefix"]
+            _redis().publish(f"{prefix}__group__{GROUP}", layer.serialize(message))
+        elif layer is not None:
+            async_to_sync(layer.group_send)(GROUP, message)
     except (OSError, RedisError) as error:
         log.warning("open pages could not be told of event %s: %s", last, error)
+
+
+@cache
+def _redis() -> Redis:
+    return Redis.from_url(settings.REDIS_URL)
 
 
 def since(number: int, epoch: str) -> list[dict[str, Any]] | None:

@@ -43,26 +43,48 @@ def load_host(host: Host, *, as_if_kept: bool = False) -> desired.Host:
 
     *as_if_kept*: as if nothing that is there were being taken away: everything keeps its place, so its kernel names are known.
     """
-    networks = [network_value(row) for row in _networks(host) if as_if_kept or row.status != NetworkStatus.REMOVING]
-    known = {network.id for network in networks}
-    children = _Children(host)
-    containers = [
-        _container(row, children, known, as_if_kept)
-        for row in Container.objects.filter(host=host).order_by("activation", "created_at", "id")
-        if as_if_kept or row.wanted != Wanted.REMOVED
-    ]
-    return desired.Host(
-        id=host.name, settings=load_settings(host), networks=tuple(networks), containers=tuple(containers)
-    )
+    rows = _Rows(host)
+    return _kept(rows) if as_if_kept else _wanted(rows)
 
 
-class _Children:
-    """The rows below containers, by container."""
+def load_both(host: Host) -> tuple[desired.Host, desired.Host]:
+    """The desired state, and the same as if nothing were being taken away, of one look at the rows."""
+    rows = _Rows(host)
+    return _wanted(rows), _kept(rows)
+
+
+class _Rows:
+    """All rows of a host that its desired state is made of."""
 
     def __init__(self, host: Host) -> None:
+        self.host = host
+        self.networks = list(Network.objects.filter(host=host).prefetch_related("subnets").order_by("activation"))
+        self.containers = list(Container.objects.filter(host=host).order_by("activation", "created_at", "id"))
         self.endpoints = _group(Endpoint.objects.filter(container__host=host).order_by("position"))
         self.ports = _group(PublishedPort.objects.filter(container__host=host).order_by("activation"))
         self.links = _group(Link.objects.filter(recipient__host=host).order_by("activation"), "recipient_id")
+
+
+def _wanted(rows: _Rows) -> desired.Host:
+    return _host(rows, [row for row in rows.networks if row.status != NetworkStatus.REMOVING], as_if_kept=False)
+
+
+def _kept(rows: _Rows) -> desired.Host:
+    return _host(rows, rows.networks, as_if_kept=True)
+
+
+def _host(rows: _Rows, networks: list[Network], *, as_if_kept: bool) -> desired.Host:
+    known = {network.id for network in networks}
+    return desired.Host(
+        id=rows.host.name,
+        settings=load_settings(rows.host),
+        networks=tuple(network_value(row) for row in networks),
+        containers=tuple(
+            _container(row, rows, known, as_if_kept)
+            for row in rows.containers
+            if as_if_kept or row.wanted != Wanted.REMOVED
+        ),
+    )
 
 
 def _group(rows: Iterable[T], by: str = "container_id") -> dict[str, list[T]]:
@@ -70,10 +92,6 @@ def _group(rows: Iterable[T], by: str = "container_id") -> dict[str, list[T]]:
     for row in rows:
         groups[getattr(row, by)].append(row)
     return groups
-
-
-def _networks(host: Host) -> Iterable[Network]:
-    return Network.objects.filter(host=host).prefetch_related("subnets").order_by("activation")
 
 
 def network_value(row: Network) -> desired.Network:
@@ -99,7 +117,7 @@ def _subnet(row: Subnet) -> desired.Subnet:
     )
 
 
-def _container(row: Container, children: _Children, networks: set[str], as_if_kept: bool) -> desired.Container:
+def _container(row: Container, children: _Rows, networks: set[str], as_if_kept: bool) -> desired.Container:
     spec = row.spec
     mode = f"container:{row.shares_id}" if row.shares_id else row.network_mode
     return desired.Container(

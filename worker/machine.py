@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from networks.cnm.text import gettext_noop
 
 from .handler import Handler
 from .order import stage
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[Step], None]
 
@@ -110,7 +113,7 @@ class Machine:
 
         try:
             handler.apply(steps, report)
-        except (CnmError, OSError) as error:
+        except Exception as error:  # a defect of ours must leave no more behind than a refusal of the kernel
             left = [step for step in steps if id(step) not in finished] or [steps[-1]]
             # A handler that batches may have left earlier steps untried: the error itself knows best which one failed.
             named = getattr(error, "facts", {}).get("key")
@@ -141,10 +144,12 @@ class _StepFailed(Exception):
 def _in_words(error: Exception, step: Step) -> CnmError:
     if isinstance(error, CnmError):
         return error
+    if not isinstance(error, OSError):
+        log.error("%s met a defect of ours", step.describe(), exc_info=error)
     return KernelRefused(
         gettext_noop("{step} failed: {cause}."),
         remedy=gettext_noop("Look at the host's page for what this kernel lacks, then repair or delete the object."),
         step=step.describe(),
-        cause=str(error),
+        cause=str(error) or type(error).__name__,
         facts={"errno": getattr(error, "errno", None), "key": list(step.key)},
     )

@@ -13,7 +13,7 @@ from networks.cnm.desired import Host as DesiredHost
 from networks.cnm.errors import CnmError
 from networks.cnm.plan import Plan, Step
 from networks.cnm.resources import EtcFile, Key, Process, Resource
-from networks.load import load_facts, load_host
+from networks.load import load_both, load_facts
 from networks.models import Container, Host, Operation
 
 from .apply.processes import ProcessesHandler
@@ -55,7 +55,7 @@ class Reconciler:
 
     def compile(self) -> Compiled:
         facts = load_facts(self.host)
-        desired, kept = load_host(self.host), load_host(self.host, as_if_kept=True)
+        desired, kept = load_both(self.host)
         wanted = compile_host(desired, facts)
         return Compiled(kept, wanted, wanted if kept == desired else compile_host(kept, facts))
 
@@ -128,10 +128,11 @@ class Reconciler:
         if operation.scope.get("all") and failed is not None:
             belongs = party(compiled.kept)
             settle.mark_failed(self.host, {belongs(step.resource.owner): error for step, error in applied.failed})
-        self._note(applied)
         if failed is None:
             self._forget_removed(operation)
-        settle.settle(operation, failed=failed)
+        with feed.transaction(settle.ACTOR):  # one transaction, so that each object is described once
+            self._note(applied)
+            settle.settle(operation, failed=failed)
 
     def _note(self, applied: Applied) -> None:
         """Tell the rows what was seen on the way: process ids, and what the three files hold."""
