@@ -70,6 +70,9 @@ async function build() {
     manifest[path.basename(entry)] = path.basename(file);
   }
   const icons = await sprite();
+  const logo = await readFile(path.join(source, "logo.svg"));
+  manifest["logo.svg"] = hashed("logo.svg", logo);
+  await writeFile(path.join(staging, manifest["logo.svg"]), logo);
   manifest["icons.svg"] = hashed("icons.svg", icons);
   await writeFile(path.join(staging, manifest["icons.svg"]), icons);
   await writeFile(path.join(staging, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);

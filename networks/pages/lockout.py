@@ -43,7 +43,5 @@ def failed(request: HttpRequest, name: str) -> None:
 def note(verb: str, name: str, request: dict[str, str]) -> None:
     """An activity row about a session."""
     with feed.transaction(name):
-        row = Activity.objects.create(
-            actor=name[:150], via="page", verb=verb, subject_kind="user", subject_name=name[:128], request=request
-        )
+        row = Activity.objects.create(actor=name[:150], via="page", verb=verb, subject_kind="user", request=request)
         feed.put("activity", row)

@@ -132,6 +132,13 @@ def size(value: int | None) -> str:
 
 
 @register.filter
+def mode(value: str) -> str:
+    """A network mode with a container's id cut short."""
+    head, colon, tail = value.partition(":")
+    return f"{head}:{tail[:12]}" if colon and len(tail) == 64 else value
+
+
+@register.filter
 def short_id(value: str) -> str:
     return value[:12]
 

@@ -41,9 +41,9 @@ class NetworkRequest:
         return read_options(self.options)
 
 
-def read_network(value: object) -> NetworkRequest:
+def read_network(value: object, path: str = "") -> NetworkRequest:
     """A request to create a network. Raises :class:`InvalidSpec` naming the field."""
-    body = Body(value)
+    body = Body(value, path)
     request = NetworkRequest(
         name=body.text("name", pattern=OBJECT_NAME, wanted=NAME_WANTED, most=128),
         driver=body.text("driver", "bridge", most=64),

@@ -5,7 +5,7 @@ import { zoom, zoomIdentity, type D3ZoomEvent, type ZoomBehavior, type ZoomTrans
 import { known, onFeed } from "./live/store";
 import { Painter, type Scene } from "./topology/draw";
 import { graph, neighbours, type Graph, type Node } from "./topology/graph";
-import { layout, type Box, type Layout } from "./topology/layout";
+import { layout, TALL, WIDE, type Box, type Layout } from "./topology/layout";
 import { palette } from "./topology/palette";
 import { iconName, panel } from "./topology/panel";
 import { Tree } from "./topology/tree";
@@ -50,7 +50,7 @@ class Topology {
       iconOf: iconName,
     });
     this.graph = graph(known().state, this.wishes());
-    this.layout = layout(this.graph);
+    this.layout = layout(this.graph, this.aspect());
     this.spots = quadtree<Spot>();
     this.scene = {
       graph: this.graph,
@@ -78,10 +78,15 @@ class Topology {
     return { emptyPredefined: data.has("empty"), stopped: data.has("stopped") };
   }
 
+  /** Two shapes only, so that a window that grows a little moves nothing. */
+  private aspect(): number {
+    return this.canvas.clientWidth < this.canvas.clientHeight ? TALL : WIDE;
+  }
+
   private rebuild(): void {
     this.dirty = false;
     this.graph = graph(known().state, this.wishes());
-    this.layout = layout(this.graph);
+    this.layout = layout(this.graph, this.aspect());
     this.spots = quadtree<Spot>(
       [...this.layout.boxes].filter(([id]) => !["host", "network"].includes(this.graph.nodes.get(id)?.kind ?? "host")).map(([id, box]) => ({
         id,

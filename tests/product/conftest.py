@@ -42,7 +42,7 @@ class Console:
 
     def serve(self, name: str, port: int, text: str = "hello", **spec: Any) -> Any:
         """A container with a TCP server that answers every connection with *text*."""
-        return self.run(name, "busybox", "nc", "-lk", "-p", str(port), "-e", "echo", text, **spec)
+        return self.run(name, "busybox", "nc", "-ll", "-p", str(port), "-e", "echo", text, **spec)
 
     def address(self, container: str, network: str | None = None) -> str:
         endpoints = self.get(f"containers/{container}")["endpoints"]

@@ -31,7 +31,9 @@ class Command(BaseCommand):
 
 
 def _host() -> Host:
-    wanted = {name: list(value) if isinstance(value, tuple) else value for name, value in settings.HOST_SETTINGS.items()}
+    wanted = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in settings.HOST_SETTINGS.items()
+    }
     with feed.transaction("bootstrap"):
         host, created = Host.objects.get_or_create(name=settings.HOST_NAME, defaults={"settings": wanted})
         if created or host.settings != wanted:

@@ -27,6 +27,8 @@ const ALL_EDGES_UP_TO = 300;
 export class Painter {
   private readonly pen: CanvasRenderingContext2D;
   private readonly clipped = new Map<string, string>();
+  /** Of the lines at the chosen node; drawn last, over everything. */
+  private labels: { text: string; x: number; y: number; colour: string }[] = [];
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
@@ -53,12 +55,11 @@ export class Painter {
       box.x < sight.x + sight.width && box.x + box.width > sight.x && box.y < sight.y + sight.height && box.y + box.height > sight.y;
 
     const { graph, layout } = scene;
-    for (const node of graph.nodes.values()) {
-      if (node.kind !== "host" && node.kind !== "network") continue;
-      const box = layout.boxes.get(node.id);
-      if (box && seen(box)) this.room(node, box, scene, view.k);
-    }
-    this.edges(scene, view.k, seen);
+    this.labels = [];
+    this.rooms("host", scene, view.k, seen);
+    this.edges(scene, view.k, seen, false); // behind the networks that a line only passes …
+    this.rooms("network", scene, view.k, seen);
+    this.edges(scene, view.k, seen, true); // … and on top of those that it belongs to
     for (const node of graph.nodes.values()) {
       if (node.kind === "host" || node.kind === "network") continue;
       const box = layout.boxes.get(node.id);
@@ -69,6 +70,20 @@ export class Painter {
       else this.outside(box, scene);
     }
     pen.globalAlpha = 1;
+    const told = new Set<string>();
+    for (const { text, x, y, colour } of this.labels) {
+      if (told.has(`${text}${x}${y}`)) continue; // each line is drawn twice
+      told.add(`${text}${x}${y}`);
+      this.edgeLabel(text, x, y, colour);
+    }
+  }
+
+  private rooms(kind: "host" | "network", scene: Scene, k: number, seen: (box: Box) => boolean): void {
+    for (const node of scene.graph.nodes.values()) {
+      if (node.kind !== kind) continue;
+      const box = scene.layout.boxes.get(node.id);
+      if (box && seen(box)) this.room(node, box, scene, k);
+    }
   }
 
   private room(node: Node, box: Box, scene: Scene, k: number): void {
@@ -191,7 +206,7 @@ export class Painter {
     pen.setLineDash([]);
   }
 
-  private edges(scene: Scene, k: number, seen: (box: Box) => boolean): void {
+  private edges(scene: Scene, k: number, seen: (box: Box) => boolean, onTop: boolean): void {
     const { graph, layout } = scene;
     const focus = scene.hovered ?? scene.selected;
     const crowded = graph.edges.length > ALL_EDGES_UP_TO;
@@ -210,10 +225,28 @@ export class Painter {
       if (!seen(span)) continue;
       const near = focus !== null && (edge.from === focus || edge.to === focus);
       const bright = isBright(scene, edge.from) && isBright(scene, edge.to);
-      this.pen.globalAlpha = near ? 1 : !bright ? 0.08 : crowded ? 0.22 : 0.75;
-      this.edge(edge, from, to, k, near);
+      this.pen.globalAlpha = near ? 1 : !bright ? 0.08 : crowded ? 0.22 : 0.8;
+      if (!onTop) {
+        this.edge(edge, from, to, k, near);
+      } else if (near || !crowded) {
+        this.pen.save();
+        this.clipTo(scene, edge);
+        this.edge(edge, from, to, k, near);
+        this.pen.restore();
+      }
     }
     this.pen.globalAlpha = 1;
+  }
+
+  /** Let lines show only inside the networks at their ends (and over everything that is no network). */
+  private clipTo(scene: Scene, edge: Edge): void {
+    this.pen.beginPath();
+    for (const end of [edge.from, edge.to]) {
+      const node = scene.graph.nodes.get(end);
+      const box = scene.layout.boxes.get(node?.kind === "container" ? (node.parent ?? end) : end);
+      if (box) this.pen.rect(box.x - 4, box.y - 4, box.width + 8, box.height + 8);
+    }
+    this.pen.clip();
   }
 
   private edge(edge: Edge, from: Box, to: Box, k: number, near: boolean): void {
@@ -248,9 +281,7 @@ export class Painter {
     } else if (edge.kind !== "shared") {
       arrow(pen, x2, y2, rightward ? 1 : -1);
     }
-    if (edge.label && k >= DETAILS_FROM && (near || edge.kind === "link")) {
-      this.edgeLabel(edge.label, (x1 + x2) / 2, (y1 + y2) / 2, look.colour);
-    }
+    if (edge.label && near && k >= LABELS_FROM) this.labels.push({ text: edge.label, x: (x1 + x2) / 2, y: (y1 + y2) / 2, colour: look.colour });
   }
 
   private edgeLabel(text: string, x: number, y: number, colour: string): void {

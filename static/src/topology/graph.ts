@@ -103,7 +103,15 @@ export function graph(state: State, wishes: Wishes): Graph {
   for (const data of containers) addContainer(result, data, homes.get(data.id) ?? "");
   for (const data of containers) addEdges(result, data, homes.get(data.id) ?? "");
   for (const data of containers) addPorts(result, data);
+  for (const children of result.children.values()) children.sort((a, b) => rank(result, a) - rank(result, b));
   return result;
+}
+
+/** Rooms as they were made, the host's own and the empty one last, then ports by number. (Sorting keeps the order of equals.) */
+function rank(result: Graph, id: string): number {
+  const node = result.nodes.get(id);
+  if (node?.kind === "port") return 10 + Number(node.data?.["host_port"] ?? 0);
+  return node?.kind === "network" && ["host", "null"].includes(String(node.data?.["driver"])) ? 2 : 1;
 }
 
 function put(result: Graph, node: Node): void {
@@ -187,7 +195,7 @@ function addPorts(result: Graph, data: ContainerData): void {
       id,
       kind: "port",
       name,
-      detail: item.host_address,
+      detail: [item.host_address, `→ ${data.name}`].filter(Boolean).join(" "),
       state: data.state,
       parent: `host:${data.host}`,
       data: { ...item, container: { id: data.id, name: data.name } },

@@ -18,12 +18,13 @@ export const CONTAINER = { width: 150, height: 46 };
 export const PORT = { width: 92, height: 26 };
 export const NETWORK_HEAD = 40;
 export const HOST_HEAD = 44;
-const GAP = 14;
+const GAP = 22;
 const PAD = 16;
 const HOST_PAD = 22;
 const PORT_GAP = 8;
 const OUTSIDE_BOX = { width: 96, height: 72 };
-const ASPECT = 1.7;
+export const WIDE = 1.25;
+export const TALL = 0.45;
 
 /** The next of 1, 2, 3, 4, 6, 8, 12, 16, 24, …: room is taken in steps. */
 export function step(count: number): number {
@@ -34,17 +35,18 @@ export function step(count: number): number {
 }
 
 export function columns(count: number): number {
-  return Math.max(1, Math.ceil(Math.sqrt((step(count) * ASPECT * CONTAINER.height) / CONTAINER.width)));
+  return Math.max(1, Math.ceil(Math.sqrt((step(count) * 1.7 * CONTAINER.height) / CONTAINER.width)));
 }
 
-export function layout(graph: Graph): Layout {
+/** `aspect` is the wanted ratio of width to height of the rooms: less than one for a tall, narrow canvas. */
+export function layout(graph: Graph, aspect = WIDE): Layout {
   const boxes = new Map<string, Box>();
   const hosts = [...graph.nodes.values()].filter((node) => node.kind === "host");
-  const left = graph.nodes.has(OUTSIDE) ? OUTSIDE_BOX.width + 110 : 0;
+  const left = graph.nodes.has(OUTSIDE) ? OUTSIDE_BOX.width + 90 : 0;
   let y = 0;
   let width = 0;
   for (const host of hosts) {
-    const box = placeHost(graph, boxes, host, left, y);
+    const box = placeHost(graph, boxes, host, left, y, aspect);
     y += box.height + 48;
     width = Math.max(width, left + box.width);
   }
@@ -53,47 +55,68 @@ export function layout(graph: Graph): Layout {
   return { boxes, bounds: { x: 0, y: 0, width: Math.max(width, 1), height: Math.max(height, 1) } };
 }
 
-function placeHost(graph: Graph, boxes: Map<string, Box>, host: Node, x: number, y: number): Box {
+function placeHost(graph: Graph, boxes: Map<string, Box>, host: Node, x: number, y: number, aspect: number): Box {
   const inside = (graph.children.get(host.id) ?? []).map((id) => graph.nodes.get(id)!);
-  const ports = inside.filter((node) => node.kind === "port").sort(byPort);
   const rooms = inside.filter((node) => node.kind !== "port").map((node) => ({ node, ...size(graph, node) }));
+  const ports = inside.filter((node) => node.kind === "port");
   const area = rooms.reduce((sum, room) => sum + (room.width + GAP) * (room.height + GAP), 0);
-  const widest = rooms.reduce((most, room) => Math.max(most, room.width), 0);
-  const shelf = Math.max(widest, 160 * step(Math.ceil(Math.sqrt(area * ASPECT) / 160)));
-
-  const portRows = Math.max(6, Math.ceil(Math.sqrt(area) / (PORT.height + PORT_GAP)));
+  const tallest = rooms.reduce((most, room) => Math.max(most, room.height), 0);
+  const columnHeight = Math.max(tallest, 110 * step(Math.ceil(Math.sqrt(area / aspect) / 110)));
+  const portRows = Math.max(6, Math.ceil(columnHeight / (PORT.height + PORT_GAP)));
   const portColumns = Math.ceil(ports.length / portRows);
-  const portWidth = portColumns ? portColumns * (PORT.width + PORT_GAP) + 64 : 0;
-  const startX = x + HOST_PAD + portWidth;
-  let atX = startX;
-  let atY = y + HOST_HEAD + 8;
-  let shelfHeight = 0;
-  let right = startX;
-  for (const room of rooms) {
-    if (atX > startX && atX + room.width > startX + shelf) {
-      atX = startX;
-      atY += shelfHeight + GAP + 6;
-      shelfHeight = 0;
-    }
-    placeRoom(graph, boxes, room.node, { x: atX, y: atY, width: room.width, height: room.height });
-    atX += room.width + GAP + 6;
-    shelfHeight = Math.max(shelfHeight, room.height);
-    right = Math.max(right, atX - GAP - 6);
-  }
+  const startX = x + HOST_PAD + (portColumns ? portColumns * (PORT.width + PORT_GAP) + 48 : 0);
+  const startY = y + HOST_HEAD + 8;
+  const taken = placeRooms(graph, boxes, rooms, { x: startX, y: startY }, columnHeight);
+  placePorts(graph, boxes, ports, { x, y: startY }, portRows, portColumns);
   const portsHeight = Math.min(ports.length, portRows) * (PORT.height + PORT_GAP);
-  const bottom = Math.max(atY + shelfHeight, y + HOST_HEAD + 8 + portsHeight, y + 120);
-  ports.forEach((node, number) => {
-    // A port straddles the host's edge while one column is enough: it is the door.
-    const column = Math.floor(number / portRows);
+  const box = {
+    x,
+    y,
+    width: Math.max(startX - x + taken.width + HOST_PAD, 320),
+    height: HOST_HEAD + 8 + Math.max(taken.height, portsHeight, 60) + HOST_PAD,
+  };
+  boxes.set(host.id, box);
+  return box;
+}
+
+/** Columns from the left, filled from the top: what stands in a column starts at one line, so that lines into it stay short. */
+function placeRooms(
+  graph: Graph,
+  boxes: Map<string, Box>,
+  rooms: { node: Node; width: number; height: number }[],
+  from: { x: number; y: number },
+  columnHeight: number,
+): { width: number; height: number } {
+  let { x, y } = from;
+  let columnWidth = 0;
+  let height = 0;
+  for (const room of rooms) {
+    if (y > from.y && y + room.height > from.y + columnHeight) {
+      x += columnWidth + GAP + 8;
+      y = from.y;
+      columnWidth = 0;
+    }
+    placeRoom(graph, boxes, room.node, { x, y, width: room.width, height: room.height });
+    y += room.height + GAP + 8;
+    columnWidth = Math.max(columnWidth, room.width);
+    height = Math.max(height, y - GAP - 8 - from.y);
+  }
+  return { width: x + columnWidth - from.x, height };
+}
+
+/** A port straddles the host's edge while one column is enough: it is the door. Ports stand in the order of what they lead to. */
+function placePorts(graph: Graph, boxes: Map<string, Box>, ports: Node[], from: { x: number; y: number }, rows: number, across: number): void {
+  const target = new Map(graph.edges.filter((edge) => edge.kind === "port").map((edge) => [edge.from, boxes.get(edge.to)]));
+  const height = (node: Node): number => target.get(node.id)?.y ?? 0;
+  const along = (node: Node): number => target.get(node.id)?.x ?? 0;
+  const sorted = [...ports].sort((a, b) => height(a) - height(b) || along(a) - along(b) || byPort(a, b));
+  sorted.forEach((node, number) => {
     boxes.set(node.id, {
-      x: x - PORT.width / 2 + (portColumns > 1 ? PORT.width / 2 + 8 : 0) + column * (PORT.width + PORT_GAP),
-      y: y + HOST_HEAD + 8 + (number % portRows) * (PORT.height + PORT_GAP),
+      x: from.x - PORT.width / 2 + (across > 1 ? PORT.width / 2 + 8 : 0) + Math.floor(number / rows) * (PORT.width + PORT_GAP),
+      y: from.y + (number % rows) * (PORT.height + PORT_GAP),
       ...PORT,
     });
   });
-  const box = { x, y, width: Math.max(right - x + HOST_PAD, 320), height: bottom - y + HOST_PAD };
-  boxes.set(host.id, box);
-  return box;
 }
 
 function byPort(a: Node, b: Node): number {

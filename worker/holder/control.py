@@ -1,0 +1,150 @@
+"""What the worker may ask: one JSON object a line, one line as the answer.
+
+    {"reserve": [{"protocol", "address", "port", "target": ["10.0.0.2", 80] | null}, …], "release": […]}
+    → {"ok": true, "ports": […]}  or  {"ok": false, "code": "conflict" | "malformed" | "full" | "refused", …}
+
+A batch is carried out whole or not at all. An empty object just lists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import logging
+import os
+import resource
+import socket
+import struct
+from pathlib import Path
+from typing import Any
+
+from .carry import CARRIERS, Carrier, Target
+from .ports import Port, open_port
+
+log = logging.getLogger(__name__)
+
+LONGEST_REQUEST = 32 * 2**20
+SPARE_FILES = 512
+"""File descriptors that are left for connections."""
+_CREDENTIALS = struct.Struct("3i")
+
+
+class Holder:
+    """The ports that are held."""
+
+    def __init__(self) -> None:
+        self._held: dict[Port, Carrier] = {}
+
+    def obey(self, request: object) -> dict[str, Any]:
+        """Carry out one request."""
+        try:
+            wanted, released = _parse(request)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return {"ok": False, "code": "malformed"}
+        if len(self._held) + len(wanted) + SPARE_FILES > resource.getrlimit(resource.RLIMIT_NOFILE)[0]:
+            return {"ok": False, "code": "full", "held": len(self._held)}
+        opened: dict[Port, socket.socket] = {}
+        for port in wanted:
+            if port in self._held and port not in released:
+                continue
+            if port in self._held:
+                continue  # released and reserved at once: it is never given up
+            try:
+                opened[port] = open_port(port)
+            except OSError as error:
+                for held in opened.values():
+                    held.close()
+                return _refusal(port, error)
+        self._settle(wanted, released - wanted.keys(), opened)
+        return {"ok": True, "ports": [self._described(port) for port in sorted(self._held)]}
+
+    def close(self) -> None:
+        for carrier in self._held.values():
+            carrier.close()
+        self._held.clear()
+
+    def _settle(
+        self, wanted: dict[Port, Target | None], released: set[Port], opened: dict[Port, socket.socket]
+    ) -> None:
+        for port in released:
+            carrier = self._held.pop(port, None)
+            if carrier is not None:
+                carrier.close()
+        for port, target in wanted.items():
+            if port in opened:
+                self._held[port] = CARRIERS[port.protocol](opened[port], target)
+            else:
+                self._held[port].target = target
+
+    def _described(self, port: Port) -> dict[str, Any]:
+        target = self._held[port].target
+        return {
+            "protocol": port.protocol,
+            "address": port.address,
+            "port": port.port,
+            "target": list(target) if target else None,
+        }
+
+
+def _parse(request: object) -> tuple[dict[Port, Target | None], set[Port]]:
+    if not isinstance(request, dict):
+        raise ValueError("no object")
+    wanted = {Port.of(item): _target(item.get("target")) for item in request.get("reserve", [])}
+    return wanted, {Port.of(item) for item in request.get("release", [])}
+
+
+def _target(value: object) -> Target | None:
+    if value is None:
+        return None
+    address, port = value  # type: ignore[misc]  # anything else is malformed
+    found = Port.of({"protocol": "tcp", "address": address, "port": port})
+    return found.address, found.port
+
+
+def _refusal(port: Port, error: OSError) -> dict[str, Any]:
+    code = "conflict" if error.errno == errno.EADDRINUSE else "refused"
+    return {
+        "ok": False,
+        "code": code,
+        "protocol": port.protocol,
+        "address": port.address,
+        "port": port.port,
+        "errno": error.errno,
+        "cause": os.strerror(error.errno or 0),
+    }
+
+
+async def serve(path: Path, stop: asyncio.Event) -> None:
+    """Answer on *path* until *stop*."""
+    holder = Holder()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if _is_root(writer):
+                while line := await reader.readline():
+                    try:
+                        answer = holder.obey(json.loads(line))
+                    except ValueError:
+                        answer = {"ok": False, "code": "malformed"}
+                    writer.write(json.dumps(answer).encode() + b"\n")
+                    await writer.drain()
+        except (OSError, ValueError, asyncio.LimitOverrunError) as error:
+            log.warning("a caller was left: %s", error)
+        finally:
+            writer.close()
+
+    before = os.umask(0o177)
+    try:
+        server = await asyncio.start_unix_server(talk, path, limit=LONGEST_REQUEST)
+    finally:
+        os.umask(before)
+    async with server:
+        await stop.wait()
+    holder.close()
+
+
+def _is_root(writer: asyncio.StreamWriter) -> bool:
+    caller = writer.get_extra_info("socket")
+    _, uid, _ = _CREDENTIALS.unpack(caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return uid == 0
