@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+from contextlib import suppress
 from functools import cache
 from typing import TextIO
 
@@ -28,7 +29,7 @@ _locks: list[TextIO] = []
 def engine() -> Engine:
     """The engine of this kernel process, made at its first use."""
     host = Host.objects.get(name=settings.HOST_NAME)
-    return Engine(host, build(host), observe_facts)
+    return Engine(host, build(host), lambda: observe_facts(settings.RUN_DIR, _own_pids()))
 
 
 def start_kernel() -> None:
@@ -52,6 +53,13 @@ def work_slowly() -> None:
     while (operation := claim_next(host, "slow")) is not None:
         slow.carry_out(operation, build_runtime())
     close_old_connections()
+
+
+def _own_pids() -> set[int]:
+    """The port holder's pid: the ports that it holds are published ones, not somebody else's."""
+    with suppress(OSError, ValueError):
+        return {int((settings.RUN_DIR / "holder.pid").read_text())}
+    return set()
 
 
 def _lock(name: str) -> None:

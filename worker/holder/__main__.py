@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import resource
 import signal
 from pathlib import Path
@@ -27,6 +28,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     path = parser.parse_args().socket
     path.unlink(missing_ok=True)  # one that a killed predecessor left
+    path.with_suffix(".pid").write_text(str(os.getpid()))
     asyncio.run(_run(path))
     path.unlink(missing_ok=True)
 

@@ -162,7 +162,7 @@ def _choices(request: PageRequest) -> dict[str, Any]:
         + [(f"container:{name}", f"container:{name}") for name in containers],
         "network_names": networks,
         "containers": containers,
-        "images": [name for name in dict.fromkeys(["host", *images])],
+        "images": list(dict.fromkeys(["host", *images])),
         "protocols": PROTOCOLS,
         "policies": [
             ("no", _("never")),

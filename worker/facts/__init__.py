@@ -1,0 +1,5 @@
+"""Facts: what only this host's kernel knows. Reads, and probes features in a throw-away namespace; changes nothing that lasts."""
+
+from .observe import observe_facts
+
+__all__ = ["observe_facts"]
