@@ -1,0 +1,46 @@
+"""News is told soon and together; what our own writes cause is looked at only after them."""
+
+from worker.monitor.news import ECHO_S, GATHER_S, News, Notice
+
+
+def test_news_of_one_moment_is_told_together() -> None:
+    news = News()
+    news.saw("links", 1.0)
+    news.saw("rules", 1.01, "iptables (7)")
+    assert news.due(1.02) is None
+    assert news.due(1.0 + GATHER_S) == Notice({"links", "rules"}, "iptables (7)")
+    assert news.due(9.0) is None
+
+
+def test_our_own_writes_are_looked_at_after_them_and_once() -> None:
+    news = News()
+    news.ours(1.0)
+    news.saw("rules", 1.0)
+    assert news.due(1.1) is None
+    assert news.due(1.0 + ECHO_S) == Notice({"rules"})
+
+
+def test_exits_and_the_clock_are_told_while_we_write() -> None:
+    news = News()
+    news.ours(1.0)
+    news.saw("rules", 1.0)
+    news.saw("exits", 1.0)
+    assert news.due(1.1) == Notice({"exits"})
+    assert news.due(1.0 + ECHO_S) == Notice({"rules"})
+
+
+def test_how_long_nothing_can_be_due() -> None:
+    news = News()
+    assert news.wait_s(1.0) == float("inf")
+    news.saw("links", 1.0)
+    assert 0 < news.wait_s(1.0) <= GATHER_S
+    news.ours(1.0)
+    assert news.wait_s(1.0) > GATHER_S
+    news.saw("exits", 1.0)
+    assert news.wait_s(1.0) <= GATHER_S
+
+
+def test_what_could_not_be_told_waits() -> None:
+    news = News()
+    news.keep(Notice({"full"}, "x"), 1.0)
+    assert news.due(2.0) == Notice({"full"}, "x")

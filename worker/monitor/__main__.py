@@ -1,0 +1,91 @@
+"""``python -m worker.monitor``"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import signal
+import time
+from pathlib import Path
+
+import django
+
+log = logging.getLogger("worker.monitor")
+
+CLOCK_S = 5.0
+FULL_S = 60.0
+LEGACY_S = 2.0
+RETRY_S = 1.0
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    django.setup()
+    from django.conf import settings
+
+    run_dir: Path = settings.RUN_DIR
+    (run_dir / "exits").mkdir(mode=0o700, parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(SystemExit(0)))
+    _Monitor(settings.HOST_NAME, run_dir, settings.STATE_DIR).run()
+
+
+class _Monitor:
+    """One loop over all sources."""
+
+    def __init__(self, host: str, run_dir: Path, state_dir: Path) -> None:
+        from .news import News
+        from .sources import FileSource, LegacySource, LinkSource, NftSource
+
+        self._host = host
+        self._busy = run_dir / "busy"
+        self._news = News()
+        self._legacy = LegacySource()
+        self._selector = selectors.DefaultSelector()
+        self._files = FileSource(run_dir, state_dir)
+        for source in (LinkSource(), NftSource(), self._files):
+            self._selector.register(source, selectors.EVENT_READ, source)
+        self._next = {"clock": 0.0, "full": time.monotonic() + FULL_S, "legacy": time.monotonic() + LEGACY_S}
+
+    def run(self) -> None:
+        while True:
+            now = time.monotonic()
+            wait = min(min(self._next.values()) - now, self._news.wait_s(now))
+            for key, _ in self._selector.select(max(wait, 0.0)):
+                if self._busy.exists():
+                    self._news.ours(time.monotonic())
+                key.data.hear(self._tell)
+            self._tick(time.monotonic())
+            self._send(time.monotonic())
+
+    def _tell(self, kind: str, writer: str) -> None:
+        now = time.monotonic()
+        if kind == "busy":
+            self._news.ours(now)
+        else:
+            self._news.saw(kind, now, writer)
+
+    def _tick(self, now: float) -> None:
+        for name, every in (("clock", CLOCK_S), ("full", FULL_S), ("legacy", LEGACY_S)):
+            if now >= self._next[name]:
+                self._next[name] = now + every
+                if name == "legacy":
+                    self._legacy.poll(self._tell)
+                else:
+                    self._files.find_folders()
+                    self._news.saw(name, now)
+
+    def _send(self, now: float) -> None:
+        from networks.wake import send
+
+        notice = self._news.due(now)
+        if notice is None:
+            return
+        value = {"what": sorted(notice.what), "writer": notice.writer}
+        if not send("worker.tasks.notice", self._host, "kernel", value):
+            time.sleep(RETRY_S)  # the broker is down: nothing else can be done meanwhile, and nothing is lost
+            notice.what.add("full")
+            self._news.keep(notice, time.monotonic())
+
+
+if __name__ == "__main__":
+    main()

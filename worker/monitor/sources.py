@@ -1,0 +1,191 @@
+"""Where news comes from: netlink multicasts, inotify, and a poll for what tells nothing."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+from worker.firewall.generation import legacy_tables
+from worker.firewall.iptables import Iptables
+
+Tell = Callable[[str, str], None]
+"""(kind of news, writer or empty)"""
+
+_NETLINK_ROUTE, _NETLINK_NETFILTER = 0, 12
+_SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
+_ROUTE_GROUPS = (1, 5, 7, 9, 11)
+"""RTNLGRP_LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE."""
+_NFTABLES_GROUP = 7
+_NEW_GENERATION = (10 << 8) | 15
+_HEADER = struct.Struct("=IHHII")
+_ATTRIBUTE = struct.Struct("=HH")
+_GENERATION_PID, _GENERATION_NAME = 2, 3
+_FAMILY_HEADER = 4
+_RECEIVE_BYTES = 4 << 20
+
+
+class _Multicast:
+    """A socket that hears what the kernel tells about changes in this network namespace."""
+
+    def __init__(self, protocol: int, groups: tuple[int, ...]) -> None:
+        kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+        self.socket = socket.socket(socket.AF_NETLINK, kind, protocol)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
+        self.socket.bind((0, 0))
+        for group in groups:
+            self.socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def messages(self) -> list[tuple[int, bytes]] | None:
+        """(type, body) of everything that waits; None: the kernel had to drop some."""
+        found: list[tuple[int, bytes]] = []
+        while True:
+            try:
+                data = self.socket.recv(1 << 20)
+            except BlockingIOError:
+                return found
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:
+                    return None
+                raise
+            at = 0
+            while at + _HEADER.size <= len(data):
+                length, kind, *_ = _HEADER.unpack_from(data, at)
+                if length < _HEADER.size:
+                    break
+                found.append((kind, data[at + _HEADER.size : at + length]))
+                at += (length + 3) & ~3
+
+
+class LinkSource(_Multicast):
+    """Links, addresses and routes of the host's own namespace."""
+
+    def __init__(self) -> None:
+        super().__init__(_NETLINK_ROUTE, _ROUTE_GROUPS)
+
+    def hear(self, tell: Tell) -> None:
+        heard = self.messages()
+        if heard is None:
+            tell("full", "")
+        elif heard:
+            tell("links", "")
+
+
+class NftSource(_Multicast):
+    """Transactions of nf_tables, native or by iptables-nft; the kernel names who made each."""
+
+    def __init__(self) -> None:
+        super().__init__(_NETLINK_NETFILTER, (_NFTABLES_GROUP,))
+
+    def hear(self, tell: Tell) -> None:
+        heard = self.messages()
+        if heard is None:
+            tell("full", "")
+            return
+        for kind, body in heard:
+            if kind == _NEW_GENERATION:
+                tell("rules", writer_of(body))
+
+
+def writer_of(body: bytes) -> str:
+    """``name (pid)`` of a transaction's maker, from the body of its NEWGEN message."""
+    pid, name, at = 0, "", _FAMILY_HEADER
+    while at + _ATTRIBUTE.size <= len(body):
+        length, kind = _ATTRIBUTE.unpack_from(body, at)
+        if length < _ATTRIBUTE.size:
+            break
+        value = body[at + _ATTRIBUTE.size : at + length]
+        if kind == _GENERATION_PID:
+            pid = int.from_bytes(value[:4], "big")
+        elif kind == _GENERATION_NAME:
+            name = value.rstrip(b"\0").decode(errors="replace")
+        at += (length + 3) & ~3
+    return f"{name} ({pid})" if name else ""
+
+
+class LegacySource:
+    """The legacy tables: nothing tells of their changes, so they are read now and then. A table that is not there is not made."""
+
+    def __init__(self) -> None:
+        self._seen = self._look()
+
+    def poll(self, tell: Tell) -> None:
+        now = self._look()
+        if now != self._seen:
+            self._seen = now
+            tell("rules", "")
+
+    @staticmethod
+    def _look() -> tuple[object, ...]:
+        backend = Iptables("iptables-legacy")
+        return tuple(
+            tuple(line.text for line in backend.read(family).lines) for family in (4, 6) if legacy_tables(family)
+        )
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_IN_CLOSE_WRITE, _IN_MOVED_TO, _IN_CREATE, _IN_DELETE, _IN_MODIFY = 0x8, 0x80, 0x100, 0x200, 0x2
+_EVENT = struct.Struct("iIII")
+_ETC_FILES = frozenset({"hosts", "hostname", "resolv.conf"})
+
+
+class FileSource:
+    """Folders: the exits of containers, the names of sandboxes, and the three files of each container."""
+
+    def __init__(self, run_dir: Path, state_dir: Path) -> None:
+        self._fd = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._fd < 0:
+            raise OSError(ctypes.get_errno(), "inotify_init1")
+        self._containers = state_dir / "containers"
+        self._watched: dict[int, tuple[str, Path]] = {}
+        self._watch(run_dir / "exits", "exits", _IN_CLOSE_WRITE | _IN_MOVED_TO)
+        self._watch(run_dir, "busy", _IN_CREATE | _IN_DELETE)
+        self.find_folders()
+
+    def find_folders(self) -> None:
+        """Watch the folders that others may make later; one that is watched already stays so."""
+        self._watch(Path("/run/netns"), "links", _IN_CREATE | _IN_DELETE)
+        self._watch(self._containers, "containers", _IN_CREATE | _IN_MOVED_TO)
+        for folder in self._containers.iterdir() if self._containers.is_dir() else ():
+            self._watch(folder, "files", _IN_CLOSE_WRITE)
+
+    def fileno(self) -> int:
+        return int(self._fd)
+
+    def hear(self, tell: Tell) -> None:
+        try:
+            data = os.read(self._fd, 1 << 16)
+        except BlockingIOError:
+            return
+        at = 0
+        while at + _EVENT.size <= len(data):
+            watch, _, _, length = _EVENT.unpack_from(data, at)
+            name = data[at + _EVENT.size : at + _EVENT.size + length].rstrip(b"\0").decode(errors="replace")
+            at += _EVENT.size + length
+            self._tell(watch, name, tell)
+
+    def _tell(self, watch: int, name: str, tell: Tell) -> None:
+        kind, folder = self._watched.get(watch, ("", Path()))
+        if kind == "containers":
+            self._watch(folder / name, "files", _IN_CLOSE_WRITE)
+        elif kind == "busy":
+            if name == "busy":
+                tell("busy", "")
+        elif kind == "files":
+            if name in _ETC_FILES:
+                tell("files", "")
+        elif kind:
+            tell(kind, "")
+
+    def _watch(self, folder: Path, kind: str, mask: int) -> None:
+        if folder.is_dir():
+            watch = _libc.inotify_add_watch(self._fd, os.fsencode(folder), mask)
+            if watch >= 0:
+                self._watched[watch] = (kind, folder)
