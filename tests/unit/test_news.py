@@ -1,5 +1,7 @@
 """News is told soon and together; what our own writes cause is looked at only after them."""
 
+import pytest
+
 from worker.monitor.news import ECHO_S, GATHER_S, News, Notice
 
 
@@ -33,11 +35,11 @@ def test_how_long_nothing_can_be_due() -> None:
     news = News()
     assert news.wait_s(1.0) == float("inf")
     news.saw("links", 1.0)
-    assert 0 < news.wait_s(1.0) <= GATHER_S
+    assert news.wait_s(1.0) == pytest.approx(GATHER_S)
     news.ours(1.0)
     assert news.wait_s(1.0) > GATHER_S
     news.saw("exits", 1.0)
-    assert news.wait_s(1.0) <= GATHER_S
+    assert news.wait_s(1.0) == pytest.approx(GATHER_S)
 
 
 def test_what_could_not_be_told_waits() -> None:
