@@ -60,9 +60,9 @@ class Connect(CnmView):
     @documented("Connect a container to a network", body=schemas.ConnectRequest, answer=schemas.Endpoint, write=True)
     def post(self, request: Request, ref: str) -> Response:
         value = self.body()
-        body = Body(value)
-        container = body.text("container")
-        attach = read_attach("", {**value, "network": ref} | ({"container": None} if container else {}))
+        container = Body(value).text("container")
+        endpoint = {field: given for field, given in value.items() if field != "container"}
+        attach = read_attach("", {**endpoint, "network": ref})
 
         def use_case() -> Outcome:
             return services.connect(

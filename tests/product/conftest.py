@@ -20,7 +20,11 @@ class Console:
 
     def __init__(self, product: Product) -> None:
         self.product = product
-        self.bottle: Bottle = product.bottle
+
+    @property
+    def bottle(self) -> Bottle:
+        """The host of now: a reboot makes another."""
+        return self.product.bottle
 
     def raw(self, method: str, path: str, body: Any = None, **params: Any) -> httpx.Response:
         return self.product.api.request(method, f"/api/v1/{path}", json=body, params=params, timeout=120)
