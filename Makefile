@@ -33,10 +33,11 @@ test-long: tools $(STAMP) $(FRONT) ## the tests that take long (root)
 tools: ## the system packages that tests need (root)
 	@sh install/test-packages.sh
 
-lint: $(STAMP) ## style, types of imports, migrations
+lint: $(STAMP) $(FRONT) ## style, types of imports and of the console, migrations
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
+	npm run check --silent
 	$(VENV)/bin/python -m tests.testlib.scratch manage.py makemigrations --check --dry-run
 
 front: $(FRONT) ## build the console

@@ -1,6 +1,6 @@
 // Builds the browser side: static/src -> static/dist, with hashed names and a manifest that templates read.
 //   node build.mjs            the console
-//   node build.mjs --tests    unit tests, for `node --test static/dist-tests/`
+//   node build.mjs --tests    unit tests, for `npm test`
 //   node build.mjs --watch    the console again after each change
 import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -18,7 +17,7 @@ def main() -> None:
     if not CURRENT.exists():
         refuse("it is not installed here: run make up first.")
     services.restart()
-    wait_until_ready(time.time())
+    wait_until_ready()
     say(f"CNM Web was restarted; it is at {address()}")
 
 

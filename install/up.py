@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -285,13 +286,14 @@ def address() -> str:
     return f"http://{configuration().get('CNM_BIND', '127.0.0.1:8000')}/"
 
 
-def wait_until_ready(started: float) -> None:
+def wait_until_ready() -> None:
     """Until the web answers and the worker has told that it lives."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError, urllib.error.URLError):
-            urllib.request.urlopen(address() + "health", timeout=2).read()  # noqa: S310  # our own address
-            return
+            answer = urllib.request.urlopen(address() + "health", timeout=2)  # noqa: S310  # our own address
+            if json.load(answer)["workers"]["alive"]:
+                return
         time.sleep(0.2)
     refuse(f"it did not start within {START_TIMEOUT_S} s; see the logs in {LOGS} (or journalctl -u 'cnm-*').")
 
@@ -306,7 +308,6 @@ def main() -> None:
     say(
         "  This host gets the bridge of the default network, our own firewall chains, and IP forwarding; `make down` takes them away."
     )
-    started = time.time()
     changed = step("system packages", install_packages)
     changed |= step("user cnm", make_user)
     new_release = step("product", install_tree)
@@ -316,7 +317,7 @@ def main() -> None:
     fresh = step("processes", services.start_all)
     if new_release and not fresh:
         step("replacing processes", lambda: services.restart() or True)
-    wait_until_ready(started)
+    wait_until_ready()
     if said:
         say("\n" + said)
     say(f"\nCNM Web is at {address()}" + ("" if changed or new_release or fresh else " (nothing had to be changed)"))

@@ -159,8 +159,9 @@ def test_a_port_that_another_process_holds_is_refused_with_its_name(console: Con
     holder = console.bottle.popen(["busybox", "nc", "-ll", "-p", "8080", "-e", "true"])
     console.until(lambda: ":8080" in console.bottle.run(["ss", "-Hltn"]).stdout)
     answer = console.raw("POST", "containers", {"name": "web", "command": ["sleep", "9"], "ports": ["8080:80"]})
-    console.bottle.run(["pkill", "-x", "busybox"])
-    holder.wait()
+    console.bottle.run(["pkill", "-KILL", "-f", "nc -ll -p 8080"])
+    holder.wait(10)
+    assert ":8080" not in console.bottle.run(["ss", "-Hltnp"]).stdout
     assert answer.status_code == 409
     assert "8080" in answer.json()["detail"]
     assert "busybox" in answer.text

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -176,11 +176,21 @@ class Product:
         raise AssertionError(f"The product did not start.\n{self.logs()}")
 
     def start(self, name: str) -> None:
+        self._start(name, COMMANDS[name])
+
+    def _start(self, name: str, command: Sequence[str]) -> None:
         log = (self._folder / "logs" / name).open("a")
         with log:
-            self._processes[name] = self.bottle.popen(
-                COMMANDS[name], env=self.env, stdout=log, stderr=subprocess.STDOUT
-            )
+            self._processes[name] = self.bottle.popen(command, env=self.env, stdout=log, stderr=subprocess.STDOUT)
+
+    def serve_tcp(self, port: int) -> None:
+        """A second web process, for browsers: on 127.0.0.1 of the throw-away host."""
+        uvicorn = (sys.executable, "-m", "uvicorn", "cnmweb.asgi:application", "--log-level", "warning")
+        self._start("web-tcp", (*uvicorn, "--host", "127.0.0.1", "--port", str(port)))
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while f":{port} " not in self.bottle.run(["ss", "-Hltn"]).stdout:
+            assert time.monotonic() < deadline, self.logs()
+            time.sleep(0.05)
 
     def kill(self, name: str) -> None:
         """SIGKILL, and gone when this returns."""

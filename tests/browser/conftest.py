@@ -1,0 +1,112 @@
+"""Headless Chromium on the whole product: the browser runs in the throw-away host's network, on the machine's own files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
+
+from tests.product.conftest import Console
+from tests.testlib.product import ADMIN, PASSWORD, Product
+
+ADDRESS = "http://127.0.0.1:8000"
+PATIENCE_MS = 15_000
+NewPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def console() -> Iterator[Console]:
+    with Product() as product:
+        product.serve_tcp(8000)
+        yield Console(product)
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright, console: Console, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Debian's Chromium; a wrapper puts it into the throw-away host's network namespace."""
+    chromium = shutil.which("chromium")
+    assert chromium, "Chromium is missing: make tools"
+    wrapper = tmp_path_factory.mktemp("chromium") / "chromium"
+    wrapper.write_text(f'#!/bin/sh\nexec nsenter --net=/proc/{console.bottle.pid}/ns/net {chromium} "$@"\n')
+    wrapper.chmod(0o755)
+    started = playwright.chromium.launch(
+        executable_path=str(wrapper), args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+    )
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def session(browser: Browser) -> dict[str, object]:
+    """The cookies of a signed-in admin: most tests are not about signing in."""
+    context = browser.new_context(base_url=ADDRESS)
+    sign_in(context.new_page())
+    state = dict(context.storage_state())
+    context.close()
+    return state
+
+
+def sign_in(page: Page, name: str = ADMIN, password: str = PASSWORD) -> None:
+    page.goto("/")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(ADDRESS + "/")
+
+
+@pytest.fixture
+def new_page(browser: Browser, session: dict[str, object]) -> Iterator[NewPage]:
+    """Makes signed-in pages. A script that fails, a refused resource or a console error anywhere fails the test."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def complain(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(f"{message.type}: {message.text} ({message.location.get('url')})")
+
+    def make(*, width: int = 1440, height: int = 900, dark: bool = False, signed_in: bool = True) -> Page:
+        context = browser.new_context(
+            base_url=ADDRESS,
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            storage_state=session if signed_in else None,  # type: ignore[arg-type]  # what storage_state() gave
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", complain)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture
+def page(new_page: NewPage) -> Page:
+    return new_page()
+
+
+@pytest.fixture
+def shoot() -> Callable[[Page, str], None]:
+    """Keeps a picture of a page when CNM_SCREENSHOTS names a folder."""
+
+    def take(page: Page, name: str) -> None:
+        folder = os.environ.get("CNM_SCREENSHOTS")
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=f"{folder}/{name}.png")
+
+    return take
