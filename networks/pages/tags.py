@@ -127,6 +127,16 @@ def lasted(operation: Mapping[str, Any]) -> str:
 
 
 @register.filter
+def setting(value: Any) -> str:
+    """A setting's value as a person would say it."""
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "—"
+    return str(value) or "—"
+
+
+@register.filter
 def size(value: int | None) -> str:
     return "—" if value is None else filesizeformat(value)
 

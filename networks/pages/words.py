@@ -70,6 +70,7 @@ VERBS = {
     "container.remove": gettext_lazy("removed container"),
     "container.rename": gettext_lazy("renamed container"),
     "container.exec": gettext_lazy("ran a command in container"),
+    "container.exited": gettext_lazy("saw the end of container"),
     "container.commit": gettext_lazy("made an image of container"),
     "port.publish": gettext_lazy("published ports of container"),
     "port.unpublish": gettext_lazy("closed a port of container"),
@@ -78,6 +79,8 @@ VERBS = {
     "image.import": gettext_lazy("imported image"),
     "image.pull": gettext_lazy("fetched image"),
     "image.remove": gettext_lazy("removed image"),
+    "host.start": gettext_lazy("made everything of this host"),
+    "host.bulk": gettext_lazy("changed several objects"),
     "host.repair": gettext_lazy("repaired drift"),
     "host.look": gettext_lazy("looked for drift"),
     "host.reconcile": gettext_lazy("compared everything"),
@@ -89,7 +92,6 @@ VERBS = {
     "session.begin": gettext_lazy("signed in"),
     "session.end": gettext_lazy("signed out"),
     "session.refused": gettext_lazy("was refused at sign-in"),
-    "bulk": gettext_lazy("made several objects"),
 }
 
 

@@ -31,7 +31,8 @@ class Console:
 
     def call(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
         answer = self.raw(method, path, body, **params)
-        assert answer.status_code < 300, f"{method} {path}: {answer.status_code} {answer.text}\n{self.product.logs()}"
+        logs = self.product.logs() if answer.status_code >= 500 else ""
+        assert answer.status_code < 300, f"{method} {path}: {answer.status_code} {answer.text}\n{logs}"
         return answer.json() if answer.content else None
 
     def get(self, path: str, **params: Any) -> Any:

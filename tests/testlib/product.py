@@ -185,6 +185,8 @@ class Product:
 
     def serve_tcp(self, port: int) -> None:
         """A second web process, for browsers: on 127.0.0.1 of the throw-away host."""
+        self.env["CNM_STATIC_ROOT"] = "/var/lib/cnm/staticfiles"
+        self.manage("collectstatic", "--noinput", "-v0")
         uvicorn = (sys.executable, "-m", "uvicorn", "cnmweb.asgi:application", "--log-level", "warning")
         self._start("web-tcp", (*uvicorn, "--host", "127.0.0.1", "--port", str(port)))
         deadline = time.monotonic() + START_TIMEOUT_S
