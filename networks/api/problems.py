@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, JsonResponse
 from django.utils.translation import gettext
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -84,6 +85,7 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
     return _response(500, code="error", detail=gettext("CNM Web failed to answer; the reason is in its log."))
 
 
+@csrf_exempt  # nothing is done here, and a script that mistyped an address must read so
 def unknown_path(request: HttpRequest, *args: object, **kwargs: object) -> JsonResponse:
     """What is below /api/ and is not there."""
     detail = gettext("There is no {path}.").format(path=request.path)

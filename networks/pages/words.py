@@ -118,7 +118,7 @@ def for_topology() -> dict[str, str]:
         "outside": _("Outside"),
         "outsideHelp": _("Everything that reaches this host from elsewhere."),
         "internal": _("internal"),
-        "summary": _("{networks} networks, {containers} containers, {ports} published ports."),
+        "summary": _("Networks: {networks}, containers: {containers}, published ports: {ports}"),
         "choose": _("Choose something in the picture or in the tree to see its details."),
         "open": _("Open"),
         "state": _("State"),

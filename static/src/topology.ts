@@ -34,6 +34,7 @@ class Topology {
   private frame = 0;
   private dirty = false;
   private fitted = false;
+  private moved = false;
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
@@ -65,6 +66,7 @@ class Topology {
       .scaleExtent([LEAST_ZOOM, MOST_ZOOM])
       .on("zoom", (event: D3ZoomEvent<HTMLCanvasElement, unknown>) => {
         this.transform = event.transform;
+        if (event.sourceEvent) this.moved = true; // a person chose this view: it stays
         this.paint();
       });
     select(canvas).call(this.zoomer).on("dblclick.zoom", null);
@@ -233,13 +235,17 @@ class Topology {
       const action = (event.target as Element).closest<HTMLElement>("[data-zoom]")?.dataset["zoom"];
       if (action === "in") this.zoomer.scaleBy(select(this.canvas), 1.3);
       else if (action === "out") this.zoomer.scaleBy(select(this.canvas), 1 / 1.3);
-      else if (action === "fit") this.fit();
+      else if (action === "fit") {
+        this.moved = false;
+        this.fit();
+      }
     });
     onFeed(() => {
       if (this.dirty) return;
       this.dirty = true;
       requestAnimationFrame(() => {
         this.rebuild();
+        if (!this.moved) this.fit();
         say(this.summary.textContent ?? "");
       });
     });

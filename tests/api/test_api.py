@@ -226,3 +226,10 @@ def test_documented_requests_are_those_that_are_read(
 ) -> None:
     read = {renamed.get(item.name, item.name) for item in fields(request_class)} - {None}
     assert set(schema().fields) == read
+
+
+def test_an_unknown_address_is_told_as_a_problem(client: Client) -> None:
+    for method in ("GET", "POST", "DELETE"):
+        answer = Client(enforce_csrf_checks=True).generic(method, "/api/v1/nothing-here")
+        assert answer.status_code == 404
+        assert answer.headers["Content-Type"] == "application/problem+json"

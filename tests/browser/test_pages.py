@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,7 +49,7 @@ PAGES = {
 
 
 @pytest.fixture(scope="module")
-def sample(console: Console) -> Iterator[Console]:
+def sample(console: Console) -> Console:
     """Web, cache and database on two networks, and a container of each other mode."""
     console.network("frontend", subnets=[{"subnet": "10.20.0.0/24"}], labels={"team": "shop"})
     console.network("backend", internal=True, subnets=[{"subnet": "10.21.0.0/24"}])
@@ -62,7 +62,7 @@ def sample(console: Console) -> Iterator[Console]:
     console.run("plain")
     console.run("on-host", network="host")
     console.run("ended", "sh", "-c", "echo that was all; exit 3", network="frontend")
-    yield console
+    return console
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -141,7 +141,9 @@ class Cgroups:
                 Feature(
                     key=f"limit.{name}",
                     present=where is not None,
-                    detail=f"The controller {name} is in {where}." if where else f"No hierarchy has the controller {name}.",
+                    detail=f"The controller {name} is in {where}."
+                    if where
+                    else f"No hierarchy has the controller {name}.",
                     remedy="" if where else hint.format(name=name),
                 )
             )

@@ -1,0 +1,156 @@
+"""The whole story, as an admin lives it: a network, two containers, a published port, everything seen live, all taken away again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.product.conftest import Console
+
+from .conftest import ADDRESS, NewPage, sign_in
+
+pytestmark = [pytest.mark.kernel, pytest.mark.browser]
+SERVE = "busybox nc -ll -p 80 -e echo hello"
+
+
+def test_the_whole_story(console: Console, new_page: NewPage, shoot: Callable[[Page, str], None]) -> None:
+    before = console.bottle.dump()
+    page, watcher, rules = new_page(signed_in=False), new_page(), new_page()
+    sign_in(page)
+    watcher.goto("/topology/")
+    rules.goto("/firewall/")
+
+    create_network(page)
+    expect(watcher.get_by_role("treeitem", name=re.compile("shop"))).to_be_visible()
+    expect(rules.get_by_text("Masquerade", exact=False).first).to_be_attached()
+
+    run_container(page, "web", SERVE, port="8080:80")
+    run_container(page, "worker", "sleep 1000")
+    watcher.get_by_role("treeitem", name=re.compile("shop")).locator("[data-toggle]").first.click()
+    for name in ("web", "worker"):
+        expect(watcher.get_by_role("treeitem", name=re.compile(f"container, {name}"))).to_be_visible()
+    expect(watcher.get_by_role("treeitem", name=re.compile("8080"))).to_be_visible()
+    dnat = rules.locator("tr", has_text="--dport 8080").filter(has_text="DNAT")
+    expect(dnat).to_have_count(1)
+    expect(dnat).to_contain_text("published port 8080/tcp")
+    expect(dnat.locator(".because")).not_to_be_empty()
+    shoot(watcher, "story-topology")
+    shoot(rules, "story-firewall")
+
+    assert console.connects_soon("192.0.2.2", 8080) == "hello"
+
+    for name in ("web", "worker"):
+        page.goto(f"/containers/{name}/")
+        page.get_by_role("link", name="Remove").click()
+        expect(page.locator(".plan")).to_contain_text("netns")
+        page.get_by_role("button", name="Stop and remove").click()
+        page.wait_for_url(f"{ADDRESS}/containers/")
+        expect(watcher.get_by_role("treeitem", name=re.compile(f"container, {name}"))).to_have_count(0)
+    expect(dnat).to_have_count(0)
+    page.goto("/networks/shop/remove/")
+    expect(page.locator(".plan")).to_contain_text("bridge")
+    page.get_by_role("button", name="Remove").click()
+    page.wait_for_url(f"{ADDRESS}/networks/")
+    expect(watcher.get_by_role("treeitem", name=re.compile("shop"))).to_have_count(0)
+    assert console.bottle.dump() == before
+
+
+def create_network(page: Page) -> None:
+    page.goto("/networks/")
+    page.get_by_role("link", name="Create network").first.click()
+    page.locator("#f-name").fill("shop")
+    page.get_by_label("Subnet", exact=True).fill("10.30.0.0/24")
+    plan = page.locator("#plan")
+    expect(plan).to_contain_text("10.30.0.1/24")
+    expect(plan).to_contain_text("MASQUERADE")
+    page.get_by_role("button", name="Create network").click()
+    page.wait_for_url(f"{ADDRESS}/networks/shop/")
+    expect(page.get_by_role("heading", name="shop")).to_be_visible()
+
+
+def run_container(page: Page, name: str, command: str, port: str = "") -> None:
+    page.goto("/containers/new/")
+    page.locator("#f-name").fill(name)
+    page.get_by_label("Command").fill(command)
+    page.get_by_label("Network", exact=True).first.select_option("shop")
+    if port:
+        host, container = port.split(":")
+        page.get_by_label("Container port").fill(container)
+        page.get_by_label("Host port").fill(host)
+        expect(page.locator("#plan")).to_contain_text("DNAT")
+    expect(page.locator("#plan")).to_contain_text(f"endpoint {name} on shop")
+    page.get_by_role("button", name="Run container").click()
+    page.wait_for_url(f"{ADDRESS}/containers/{name}/")
+    expect(page.get_by_text("running").first).to_be_visible()
+
+
+def test_a_mistake_is_told_beside_its_field_in_the_words_of_rest(console: Console, page: Page) -> None:
+    body = {"name": "wrong", "subnets": [{"subnet": "10.30.0.0/24", "gateway": "10.31.0.1"}]}
+    problem = console.raw("POST", "networks", body).json()
+    page.goto("/networks/new/")
+    page.locator("#f-name").fill("wrong")
+    page.get_by_label("Subnet", exact=True).fill("10.30.0.0/24")
+    page.get_by_label("Gateway", exact=True).fill("10.31.0.1")
+    page.get_by_role("button", name="Show the plan").click()
+    beside = page.locator(".form-row", has=page.get_by_label("Gateway", exact=True)).locator(".invalid-feedback")
+    expect(beside).to_contain_text(problem["detail"])
+    expect(beside).to_contain_text(problem["remedy"])
+    assert console.raw("GET", "networks/wrong").status_code == 404
+
+
+def test_what_others_break_shows_in_an_open_page_and_is_repaired_from_it(console: Console, page: Page) -> None:
+    console.network("breakable")
+    console.run("fragile", network="breakable", ports=["8081:80"])
+    page.goto("/drift/")
+    device = console.get("containers/fragile")["endpoints"][0]["device"]
+    console.bottle.run(["ip", "link", "del", device])
+    console.bottle.run(["iptables", "-t", "nat", "-F", "CNM"])
+    expect(page.locator("#list")).to_contain_text(device)
+    expect(page.locator("#list")).to_contain_text("--dport 8081")
+    page.get_by_role("link", name="Repair all").click()
+    expect(page.locator(".plan")).to_contain_text(device)
+    page.get_by_role("button", name="Repair").click()
+    page.goto("/drift/")
+    expect(page.locator("#list tr")).to_have_count(0)
+    assert device in {link["ifname"] for link in console.bottle.ip("link")}
+    console.remove("fragile")
+    console.call("DELETE", "networks/breakable")
+
+
+def test_a_viewer_sees_everything_and_changes_nothing(console: Console, new_page: NewPage) -> None:
+    admin = new_page()
+    admin.goto("/users/")
+    admin.get_by_label("Name", exact=True).fill("vera")
+    admin.get_by_label("Password", exact=True).fill("only-looking-around")
+    admin.get_by_label("Role").select_option("viewer")
+    admin.get_by_role("button", name="Add user").click()
+    expect(admin.get_by_role("row", name="vera")).to_be_visible()
+    page = new_page(signed_in=False)
+    sign_in(page, "vera", "only-looking-around")
+    expect(page.get_by_role("link", name="Create network")).to_have_count(0)
+    page.goto("/networks/")
+    expect(page.get_by_role("link", name="bridge")).to_be_visible()
+    refused = page.goto("/networks/new/")
+    assert refused is not None
+    assert refused.status == 403
+    expect(page.get_by_role("heading", name="Not allowed")).to_be_visible()
+
+
+def test_a_page_says_when_the_server_is_away_and_comes_back(console: Console, new_page: NewPage) -> None:
+    page = new_page()
+    page.goto("/networks/")
+    live = page.locator("#live")
+    expect(live).to_have_attribute("data-state", "live")
+    page.context.set_offline(True)
+    page.evaluate("document.querySelector('#live').click()")
+    expect(live).to_have_attribute("data-state", "paused")
+    console.network("meanwhile")
+    page.context.set_offline(False)
+    page.evaluate("document.querySelector('#live').click()")
+    expect(live).to_have_attribute("data-state", "live")
+    expect(page.get_by_role("link", name="meanwhile")).to_be_visible()
+    console.call("DELETE", "networks/meanwhile")
+    expect(page.get_by_role("link", name="meanwhile")).to_have_count(0)
