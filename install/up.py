@@ -300,6 +300,7 @@ def wait_until_ready() -> None:
 
 def main() -> None:
     require_root()
+    os.umask(0o022)  # what is installed must be readable by the product's own user, whatever root's habit is
     if not python_is_new_enough():
         refuse(
             f"Python 3.11 or newer is needed, and {PYTHON} is {sys.version.split()[0]}: use Debian 12 or Ubuntu 24.04."
