@@ -6,6 +6,7 @@ Owner and why take no part in equality: a kernel does not know them.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Any, ClassVar
@@ -44,7 +45,7 @@ NOBODY = Owner(kind="host", id="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
+class Resource(ABC):
     """The base of all resources. Subclasses name their key fields in ``key_fields`` and say themselves in ``describe``."""
 
     kind: ClassVar[str]
@@ -57,9 +58,9 @@ class Resource:
     def key(self) -> Key:
         return (self.kind, *(str(getattr(self, name)) for name in self.key_fields))
 
+    @abstractmethod
     def describe(self) -> str:
         """One line in the words of the field's tools; it is shown in plans and drift reports."""
-        raise NotImplementedError  # every subclass says itself
 
     def spec(self) -> dict[str, str]:
         """The fields that take part in equality, as text."""

@@ -13,7 +13,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -241,5 +241,5 @@ def field(
         "checked": form.flag(name),
         "options": options,
         "hidden_label": hidden_label,
-        "attributes": mark_safe(flatatt(attributes)),  # noqa: S308  # flatatt escapes the values
+        "attributes": flatatt(attributes),
     }
