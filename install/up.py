@@ -319,6 +319,7 @@ def main() -> None:
     if new_release and not fresh:
         step("replacing processes", lambda: services.restart() or True)
     wait_until_ready()
+    say(manage("check", "--database", "default").rstrip())
     if said:
         say("\n" + said)
     say(f"\nCNM Web is at {address()}" + ("" if changed or new_release or fresh else " (nothing had to be changed)"))

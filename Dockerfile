@@ -1,0 +1,26 @@
+# The product as an image: the console is built with Node, Python packages by lock file; the web server runs as an ordinary user.
+FROM node:20-bookworm-slim AS front
+WORKDIR /build
+COPY package.json package-lock.json build.mjs ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY static/src static/src
+RUN node build.mjs
+
+FROM python:3.11-slim-bookworm AS packages
+RUN apt-get update -q && apt-get install -y -q --no-install-recommends gcc libc6-dev
+COPY requirements/base.txt /base.txt
+RUN python -m venv /venv && /venv/bin/pip install -q --require-hashes -r /base.txt
+
+FROM python:3.11-slim-bookworm
+RUN apt-get update -q \
+    && apt-get install -y -q --no-install-recommends iptables nftables iproute2 crun conmon skopeo umoci \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --user-group --no-create-home --home-dir /var/lib/cnm --shell /usr/sbin/nologin cnm
+COPY --from=packages /venv /venv
+WORKDIR /opt/cnmweb
+COPY . .
+COPY --from=front /build/static/dist static/dist
+ENV PATH=/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PYTHONPATH=/opt/cnmweb DJANGO_SETTINGS_MODULE=cnmweb.settings C_FORCE_ROOT=1 CNM_STATIC_ROOT=/opt/cnmweb/staticfiles
+RUN CNM_STATE_DIR=/tmp CNM_RUN_DIR=/tmp python manage.py collectstatic --noinput -v0 && python -m compileall -q .
+USER cnm

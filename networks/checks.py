@@ -1,0 +1,46 @@
+"""Django system checks: what is missing on a host, and settings that invite trouble, each with its remedy.
+
+``manage.py check --database default`` shows them; ``make up`` does so at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DatabaseError
+
+from .models import Host
+
+
+@register(Tags.database)
+def host_features(databases: Sequence[str] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A warning for each feature or right that this host's worker looked for in vain (``cnm.W001``)."""
+    if not databases:
+        return []
+    try:
+        host = Host.objects.filter(name=settings.HOST_NAME).first()
+    except DatabaseError:
+        return []  # not migrated yet: there is nothing to say about the host
+    features = host.facts.get("features", []) if host else []
+    return [
+        Warning(f"{item['key']}: {item['detail']}", hint=item["remedy"], id="cnm.W001")
+        for item in features
+        if not item["present"]
+    ]
+
+
+@register(Tags.security)
+def exposed_settings(**kwargs: Any) -> list[CheckMessage]:
+    """Settings that open the console to more than its users (``cnm.E001``, ``cnm.W002``)."""
+    found: list[CheckMessage] = []
+    for name in ("STATE_DIR", "RUN_DIR"):
+        if ":" in str(getattr(settings, name)):
+            hint = f"Choose another folder for CNM_{name}: a colon separates the layers of an overlay mount."
+            found.append(Error(f"CNM_{name} has a colon in its path.", hint=hint, id="cnm.E001"))
+    if "*" in settings.ALLOWED_HOSTS and not settings.DEBUG:
+        hint = "Name the hosts that people type in CNM_ALLOWED_HOSTS."
+        found.append(Warning("The console answers under any host name.", hint=hint, id="cnm.W002"))
+    return found
