@@ -67,7 +67,11 @@ def test_what_is_held_nobody_else_gets_until_it_is_released() -> None:
         assert ask({"reserve": both})["ok"]
         assert taken(8080)
         assert taken(8080, socket.SOCK_DGRAM)
-        assert ask({"release": both}) == {"ok": True, "ports": []}
+        assert [item["protocol"] for item in ask({})["ports"]] == ["tcp", "udp"]
+        about = {"about": [port(8080, protocol="udp"), port(9999)]}
+        assert [item["protocol"] for item in ask(about)["ports"]] == ["udp"]
+        assert ask({"release": both}) == {"ok": True}
+        assert ask({}) == {"ok": True, "ports": []}
         assert not taken(8080)
         assert not taken(8080, socket.SOCK_DGRAM)
 
@@ -87,6 +91,8 @@ def test_nonsense_is_refused_and_the_holder_lives_on() -> None:
         "no json",
         "[]",
         {"reserve": 7},
+        {"about": 7},
+        {"about": [port(0)]},
         {"reserve": [port(0)]},
         {"reserve": [port(65536)]},
         {"reserve": [port(80, protocol="icmp")]},

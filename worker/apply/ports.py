@@ -30,8 +30,9 @@ class PortsHandler:
     def observe(self, keys: Collection[Key] | None) -> Iterable[Resource]:
         if keys is not None and not keys:
             return ()
-        found = [_reservation(item) for item in self._ask({})["ports"]]
-        return tuple(found) if keys is None else tuple(item for item in found if item.key in set(keys))
+        # A host may hold thousands: only what is asked for travels.
+        asked = {} if keys is None else {"about": [_named(key) for key in keys]}
+        return tuple(_reservation(item) for item in self._ask(asked)["ports"])
 
     def apply(self, steps: Sequence[Step], done: Done) -> None:
         """All steps in one batch: every port, or none. Raises Conflict with the name of who has the port."""
@@ -65,6 +66,11 @@ class PortsHandler:
                 remedy=gettext_noop("It is started again by itself; try once more, or run make restart."),
                 cause=error,
             ) from error
+
+
+def _named(key: Key) -> dict[str, Any]:
+    _, protocol, address, port = key
+    return {"protocol": protocol, "address": address, "port": int(port)}
 
 
 def _described(resource: PortReservation) -> dict[str, Any]:

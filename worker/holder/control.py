@@ -1,9 +1,11 @@
 """What the worker may ask: one JSON object a line, one line as the answer.
 
     {"reserve": [{"protocol", "address", "port", "target": ["10.0.0.2", 80] | null}, …], "release": […]}
-    → {"ok": true, "ports": […]}  or  {"ok": false, "code": "conflict" | "malformed" | "full" | "refused", …}
+    → {"ok": true}  or  {"ok": false, "code": "conflict" | "malformed" | "full" | "refused", …}
+    {"about": [{"protocol", "address", "port"}, …]}  → {"ok": true, "ports": [those of them that are held, with their targets]}
+    {}                                               → {"ok": true, "ports": [all]}
 
-A batch is carried out whole or not at all. An empty object just lists.
+A batch is carried out whole or not at all.
 """
 
 from __future__ import annotations
@@ -40,16 +42,18 @@ class Holder:
         """Carry out one request."""
         try:
             wanted, released = _parse(request)
+            about = _about(request)
         except (ValueError, TypeError, KeyError, AttributeError):
             return {"ok": False, "code": "malformed"}
         if len(self._held) + len(wanted) + SPARE_FILES > resource.getrlimit(resource.RLIMIT_NOFILE)[0]:
             return {"ok": False, "code": "full", "held": len(self._held)}
+        if not wanted and not released:
+            listed = self._held if about is None else self._held.keys() & about
+            return {"ok": True, "ports": [self._described(port) for port in sorted(listed)]}
         opened: dict[Port, socket.socket] = {}
         for port in wanted:
-            if port in self._held and port not in released:
-                continue
             if port in self._held:
-                continue  # released and reserved at once: it is never given up
+                continue  # also one that is released and reserved at once: it is never given up
             try:
                 opened[port] = open_port(port)
             except OSError as error:
@@ -57,7 +61,7 @@ class Holder:
                     held.close()
                 return _refusal(port, error)
         self._settle(wanted, released - wanted.keys(), opened)
-        return {"ok": True, "ports": [self._described(port) for port in sorted(self._held)]}
+        return {"ok": True}
 
     def close(self) -> None:
         for carrier in self._held.values():
@@ -92,6 +96,13 @@ def _parse(request: object) -> tuple[dict[Port, Target | None], set[Port]]:
         raise ValueError("no object")
     wanted = {Port.of(item): _target(item.get("target")) for item in request.get("reserve", [])}
     return wanted, {Port.of(item) for item in request.get("release", [])}
+
+
+def _about(request: object) -> set[Port] | None:
+    """The ports that are asked about; None: all of them."""
+    if not isinstance(request, dict) or "about" not in request:
+        return None
+    return {Port.of(item) for item in request["about"]}
 
 
 def _target(value: object) -> Target | None:
