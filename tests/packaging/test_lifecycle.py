@@ -85,7 +85,7 @@ class Machine:
         """User of each of our processes, by a word of its command line."""
         words = ("redis-server", "worker.holder", "kernel@", "slow@", "worker.monitor", "uvicorn")
         found = {}
-        for line in self.bottle.run(["ps", "-eo", "user:32,args"]).stdout.splitlines():
+        for line in self.bottle.run(["ps", "-wweo", "user:32,args"]).stdout.splitlines():
             for word in words:
                 if word in line:
                     found[word] = line.split()[0]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -167,8 +168,11 @@ class Product:
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
+        listens = False
         while time.monotonic() < deadline:
-            with contextlib.suppress(httpx.TransportError):
+            # Asked by hand first: an httpx client that is refused leaves its socket to the garbage collector.
+            listens = listens or _accepts(self.bottle.root / "run/cnm/web.sock")
+            if listens:
                 answer = self.api.get("/api/v1/hosts")
                 if answer.status_code == 200 and answer.json()["results"][0]["alive"]:
                     return
@@ -249,6 +253,15 @@ class Product:
 
 
 _template = Path(tempfile.gettempdir()) / f"cnm-product-template-{REPOSITORY.name}-{int(time.time() * 1000)}"
+
+
+def _accepts(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def _unix(text: str) -> float:

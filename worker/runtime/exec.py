@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -22,13 +22,15 @@ from networks.cnm.text import gettext_noop
 from . import users
 from .bundle import oci_capabilities, oci_user
 from .cgroups import Cgroups
-from .files import write_private
 from .folders import Folders
 from .records import read_pid_file
 
 OUTPUT_MAX = 1 << 20
 """Bytes of output and of errors that are kept, each; the rest is read and dropped."""
 NOT_STARTED = 127
+_ORDERS = "process.json"
+"""The pipe through which the runtime gets to know what to run."""
+_ORDERS_POLL_S = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +60,10 @@ def run_in_container(
     process = _process(folders, container_id, args, env, user, working_dir, tty)
     with tempfile.TemporaryDirectory(prefix="exec-", dir=folders.run(container_id)) as place:
         folder = Path(place)
-        write_private(folder / "process.json", process)
+        os.mkfifo(folder / _ORDERS, 0o600)
         command = [*runtime, f"--log={folder / 'log'}", "--log-format=json", "exec"]
-        command += ["--process", str(folder / "process.json"), "--pid-file", str(folder / "pid"), container_id]
-        result = _run(command, folder, cgroups, container_id, tty, timeout_s)
+        command += ["--process", str(folder / _ORDERS), "--pid-file", str(folder / "pid"), container_id]
+        result = _run(command, folder, process, cgroups, container_id, timeout_s)
         if result.exit_code and not result.timed_out and not (folder / "pid").exists():
             raise _not_started(folder, result, container_id, args)
     return result
@@ -94,9 +96,15 @@ def _process(
 
 
 def _run(
-    command: Sequence[str], folder: Path, cgroups: Cgroups, container_id: str, tty: bool, timeout_s: float
+    command: Sequence[str],
+    folder: Path,
+    orders: Mapping[str, Any],
+    cgroups: Cgroups,
+    container_id: str,
+    timeout_s: float,
 ) -> ExecResult:
-    master, slave = os.openpty() if tty else (None, None)
+    deadline = time.monotonic() + timeout_s
+    master, slave = os.openpty() if orders["terminal"] else (None, None)
     process = subprocess.Popen(
         command,
         stdin=slave if slave is not None else subprocess.DEVNULL,
@@ -105,14 +113,17 @@ def _run(
         start_new_session=True,
         cwd="/",
     )
-    cgroups.join(container_id, process.pid)  # what it starts inherits the container's limits
+    # The runtime waits for its orders, so that it is in the container's group before it starts anything: what it starts inherits
+    # the container's limits.
+    cgroups.join(container_id, process.pid)
+    _hand_over(orders, folder / _ORDERS, process, deadline)
     if slave is not None and master is not None:
         os.close(slave)
         streams: list[IO[bytes] | None] = [os.fdopen(master, "rb", buffering=0), None]
     else:
         streams = [process.stdout, process.stderr]
     try:
-        outputs, truncated, in_time = _collect(streams, time.monotonic() + timeout_s)
+        outputs, truncated, in_time = _collect(streams, deadline)
         if not in_time:
             _kill(folder, process)
         code = process.wait(10)
@@ -126,6 +137,20 @@ def _run(
         truncated=truncated,
         timed_out=not in_time,
     )
+
+
+def _hand_over(orders: Mapping[str, Any], fifo: Path, process: subprocess.Popen[bytes], deadline: float) -> None:
+    """Write *orders* once the runtime reads; a runtime that ends before it does, or never reads, gets none."""
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:  # nobody reads yet
+            time.sleep(_ORDERS_POLL_S)
+            continue
+        os.set_blocking(fd, True)
+        with contextlib.suppress(BrokenPipeError), os.fdopen(fd, "w") as file:
+            file.write(json.dumps(orders))
+        return
 
 
 def _collect(streams: Sequence[IO[bytes] | None], deadline: float) -> tuple[list[bytes], bool, bool]:
