@@ -35,7 +35,13 @@ RULES = frozenset(WHOLE_KINDS)
 LINKS = frozenset({"bridge", "sandbox", "veth", "address", "route"})
 FILES = frozenset({"file"})
 EVERYTHING = frozenset({"sysctl", "port", "process"}) | RULES | LINKS | FILES
-KINDS_OF_NEWS = {"rules": RULES, "links": LINKS, "files": FILES, "full": EVERYTHING}
+KINDS_OF_NEWS = {
+    "rules": RULES,
+    "links": LINKS,
+    "files": FILES,
+    "sysctls": frozenset({"sysctl"}),
+    "full": EVERYTHING,
+}
 COUNTERS = ("packets", "bytes")
 REPAIRS_PER_HOUR = 20
 """Automatic repairs at most: two programs that undo each other's rules must not fight for ever."""

@@ -79,9 +79,7 @@ def execute(operation: Operation, runtime: Runtime) -> None:
 def import_image(operation: Operation, runtime: Runtime) -> None:
     row = Image.objects.get(pk=operation.args["image"])
 
-    def progress(line: str) -> None:
-        Operation.objects.filter(pk=operation.pk).update(step=line[:500])
-
+    progress = _progress(operation)
     if row.source.startswith("/"):
         made = runtime.images.import_tar(row.name, Path(row.source), progress)
     else:
@@ -101,8 +99,23 @@ def remove_image(operation: Operation, runtime: Runtime) -> None:
 def commit(operation: Operation, runtime: Runtime) -> None:
     row = Image.objects.get(pk=operation.args["image"])
     container = Container.objects.get(pk=operation.subject_id)
+    _progress(operation)("Packing the changed files")
     made = runtime.images.commit(container.id, row.name, process_value(container))
     _note_image(operation, row, made.id, made.size, made.config)
+
+
+def _progress(operation: Operation) -> Callable[[str], None]:
+    """Tells the operation's row, and with it open pages, what is being done; each line at once, but not the same one twice."""
+
+    def report(line: str) -> None:
+        if line[:500] == operation.step:
+            return
+        operation.step = line[:500]
+        with feed.transaction(settle.ACTOR):
+            operation.save(update_fields=["step"])
+            feed.put("operation", operation)
+
+    return report
 
 
 def _note_image(operation: Operation, row: Image, digest: str, size: int, config: Mapping[str, object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import select
 import subprocess
 import time
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.testlib.bottle import inside
-from worker.monitor.sources import FileSource, LegacySource, LinkSource, NftSource
+from worker.kernel import sysctl
+from worker.monitor.sources import FileSource, LegacySource, LinkSource, NftSource, SysctlSource
 
 pytestmark = pytest.mark.kernel
 Heard = list[tuple[str, str]]
@@ -92,3 +94,58 @@ def test_exits_our_own_writing_and_files_of_containers_are_heard() -> None:
     hear(source, 0.3)
     (state_dir / "containers/c2/hosts").write_text("x")
     assert ("files", "") in hear(source)
+
+
+@inside
+def test_sizes_of_legacy_tables_tell_most_changes_at_once() -> None:
+    for program in ("iptables-legacy", "ip6tables-legacy"):
+        sh(f"{program} -A FORWARD -j ACCEPT")
+    source, heard = LegacySource(), []
+
+    def glance() -> Heard:
+        heard.clear()
+        source.glance(lambda kind, writer: heard.append((kind, writer)))
+        return heard
+
+    assert glance() == []
+    for program in ("iptables-legacy", "ip6tables-legacy"):
+        sh(f"{program} -F FORWARD")
+        assert glance() == [("rules", "")], program
+        assert glance() == []
+    source.poll(lambda kind, writer: heard.append((kind, writer)))
+    assert heard == []  # the dearer look does not tell the same again
+
+
+@inside
+def test_changes_inside_a_sandbox_are_heard_from_the_host() -> None:
+    sh("ip netns add box")
+    source = LinkSource()
+    sh("ip link add cv0 type veth peer name eth0 netns box")
+    for command in (
+        "ip -n box addr add 10.9.0.2/24 dev eth0",
+        "ip -n box link set eth0 up",
+        "ip -n box addr del 10.9.0.2/24 dev eth0",
+    ):
+        hear(source, 0.3)
+        sh(command)
+        assert ("links", "") in hear(source), command
+
+
+@inside
+def test_a_kernel_setting_changed_behind_our_back_is_told() -> None:
+    ledger = Path("/run/cnm/ledger")
+    ledger.mkdir(parents=True)
+    name = "net.ipv4.conf.lo.forwarding"
+    (ledger / "sysctls.json").write_text(json.dumps({name: {"old": "0"}}))
+    source, heard = SysctlSource(ledger), []
+
+    def glance() -> Heard:
+        heard.clear()
+        source.glance(lambda kind, writer: heard.append((kind, writer)))
+        return heard
+
+    assert glance() == []
+    before = sysctl.read(name)
+    sysctl.write(name, "0" if before == "1" else "1")
+    assert glance() == [("sysctls", "")]
+    assert glance() == []

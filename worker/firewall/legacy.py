@@ -36,7 +36,7 @@ _LOCK_RETRY_S = 0.01
 _GET_INFO = 64
 """IPT_SO_GET_INFO and IP6T_SO_GET_INFO (linux/netfilter_ipv4/ip_tables.h)."""
 _INFO = struct.Struct("=32s13I")
-_ENTRIES_AT = 12
+_ENTRIES_AT, _SIZE_AT = 12, 13
 _FRAGMENT, _NO_FRAGMENT = 0x01, 0x20
 """IPT_F_FRAG and IPT_INV_FRAG (linux/netfilter_ipv4/ip_tables.h)."""
 
@@ -67,15 +67,25 @@ def xtables_lock() -> Iterator[None]:
 
 def count_entries() -> int:
     """How many entries the registered IPv4 tables hold, policies included (6 µs a table). It makes no table."""
+    return sum(entries for _table, entries, _size in sizes(4))
+
+
+def sizes(family: int) -> tuple[tuple[str, int, int], ...]:
+    """(table, entries, bytes) of each registered table of *family*: nearly every change shows in them. It makes no table."""
+    tables = legacy_tables(family)
+    if not tables:
+        return ()
     libc = ctypes.CDLL(None, use_errno=True)
-    total = 0
-    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as handle:
-        for table in legacy_tables(4):
+    kind, level = (socket.AF_INET, socket.IPPROTO_IP) if family == 4 else (socket.AF_INET6, socket.IPPROTO_IPV6)
+    found = []
+    with socket.socket(kind, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_RAW) as handle:
+        for table in tables:
             info = ctypes.create_string_buffer(table.encode().ljust(32, b"\0"), _INFO.size)
             length = ctypes.c_uint32(_INFO.size)
-            if libc.getsockopt(handle.fileno(), socket.IPPROTO_IP, _GET_INFO, info, ctypes.byref(length)) == 0:
-                total += _INFO.unpack(info.raw)[_ENTRIES_AT]
-    return int(total)
+            if libc.getsockopt(handle.fileno(), level, _GET_INFO, info, ctypes.byref(length)) == 0:
+                fields = _INFO.unpack(info.raw)
+                found.append((table, int(fields[_ENTRIES_AT]), int(fields[_SIZE_AT])))
+    return tuple(found)
 
 
 def read() -> Saved:

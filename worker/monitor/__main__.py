@@ -14,6 +14,8 @@ log = logging.getLogger("worker.monitor")
 
 CLOCK_S = 5.0
 FULL_S = 60.0
+GLANCE_S = 0.5
+"""How often the cheap signs of what nothing tells are looked at: a change shows in a page within a second."""
 LEGACY_S = 2.0
 RETRY_S = 1.0
 
@@ -34,17 +36,19 @@ class _Monitor:
 
     def __init__(self, host: str, run_dir: Path, state_dir: Path) -> None:
         from .news import News
-        from .sources import FileSource, LegacySource, LinkSource, NftSource
+        from .sources import FileSource, LegacySource, LinkSource, NftSource, SysctlSource
 
         self._host = host
         self._busy = run_dir / "busy"
         self._news = News()
         self._legacy = LegacySource()
+        self._sysctls = SysctlSource(run_dir / "ledger")
         self._selector = selectors.DefaultSelector()
         self._files = FileSource(run_dir, state_dir)
         for source in (LinkSource(), NftSource(), self._files):
             self._selector.register(source, selectors.EVENT_READ, source)
-        self._next = {"clock": 0.0, "full": time.monotonic() + FULL_S, "legacy": time.monotonic() + LEGACY_S}
+        now = time.monotonic()
+        self._next = {"clock": 0.0, "full": now + FULL_S, "legacy": now + LEGACY_S, "glance": now + GLANCE_S}
 
     def run(self) -> None:
         while True:
@@ -65,14 +69,22 @@ class _Monitor:
             self._news.saw(kind, now, writer)
 
     def _tick(self, now: float) -> None:
-        for name, every in (("clock", CLOCK_S), ("full", FULL_S), ("legacy", LEGACY_S)):
+        for name, every in (("clock", CLOCK_S), ("full", FULL_S), ("legacy", LEGACY_S), ("glance", GLANCE_S)):
             if now >= self._next[name]:
                 self._next[name] = now + every
                 if name == "legacy":
                     self._legacy.poll(self._tell)
+                elif name == "glance":
+                    self._glance()
                 else:
                     self._files.find_folders()
                     self._news.saw(name, now)
+
+    def _glance(self) -> None:
+        if self._busy.exists():
+            self._news.ours(time.monotonic())
+        self._legacy.glance(self._tell)
+        self._sysctls.glance(self._tell)
 
     def _send(self, now: float) -> None:
         from networks.wake import send

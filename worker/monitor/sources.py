@@ -8,16 +8,20 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from worker.firewall.generation import legacy_tables
 from worker.firewall.iptables import Iptables
+from worker.firewall.legacy import sizes
+from worker.kernel import sysctl
+from worker.kernel.ledger import Ledger
 
 Tell = Callable[[str, str], None]
 """(kind of news, writer or empty)"""
 
 _NETLINK_ROUTE, _NETLINK_NETFILTER = 0, 12
-_SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
+_SOL_NETLINK, _ADD_MEMBERSHIP, _LISTEN_ALL_NSID = 270, 1, 8
 _ROUTE_GROUPS = (1, 5, 7, 9, 11)
 """RTNLGRP_LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE."""
 _NFTABLES_GROUP = 7
@@ -65,10 +69,16 @@ class _Multicast:
 
 
 class LinkSource(_Multicast):
-    """Links, addresses and routes of the host's own namespace."""
+    """Links, addresses and routes of the host's own namespace, and of every sandbox that a veth joins to it.
+
+    The kernel gives such a namespace an id here when the veth is made, and hands its multicasts to a socket that asks for those
+    of all ids (``NETLINK_LISTEN_ALL_NSID``, netlink(7); it needs CAP_NET_BROADCAST).
+    """
 
     def __init__(self) -> None:
         super().__init__(_NETLINK_ROUTE, _ROUTE_GROUPS)
+        with suppress(PermissionError):  # without the right the full look finds them, a minute later
+            self.socket.setsockopt(_SOL_NETLINK, _LISTEN_ALL_NSID, 1)
 
     def hear(self, tell: Tell) -> None:
         heard = self.messages()
@@ -111,16 +121,31 @@ def writer_of(body: bytes) -> str:
 
 
 class LegacySource:
-    """The legacy tables: nothing tells of their changes, so they are read now and then. A table that is not there is not made."""
+    """The legacy tables: nothing tells of their changes, so they are looked at. A table that is not there is not made.
+
+    Their sizes cost microseconds and are looked at often; what leaves all sizes as they were (a rule replaced by one of the same
+    length) is found by reading the rules, which is dearer.
+    """
 
     def __init__(self) -> None:
+        self._sizes = self._measure()
         self._seen = self._look()
+
+    def glance(self, tell: Tell) -> None:
+        now = self._measure()
+        if now != self._sizes:
+            self._sizes, self._seen = now, self._look()
+            tell("rules", "")
 
     def poll(self, tell: Tell) -> None:
         now = self._look()
         if now != self._seen:
-            self._seen = now
+            self._sizes, self._seen = self._measure(), now
             tell("rules", "")
+
+    @staticmethod
+    def _measure() -> tuple[object, ...]:
+        return (sizes(4), sizes(6))
 
     @staticmethod
     def _look() -> tuple[object, ...]:
@@ -128,6 +153,30 @@ class LegacySource:
         return tuple(
             tuple(line.text for line in backend.read(family).lines) for family in (4, 6) if legacy_tables(family)
         )
+
+
+class SysctlSource:
+    """The kernel settings that we look after; nothing tells of their changes, so they are read (5 µs each)."""
+
+    def __init__(self, ledger_dir: Path) -> None:
+        self._ledger = Ledger(ledger_dir / "sysctls.json")
+        self._written = -1
+        self._values: dict[str, str | None] = {}
+
+    def glance(self, tell: Tell) -> None:
+        """What changed since the last look is told; a setting that we have only begun to look after is no news."""
+        try:
+            written = self._ledger.path.stat().st_mtime_ns
+        except FileNotFoundError:
+            written = 0
+        if written != self._written:
+            self._written = written
+            self._values = {name: sysctl.read(name) for name in self._ledger.entries()}
+            return
+        now = {name: sysctl.read(name) for name in self._values}
+        if now != self._values:
+            self._values = now
+            tell("sysctls", "")
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
