@@ -12,24 +12,33 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 
+from .cnm.errors import CnmError, from_json
 from .models import Host
 
 
 @register(Tags.database)
 def host_features(databases: Sequence[str] | None, **kwargs: Any) -> list[CheckMessage]:
-    """A warning for each feature or right that this host's worker looked for in vain (``cnm.W001``)."""
+    """A warning for each feature or right that this host's worker looked for in vain (``cnm.W001``), and one when it cannot start
+    (``cnm.W003``; no error, for an error would keep people from migrating)."""
     if not databases:
         return []
     try:
         host = Host.objects.filter(name=settings.HOST_NAME).first()
     except DatabaseError:
         return []  # not migrated yet: there is nothing to say about the host
-    features = host.facts.get("features", []) if host else []
-    return [
+    if host is None:
+        return []
+    cannot_start = from_json(host.error) if host.error else None
+    failed = [] if cannot_start is None else [_warning(cannot_start)]
+    return failed + [
         Warning(f"{item['key']}: {item['detail']}", hint=item["remedy"], id="cnm.W001")
-        for item in features
+        for item in host.facts.get("features", [])
         if not item["present"]
     ]
+
+
+def _warning(error: CnmError) -> CheckMessage:
+    return Warning(f"The worker cannot start: {error.sentence}", hint=str(error.remedy), id="cnm.W003")
 
 
 @register(Tags.security)

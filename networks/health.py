@@ -12,12 +12,15 @@ from .represent import is_alive
 
 @require_safe
 def health(request: HttpRequest) -> JsonResponse:
-    """200 when the database answers, 503 otherwise; ``workers`` counts the hosts whose worker lives and those that are silent.
+    """200 when the database answers, 503 otherwise; ``workers`` counts the hosts whose worker lives, those that are silent, and among
+    these the ones whose worker said why it cannot start (the host's page shows it).
 
     A silent worker is not this process's illness: reads go on without it.
     """
     try:
-        hosts = [is_alive(host) for host in Host.objects.all()]
+        hosts = list(Host.objects.all())
     except DatabaseError:
         return JsonResponse({"status": "database unavailable"}, status=503)
-    return JsonResponse({"status": "ok", "workers": {"alive": sum(hosts), "silent": len(hosts) - sum(hosts)}})
+    alive = sum(map(is_alive, hosts))
+    failed = sum(host.error is not None for host in hosts)
+    return JsonResponse({"status": "ok", "workers": {"alive": alive, "silent": len(hosts) - alive, "failed": failed}})

@@ -59,6 +59,7 @@ def host(row: Host) -> Json:
         "facts_at": _at(row.facts_at),
         "heartbeat_at": _at(row.heartbeat_at),
         "alive": is_alive(row),
+        "error": row.error,
         "worker_version": row.worker_version,
         "settings": row.settings,
     }

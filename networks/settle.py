@@ -167,6 +167,17 @@ def mark_failed(host: Host, errors: Mapping[str, CnmError]) -> None:
             _mark({"networks": ids, "containers": ids}, error)
 
 
+def note_start(host: Host, failed: CnmError | None) -> None:
+    """Store why the host's worker could not start, or that it has started."""
+    error = failed.to_json() if failed else None
+    if host.error == error:
+        return
+    host.error = error
+    with feed.transaction(ACTOR):
+        host.save(update_fields=["error"])
+        feed.put("host", host)
+
+
 def note(host: Host, files: Mapping[str, Mapping[str, str]], pids: Mapping[str, int]) -> None:
     """Store what was seen of containers: container id -> file name -> text, and container id -> pid on the host."""
     rows = Container.objects.filter(host=host, pk__in={*files, *pids})

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from networks.cnm.text import Text, gettext_noop
 from networks.load import load_settings
 from networks.models import Host
 
@@ -19,10 +20,12 @@ from .apply.rules import RulesHandler
 from .apply.sysctls import SysctlsHandler
 from .firewall.flavour import Choice, choose, command_flavour, refuse_docker_engine, survey
 from .firewall.iptables import Iptables
+from .firewall.none import NONE, NoRules
 from .machine import Machine
 from .runtime.folders import Folders
 from .runtime.runtime import Runtime
 
+_NO_RULES = gettext_noop("CNM_IPTABLES is false, and no program that writes rules is installed.")
 GROUP = "cnm"
 """The product's own group: it may read containers' logs."""
 
@@ -48,7 +51,8 @@ def build(host: Host) -> Parts:
     ledger = settings.RUN_DIR / "ledger"
     ledger.mkdir(mode=0o700, parents=True, exist_ok=True)
     firewall = choose_firewall(host)
-    rules = RulesHandler(Iptables(firewall.flavour), naming, settings.RUN_DIR)
+    backend = NoRules() if firewall.flavour == NONE else Iptables(firewall.flavour)
+    rules = RulesHandler(backend, naming, settings.RUN_DIR)
     processes = ProcessesHandler(build_runtime())
     machine = Machine(
         [
@@ -66,7 +70,10 @@ def build(host: Host) -> Parts:
 def choose_firewall(host: Host) -> Choice:
     """The flavour of rules that this host's worker writes: chosen once, then kept while our rules stand there."""
     wanted = load_settings(host)
-    firewall = choose(wanted.firewall, survey(wanted.naming), command_flavour())
+    seen = survey(wanted.naming)
+    if not wanted.iptables and not any(flavour.available for flavour in seen.values()):
+        return Choice(NONE, Text.of(_NO_RULES))
+    firewall = choose(wanted.firewall, seen, command_flavour())
     if wanted.naming.key == "docker":
         known = (settings.RUN_DIR / "ledger" / "rules.json").exists()
         refuse_docker_engine(wanted.naming, firewall.flavour, int(known))

@@ -59,7 +59,6 @@ class Engine:
 
     def start(self) -> None:
         """Take up what a former worker left, then bring the whole host to what is asked."""
-        (settings.RUN_DIR / "kernel.pid").write_text(str(os.getpid()))
         again = requeue_interrupted(self.host, "kernel")
         if again:
             log.warning("%s interrupted operations are taken up again", again)
@@ -70,6 +69,7 @@ class Engine:
         self.look(EVERYTHING)
         self.look_at_rules()
         self.beat()
+        (settings.RUN_DIR / "kernel.pid").write_text(str(os.getpid()))  # it is there: the host is as it was asked to be
 
     def drain(self) -> None:
         """Carry out every operation that waits."""

@@ -6,37 +6,72 @@ import fcntl
 import logging
 import os
 from contextlib import suppress
-from functools import cache
+from dataclasses import dataclass
 from typing import TextIO
 
 from django.conf import settings
 from django.db import close_old_connections
 
+from networks import settle
+from networks.cnm.errors import CnmError
 from networks.models import Host
 
 from . import slow
 from .build import build, build_runtime
 from .claim import claim_next, requeue_interrupted
-from .engine import Engine
-from .facts import observe_facts
+from .engine import Engine, defect
+from .facts import Features, observe_facts
+from .kernel import modules
 
 log = logging.getLogger(__name__)
 
 _locks: list[TextIO] = []
 
 
-@cache
-def engine() -> Engine:
-    """The engine of this kernel process, made at its first use."""
-    host = Host.objects.get(name=settings.HOST_NAME)
-    return Engine(host, build(host), lambda: observe_facts(settings.RUN_DIR, _own_pids()))
+@dataclass(slots=True)
+class _Kernel:
+    """The engine of this process, once it has started."""
+
+    engine: Engine | None = None
+
+
+_kernel = _Kernel()
 
 
 def start_kernel() -> None:
     """Become the one kernel process of this host, and bring everything to what is asked."""
     _lock("kernel")
-    engine().start()
+    modules.load(*modules.WANTED)
+    engine()
+
+
+def engine() -> Engine | None:
+    """The engine, started. None: it cannot start as the host is now; the host's row says why.
+
+    The process lives on without it: each message, the monitor's clock at the latest, is another try, so that a remedy that was
+    followed helps within seconds.
+    """
+    if _kernel.engine is None:
+        close_old_connections()
+        host = Host.objects.get(name=settings.HOST_NAME)
+        try:
+            _kernel.engine = _started(host)
+        except Exception as error:
+            failed = error if isinstance(error, CnmError) else defect(error)
+            if host.error != failed.to_json():  # once, not at each try
+                log.exception("the kernel process of %s cannot start", settings.HOST_NAME)
+            settle.note_start(host, failed)
+        else:
+            settle.note_start(host, None)
+    return _kernel.engine
+
+
+def _started(host: Host) -> Engine:
+    features = Features()
+    made = Engine(host, build(host), lambda: observe_facts(features, _own_pids()))
+    made.start()
     log.info("the kernel process of %s is ready", settings.HOST_NAME)
+    return made
 
 
 def start_slow() -> None:

@@ -17,24 +17,24 @@ log = logging.getLogger(__name__)
 @shared_task(name="worker.tasks.wake_kernel")
 def wake_kernel(token: str) -> None:
     """Something waits in the kernel queue."""
-    if read_token(token, settings.HOST_NAME) is not None:
-        process.engine().drain()
+    if read_token(token, settings.HOST_NAME) is not None and (engine := process.engine()) is not None:
+        engine.drain()
 
 
 @shared_task(name="worker.tasks.notice")
 def notice(token: str) -> None:
     """News from the monitor: what it saw change, and its clock."""
     news = read_token(token, settings.HOST_NAME)
-    if news is not None:
-        process.engine().notice(news.get("what", ()), str(news.get("writer", "")))
+    if news is not None and (engine := process.engine()) is not None:
+        engine.notice(news.get("what", ()), str(news.get("writer", "")))
 
 
 @shared_task(name="worker.tasks.restart_due")
 def restart_due(token: str) -> None:
     """The pause before a restart by policy is over."""
     value = read_token(token, settings.HOST_NAME)
-    if value is not None:
-        process.engine().restart_due(str(value["container"]), str(value["run"]))
+    if value is not None and (engine := process.engine()) is not None:
+        engine.restart_due(str(value["container"]), str(value["run"]))
 
 
 @shared_task(name="worker.tasks.wake_slow")

@@ -308,6 +308,7 @@ Host = shape(
     facts_at=text(),
     heartbeat_at=text(),
     alive=flag(),
+    error=anything(),
     worker_version=text(),
     settings=anything(),
 )

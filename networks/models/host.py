@@ -17,6 +17,8 @@ class Host(models.Model):
     # Observations: the worker alone writes them.
     facts = models.JSONField(default=dict, blank=True)
     facts_at = models.DateTimeField(null=True, blank=True)
+    error = models.JSONField(null=True, blank=True)
+    """Why its worker could not start; empty once it has."""
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     worker_version = models.CharField(max_length=32, blank=True)
     firewall_backend = models.CharField(max_length=32, blank=True)

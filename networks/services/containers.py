@@ -16,7 +16,7 @@ from networks.cnm.text import Text, gettext_noop
 from networks.models import Container, Host, Image, Network
 from networks.models.choices import ContainerStatus, Wanted
 
-from . import ipam, ports
+from . import features, ipam, ports
 from .actor import Actor, require
 from .find import find_container, find_image, find_network
 from .links import add_link, check_sources
@@ -76,6 +76,7 @@ def run_container(actor: Actor, host: Host, request: ContainerRequest) -> Outcom
 def add_container(actor: Actor, host: Host, request: ContainerRequest) -> tuple[Container, tuple[Text, ...]]:
     """The rows of a new container, not started, and what its maker should know."""
     _check_policy(actor, request)
+    features.check_container(host, request)
     image = _image(host, request)
     shares = _shared(host, request)
     container = Container(

@@ -20,6 +20,7 @@ from networks.cnm.addresses import (
     usable_bounds,
 )
 from networks.cnm.errors import Conflict, Exhausted, InvalidSpec
+from networks.cnm.facts import HostFacts
 from networks.cnm.text import gettext_noop
 from networks.load import load_facts
 from networks.models import Container, Endpoint, Host, Lease, Network, Subnet
@@ -27,9 +28,14 @@ from networks.models import Container, Endpoint, Host, Lease, Network, Subnet
 from .spec_network import SubnetRequest
 
 
-def subnets_in_use(host: Host, besides: Network | None = None) -> list[tuple[AnyNetwork, str]]:
-    """(range, whose) of everything on *host*, *besides* aside, that a new subnet must not overlap."""
-    facts = load_facts(host)
+def subnets_in_use(
+    host: Host, besides: Network | None = None, facts: HostFacts | None = None
+) -> list[tuple[AnyNetwork, str]]:
+    """(range, whose) of everything on *host*, *besides* aside, that a new subnet must not overlap.
+
+    *facts*: fresher ones than those that the host's worker stored.
+    """
+    facts = facts or load_facts(host)
     ours = [
         (ip_network(cidr), f"network {name}")
         for cidr, name in Subnet.objects.filter(network__host=host)
@@ -42,9 +48,11 @@ def subnets_in_use(host: Host, besides: Network | None = None) -> list[tuple[Any
     return ours + routes + devices + servers
 
 
-def check_overlap_with_others(host: Host, network: Network, wanted: AnyNetwork, field: str) -> None:
+def check_overlap_with_others(
+    host: Host, network: Network, wanted: AnyNetwork, field: str, facts: HostFacts | None = None
+) -> None:
     """Raises :class:`Conflict` naming what *wanted*, a subnet of *network*, overlaps."""
-    for taken, whose in subnets_in_use(host, besides=network):
+    for taken, whose in subnets_in_use(host, besides=network, facts=facts):
         if taken.version == wanted.version and wanted.overlaps(taken):  # type: ignore[arg-type]  # one version
             raise Conflict(
                 gettext_noop("The subnet {subnet} overlaps {taken}, which belongs to {whose}."),
@@ -56,7 +64,7 @@ def check_overlap_with_others(host: Host, network: Network, wanted: AnyNetwork, 
             )
 
 
-def free_subnet(host: Host, version: int = 4) -> AnyNetwork:
+def free_subnet(host: Host, version: int = 4, facts: HostFacts | None = None) -> AnyNetwork:
     """The subnet that a network without one would get now. Raises :class:`Exhausted`."""
     pools: list[tuple[AnyNetwork, int]] = [(ip_network(base), size) for base, size in settings.DEFAULT_ADDRESS_POOLS]
     if version == 6 and not any(base.version == 6 for base, _ in pools):
@@ -68,7 +76,7 @@ def free_subnet(host: Host, version: int = 4) -> AnyNetwork:
     chosen = choose_subnet(
         pools,
         version,
-        [network for network, _ in subnets_in_use(host)],
+        [network for network, _ in subnets_in_use(host, facts=facts)],
         lambda candidate: int(last.get(str(candidate), used.get(str(candidate), 0))),
     )
     if chosen is None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import ip_interface
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError
 
 from networks import feed
 from networks.cnm.errors import Conflict, Forbidden, NotFound, Unsupported
+from networks.cnm.facts import HostFacts
 from networks.cnm.names import PREDEFINED_NETWORKS
 from networks.cnm.text import gettext_noop
 from networks.load import load_facts, load_settings, network_value
@@ -22,6 +22,8 @@ from worker.drivers import driver as find_driver
 
 from . import ipam
 from .actor import Actor, require
+from .default_bridge import ensure_default_bridge
+from .features import require_feature
 from .operations import check_alive, enqueue, next_activation, record
 from .outcome import Outcome
 from .spec_container import AttachRequest
@@ -197,10 +199,13 @@ def give_addresses(endpoint: Endpoint) -> None:
     endpoint.save(update_fields=["ipv4", "ipv6", "mac"])
 
 
-def ensure_defaults(host: Host) -> None:
-    """Make the three predefined networks, or bring the default bridge to what the environment now says. Changes no kernel."""
+def ensure_defaults(host: Host, facts: HostFacts | None = None) -> None:
+    """Make the three predefined networks, or bring the default bridge to what the environment now says. Changes no kernel.
+
+    *facts*: what the host is like now; without them, what its worker last stored.
+    """
     with feed.transaction("bootstrap"):
-        _ensure_default_bridge(host)
+        ensure_default_bridge(host, facts or load_facts(host))
         for name, driver in (("host", "host"), ("none", "null")):
             if not Network.objects.filter(host=host, name=name).exists():
                 row = Network.objects.create(
@@ -212,57 +217,6 @@ def ensure_defaults(host: Host) -> None:
                     status="ready",
                 )
                 feed.put("network", row)
-
-
-def _ensure_default_bridge(host: Host) -> None:
-    wanted = settings.DEFAULT_BRIDGE
-    row = Network.objects.filter(host=host, name="bridge").first()
-    if wanted["name"] == "none":
-        if row is not None and not row.endpoints.exists():
-            row.delete()
-            feed.delete("network", row.pk)
-        return
-    if row is None:
-        row = Network(host=host, name="bridge", driver="bridge", predefined=True, activation=next_activation(host))
-    row.options = _default_bridge_options(host)
-    row.save()
-    subnet = _default_bridge_subnet(host, row)
-    if subnet is not None:
-        row.subnets.all().delete()
-        ipam.add_subnet(row, subnet, from_pool=not wanted["bip"])
-    feed.put("network", row)
-
-
-def _default_bridge_options(host: Host) -> dict[str, str]:
-    wanted, naming = settings.DEFAULT_BRIDGE, load_settings(host).naming
-    prefix = "com.docker.network.bridge."
-    options = {
-        prefix + "default_bridge": "true",
-        prefix + "enable_icc": str(wanted["icc"]).lower(),
-        prefix + "enable_ip_masquerade": str(load_settings(host).ip_masq).lower(),
-        prefix + "name": wanted["name"] or naming.bridge,
-    }
-    return options | ({"com.docker.network.driver.mtu": str(wanted["mtu"])} if wanted["mtu"] else {})
-
-
-def _default_bridge_subnet(host: Host, row: Network) -> SubnetRequest | None:
-    """What the default bridge's subnet should be; None: it may stay as it is."""
-    wanted = settings.DEFAULT_BRIDGE
-    present = row.subnets.first()
-    fixed = ip_network(wanted["fixed_cidr"]) if wanted["fixed_cidr"] else None
-    if wanted["bip"]:
-        bip = ip_interface(wanted["bip"])
-        asked = SubnetRequest(subnet=bip.network, gateway=bip.ip, ip_range=fixed)
-    elif present is not None:
-        asked = SubnetRequest(subnet=ip_network(present.cidr), gateway=ip_address(present.gateway), ip_range=fixed)
-    else:
-        asked = SubnetRequest(subnet=ipam.free_subnet(host), ip_range=fixed)
-    same = present is not None and (present.cidr, present.gateway, present.ip_range) == (
-        str(asked.subnet),
-        str(asked.gateway or ""),
-        str(asked.ip_range or ""),
-    )
-    return None if same else asked
 
 
 def _subnets(host: Host, request: NetworkRequest) -> list[SubnetRequest]:
@@ -315,17 +269,10 @@ def _check_bridge_name(host: Host, network: Network) -> None:
 def _check_features(host: Host, request: NetworkRequest) -> None:
     """Refuse what the host's kernel was seen to lack."""
     facts = load_facts(host)
-    needed = {"ipv6": request.enable_ipv6, "bridge-nf": request.driver == "bridge" and not request.typed_options.icc}
-    for key, wanted in needed.items():
-        feature = facts.feature(key)
-        if wanted and feature is not None and not feature.present:
-            raise Unsupported(
-                gettext_noop("Host {host} cannot do this: {detail}"),
-                remedy=feature.remedy,
-                field="enable_ipv6" if key == "ipv6" else "options",
-                host=host.name,
-                detail=feature.detail,
-            )
+    if request.enable_ipv6:
+        require_feature(host, facts, "ipv6", "enable_ipv6")
+    if request.driver == "bridge" and not request.typed_options.icc:
+        require_feature(host, facts, "bridge-nf", "options")
 
 
 def _check_connectable(network: Network, container: Container) -> None:

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import F, Model
 
 from networks import feed
-from networks.cnm.errors import Conflict, Unavailable
+from networks.cnm.errors import Conflict, Unavailable, from_json
 from networks.cnm.text import gettext_noop
 from networks.models import Activity, Container, Host, Network, Operation
 from networks.represent import is_alive
@@ -24,8 +24,16 @@ SECRET_WORDS = ("pass", "secret", "token", "key", "credential")
 
 def check_alive(actor: Actor, host: Host) -> None:
     """Raises :class:`Unavailable` when *host* does not answer and *actor* would not wait. Nothing is written by then."""
-    host.refresh_from_db(fields=["heartbeat_at"])
+    host.refresh_from_db(fields=["heartbeat_at", "error"])
     if not is_alive(host) and not actor.queue_anyway:
+        if host.error:
+            failed = from_json(host.error)
+            raise Unavailable(
+                gettext_noop("The worker of host {host} cannot start: {cause}"),
+                remedy=str(failed.remedy),
+                host=host.name,
+                cause=str(failed.sentence),
+            )
         raise Unavailable(
             gettext_noop("The worker of host {host} does not answer."),
             remedy=gettext_noop(

@@ -81,10 +81,11 @@ def _subnet(path: str, value: object) -> SubnetRequest:
     )
     body.take("ip_range", None)
     body.finish()
-    return _checked_subnet(path, request)
+    return check_subnet(path, request)
 
 
-def _checked_subnet(path: str, request: SubnetRequest) -> SubnetRequest:
+def check_subnet(path: str, request: SubnetRequest) -> SubnetRequest:
+    """*request*, when its addresses fit together. Raises :class:`InvalidSpec` naming the field below *path*."""
     subnet = request.subnet
     if subnet.is_multicast or subnet.is_loopback or subnet.is_unspecified or subnet.num_addresses < 2:
         raise bad(

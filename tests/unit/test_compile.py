@@ -10,7 +10,7 @@ import pytest
 
 from networks.cnm.desired import Container, Endpoint, Host, HostSettings, Network, PublishedPort, Subnet
 from networks.cnm.errors import Unsupported
-from networks.cnm.facts import HostFacts
+from networks.cnm.facts import Feature, HostFacts
 from networks.cnm.options import NetworkOptions
 from networks.cnm.resources import (
     Address,
@@ -468,6 +468,14 @@ def test_a_port_on_every_address_is_held_for_both_families() -> None:
     ]
     bare = compiled(replace(ON_WEB, ports=(published(),)), userland_proxy=False)
     assert {item.target for item in bare if isinstance(item, PortReservation)} == {None}
+
+
+def test_a_host_booted_without_ipv6_is_asked_for_none() -> None:
+    facts = replace(FACTS, features=(Feature(key="ipv6", present=False, detail="No IPv6.", remedy="Boot with it."),))
+    restricted = published(8080, "", "10.0.0.0/8")
+    found = compile_host(host(replace(ON_WEB, ports=(restricted, published(8081))), networks=(BRIDGE, WEB)), facts)
+    assert {str(item.host_address) for item in found if isinstance(item, PortReservation)} == {"0.0.0.0"}
+    assert {item.family for item in found if isinstance(item, Rule | Chain)} == {4}
 
 
 def test_ipv6_has_its_own_translations() -> None:

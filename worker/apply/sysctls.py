@@ -8,7 +8,7 @@ from pathlib import Path
 from networks.cnm.plan import Step
 from networks.cnm.resources import Key, Resource, Sysctl
 from worker.handler import Done
-from worker.kernel import sysctl
+from worker.kernel import modules, sysctl
 from worker.kernel.ledger import Ledger
 from worker.observe.sysctls import observe_sysctls
 
@@ -39,10 +39,11 @@ class SysctlsHandler:
     def _write(self, step: Step) -> None:
         resource = step.resource
         assert isinstance(resource, Sysctl)  # noqa: S101  # the only kind of this handler
-        now = sysctl.read(resource.name)
         if step.after is None:
-            self._give_back(resource, now)
+            self._give_back(resource, sysctl.read(resource.name))
             return
+        modules.load_for_sysctl(resource.name)
+        now = sysctl.read(resource.name)
         if now is None:
             raise FileNotFoundError(2, f"this kernel has no sysctl {resource.name}")
         kept = self._ledger.get(resource.name)

@@ -50,11 +50,17 @@ class Surroundings:
         return tuple(container for container in self.containers.values() if container.live)
 
     @cached_property
+    def has_ipv6(self) -> bool:
+        """Whether the kernel speaks IPv6 at all; one that nobody has looked at does."""
+        feature = self.facts.feature("ipv6")
+        return feature is None or feature.present
+
+    @cached_property
     def writers(self) -> Mapping[int, Writer]:
         """Who writes rules, by address family. Docker 20.10 writes none for IPv6, and so does its naming."""
         if not self.settings.iptables:
             return {}
-        families = (4,) if self.naming.key == "docker" else (4, 6)
+        families = (4,) if self.naming.key == "docker" or not self.has_ipv6 else (4, 6)
         return {family: Writer(family, self.naming) for family in families}
 
 

@@ -221,6 +221,8 @@ def _reservations(attachment: Attachment, around: Surroundings) -> Iterator[Reso
         for family, host_address in effective_addresses(port, network.options.host_binding):
             if gateway_mode(network, family) == "routed" and _has_family(network, family):
                 continue
+            if family == 6 and not around.has_ipv6:
+                continue  # booted with ipv6.disable=1: no program could take the port either
             own = endpoint.ipv4 if family == 4 else endpoint.ipv6
             interface = own or endpoint.ipv4 or endpoint.ipv6
             writer = around.writers.get(family)

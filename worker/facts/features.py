@@ -1,25 +1,27 @@
-"""What this kernel and this host can do, found by trying, once a boot."""
+"""What this kernel and this host can do, found by trying."""
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import shutil
+import socket
 import subprocess
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from networks.cnm.facts import Feature
+from worker.kernel import modules
 from worker.runtime.features import features as runtime_features
 
 PROBE_TIMEOUT_S = 20
 _LINKS = {
     "veth": ("link add cnmp0 type veth peer name cnmp1", "CONFIG_VETH: without it there are no endpoints"),
-    "bridge": ("link add cnmp0 type bridge", "CONFIG_BRIDGE: without it there are no bridge networks"),
-    "vxlan": ("link add cnmp0 type vxlan id 42 dstport 4789", "CONFIG_VXLAN: needed for overlay networks"),
-    "macvlan": ("link add cnmp0 link lo type macvlan", "CONFIG_MACVLAN: needed for macvlan networks"),
-    "ipvlan": ("link add cnmp0 link lo type ipvlan", "CONFIG_IPVLAN: needed for ipvlan networks"),
-    "vlan": ("link add cnmp0 link lo type vlan id 7", "CONFIG_VLAN_8021Q: needed for VLAN sub-interfaces"),
+    "bridge": ("link add cnmp2 type bridge", "CONFIG_BRIDGE: without it there are no bridge networks"),
+    "vxlan": ("link add cnmp3 type vxlan id 42 dstport 4789", "CONFIG_VXLAN: needed for overlay networks"),
+    "macvlan": ("link add cnmp4 link lo type macvlan", "CONFIG_MACVLAN: needed for macvlan networks"),
+    "ipvlan": ("link add cnmp5 link lo type ipvlan", "CONFIG_IPVLAN: needed for ipvlan networks"),
+    "vlan": ("link add cnmp6 link lo type vlan id 7", "CONFIG_VLAN_8021Q: needed for VLAN sub-interfaces"),
 }
 _ESP = (
     "xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x101 mode transport"
@@ -28,50 +30,66 @@ _ESP = (
 _CAPABILITIES = {12: "CAP_NET_ADMIN", 13: "CAP_NET_RAW", 21: "CAP_SYS_ADMIN", 24: "CAP_SYS_RESOURCE"}
 
 
-def boot_features(run_dir: Path) -> tuple[Feature, ...]:
-    """Every feature; probed at the first call after a boot, then read from a file below *run_dir*."""
-    kept = run_dir / "features.json"
-    key = [
-        Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
-        os.uname().release,
-        os.readlink("/proc/self/ns/net"),
+_FAILED = re.compile(r"Command failed -:(\d+)")
+
+
+class Features:
+    """Every feature of this host. What costs processes to try is tried again only when there may be news of it."""
+
+    def __init__(self) -> None:
+        self._tried_when = ""
+        self._tried: tuple[Feature, ...] = ()
+
+    def __call__(self) -> tuple[Feature, ...]:
+        """What the host can do now, so that a remedy that was followed is seen within seconds."""
+        when = modules.fingerprint()
+        if when != self._tried_when:
+            self._tried, self._tried_when = tuple(_tries()), modules.fingerprint()  # trying may load modules itself
+        return (*self._tried, *readable_features(), *_programs(), *_rights(), *runtime_features())
+
+
+def _tries() -> list[Feature]:
+    """Make one device of each kind, and an ESP state, in a network namespace that vanishes with the process."""
+    commands = [command for command, _ in _LINKS.values()] + [_ESP]
+    complaints = _complaints(commands)
+    links = [
+        _link(kind, remedy, complaint)
+        for (kind, (_, remedy)), complaint in zip(_LINKS.items(), complaints[:-1], strict=True)
     ]
-    try:
-        value = json.loads(kept.read_text())
-        if value["key"] == key:
-            return tuple(Feature(**item) for item in value["features"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    found = probe()
-    kept.write_text(json.dumps({"key": key, "features": [asdict(item) for item in found]}))
-    return found
+    return [*links, _esp(complaints[-1])]
 
 
-def probe() -> tuple[Feature, ...]:
-    """Try everything; takes a fraction of a second."""
-    links = [_link(kind, command, remedy) for kind, (command, remedy) in _LINKS.items()]
-    return (*links, _esp(), *_reads(), *_programs(), *_rights(), *runtime_features())
-
-
-def _ip(command: str) -> str:
-    """Run one ``ip`` command in a network namespace that vanishes with it; what it complained of, empty where it worked."""
+def _complaints(commands: Sequence[str]) -> list[str]:
+    """What ``ip`` complains of at each command; empty where it worked."""
     try:
         done = subprocess.run(
-            ["unshare", "--net", "ip", *command.split()],
+            ["unshare", "--net", "ip", "-force", "-batch", "-"],
+            input="\n".join(commands) + "\n",
             capture_output=True,
             text=True,
             timeout=PROBE_TIMEOUT_S,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return "" if done.returncode == 0 else (done.stderr.strip() or f"exit code {done.returncode}")
+        return [str(error)] * len(commands)
+    result, said = [""] * len(commands), ""
+    for line in done.stderr.splitlines():
+        failed = _FAILED.match(line)
+        if failed:
+            result[int(failed[1]) - 1] = said.strip() or line
+            said = ""
+        else:
+            said = f"{said} {line}"
+    if said.strip().startswith("unshare:"):  # it did not come as far as the first command
+        return [said.strip()] * len(commands)
+    if said and done.returncode:  # `ip xfrm` ends the program where it fails, without the line's number: it is the last
+        result[-1] = said.strip()
+    return result
 
 
-def _link(kind: str, command: str, remedy: str) -> Feature:
-    complaint = _ip(command)
+def _link(kind: str, remedy: str, complaint: str) -> Feature:
     # A parent that does not fit (lo) is refused only by a kernel that knows the type.
-    present = not complaint or not any(word in complaint for word in ("Unknown device type", "not supported"))
+    present = not any(word in complaint for word in ("Unknown device type", "not supported"))
     return Feature(
         key=f"link.{kind}",
         present=present,
@@ -80,8 +98,7 @@ def _link(kind: str, command: str, remedy: str) -> Feature:
     )
 
 
-def _esp() -> Feature:
-    complaint = _ip(_ESP)
+def _esp(complaint: str) -> Feature:
     return Feature(
         key="esp",
         present=not complaint,
@@ -90,24 +107,26 @@ def _esp() -> Feature:
     )
 
 
-def _reads() -> list[Feature]:
+def readable_features() -> list[Feature]:
+    """The features that anybody can read; they need no right."""
+    bridge_filtering = Path("/proc/sys/net/bridge/bridge-nf-call-iptables").exists()
     checks = (
-        ("ipv6", Path("/proc/net/if_inet6").exists(), "The kernel has no IPv6.", "Boot without ipv6.disable=1."),
+        ("ipv6", _has_ipv6(), "The kernel has no IPv6.", "Boot without ipv6.disable=1."),
         (
             "bridge-nf",
-            Path("/proc/sys/net/bridge/bridge-nf-call-iptables").exists(),
+            bridge_filtering or modules.can_be_loaded(modules.BRIDGE_FILTERING),
             "Bridged packets do not meet iptables, so icc=false cannot be enforced.",
-            "Load the module br_netfilter.",
+            "Install the kernel module br_netfilter (the distribution's package of further kernel modules has it).",
         ),
         (
             "conntrack",
             Path("/proc/sys/net/netfilter/nf_conntrack_max").exists(),
             "No connection tracking.",
-            "Load the module nf_conntrack.",
+            "Install the kernel module nf_conntrack.",
         ),
         (
             "iptables-legacy",
-            Path("/proc/net/ip_tables_names").exists(),
+            Path("/proc/net/ip_tables_names").exists() or modules.can_be_loaded("ip_tables"),
             "The kernel has no legacy iptables.",
             "None is needed where the host uses nf_tables.",
         ),
@@ -116,6 +135,15 @@ def _reads() -> list[Feature]:
         Feature(key=key, present=present, detail="" if present else detail, remedy="" if present else remedy)
         for key, present, detail, remedy in checks
     ]
+
+
+def _has_ipv6() -> bool:
+    """A kernel booted with ipv6.disable=1 makes no socket of that family."""
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).close()
+    except OSError:
+        return False
+    return True
 
 
 def _programs() -> list[Feature]:

@@ -1,4 +1,4 @@
-"""The facts that are read anew every few seconds, and the features that are probed once a boot."""
+"""The facts that are read anew every few seconds."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from networks.cnm.facts import AnyNetwork, HostFacts, Interface
+from networks.cnm.facts import AnyNetwork, Feature, HostFacts, Interface
 from worker.kernel.sockets import listeners
-
-from .features import boot_features
 
 STUB = "127.0.0.53"
 RESOLVED = Path("/run/systemd/resolve/resolv.conf")
@@ -26,7 +24,7 @@ OUR_DEVICES = ("cv", "cnm0")
 DOCKER_MTU = 1500
 
 
-def observe_facts(run_dir: Path, ours: Iterable[int] = ()) -> HostFacts:
+def observe_facts(features: Callable[[], Iterable[Feature]], ours: Iterable[int] = ()) -> HostFacts:
     """What the host is like now; *ours* are the pids of our own processes that hold ports."""
     with IPRoute() as route:
         devices = _foreign_devices(route)
@@ -46,7 +44,7 @@ def observe_facts(run_dir: Path, ours: Iterable[int] = ()) -> HostFacts:
         local_ports=(int(low), int(high)),
         reserved_ports=_ports(_sysctl("net/ipv4/ip_local_reserved_ports", "")),
         listeners=listeners(frozenset(ours)),
-        features=boot_features(run_dir),
+        features=tuple(features()),
     )
     content = json.dumps(facts.to_json(), sort_keys=True).encode()
     return replace(facts, version=hashlib.sha256(content).hexdigest()[:16])

@@ -1,0 +1,37 @@
+"""What follows from the product's start itself, as from the start of Docker's daemon."""
+
+from __future__ import annotations
+
+from networks import feed
+from networks.cnm.errors import CnmError
+from networks.models import Container, Host
+from networks.models.choices import RestartPolicy, Wanted
+
+from .actor import Actor
+from .containers import prepare_start
+from .operations import enqueue, record
+
+ACTOR = Actor(name="bootstrap", role="admin", via="shell", queue_anyway=True)
+
+
+def start_stopped(host: Host) -> tuple[list[Container], list[tuple[Container, CnmError]]]:
+    """Start what a person stopped and whose restart policy is ``always``: the one thing in which it differs from ``unless-stopped``.
+
+    Docker: "if it is manually stopped, it is restarted only when the daemon restarts". A container that was never started
+    stays as it is. Gives those that will start, and those that cannot, with the reason.
+    """
+    stopped = Container.objects.filter(
+        host=host, wanted=Wanted.STOPPED, restart_policy=RestartPolicy.ALWAYS, generation__gt=0
+    ).order_by("activation")
+    started, refused = [], []
+    for container in stopped:
+        try:
+            with feed.transaction(ACTOR.name):
+                prepare_start(container)
+                operation = enqueue(ACTOR, host, "container.start", container, containers=[container])
+                record(ACTOR, "container.start", container, {"restart_policy": RestartPolicy.ALWAYS.value}, operation)
+        except CnmError as error:
+            refused.append((container, error))
+        else:
+            started.append(container)
+    return started, refused
