@@ -21,6 +21,7 @@ from typing import Any
 from tests.testlib.product import Product
 
 from .engine import IMAGE, Engine
+from .writes import rule_generation
 
 AIMS = {
     "network create": 0.2,
@@ -45,6 +46,10 @@ class Timings:
         yield
         self.samples[task, side].append((time.perf_counter() - started) * 1000 / share)
 
+    def count(self, task: str, side: str, number: int) -> None:
+        """Note a number of something else than milliseconds."""
+        self.samples[task, side].append(number)
+
     def table(self) -> list[dict[str, Any]]:
         rows = []
         for task in dict.fromkeys(task for task, _ in self.samples):
@@ -54,12 +59,18 @@ class Timings:
                     "task": task,
                     "cnm_ms": round(statistics.median(ours), 1) if ours else None,
                     "docker_ms": round(statistics.median(docker), 1) if docker else None,
-                    "ratio": round(statistics.median(ours) / statistics.median(docker), 3) if ours and docker else None,
+                    "ratio": _ratio(ours, docker),
                     "aim": AIMS.get(task),
                     "rounds": len(ours),
                 }
             )
         return rows
+
+
+def _ratio(ours: list[float], docker: list[float]) -> float | None:
+    if not ours or not docker or not statistics.median(docker):
+        return None
+    return round(statistics.median(ours) / statistics.median(docker), 3)
 
 
 class Ours:
@@ -68,6 +79,7 @@ class Ours:
     side = "cnm"
 
     def __init__(self, product: Product) -> None:
+        self.product = product
         self.api = product.api
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
@@ -93,6 +105,13 @@ class Ours:
         for name in names:
             self.call("DELETE", f"containers/{name}?force=1")
 
+    def generation(self) -> int:
+        return rule_generation(self.product.bottle)
+
+    def restart(self) -> None:
+        """The process that writes to the kernel, until it has looked at everything and answers again."""
+        self.product.restart("kernel")
+
 
 class Dockers:
     """A Docker Engine over its own API."""
@@ -100,6 +119,7 @@ class Dockers:
     side = "docker"
 
     def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self.request = engine.request
 
     def network(self, name: str) -> None:
@@ -125,6 +145,12 @@ class Dockers:
     def remove(self, names: list[str]) -> None:
         for name in names:
             self.request("DELETE", f"/containers/{name}?force=1")
+
+    def generation(self) -> int:
+        return rule_generation(self.engine.bottle)
+
+    def restart(self) -> None:
+        self.engine.restart()
 
 
 def _publish(ports: range) -> list[str]:
@@ -154,32 +180,54 @@ def bench_containers(sides: Sides, timings: Timings, rounds: int) -> None:
                 side.remove([f"web{number}"])
 
 
-def bench_hundred(sides: Sides, timings: Timings, hundred: int) -> None:
-    names = [f"box{number}" for number in range(hundred)]
-    for side in sides:
-        with timings.of("sandbox of a hundred", side.side, share=hundred):
-            side.sandboxes(names)
-        with timings.of("remove each of the hundred", side.side, share=hundred):
-            side.remove(names)
+def bench_hundred(sides: Sides, timings: Timings, rounds: int) -> None:
+    names = [f"box{number}" for number in range(100)]
+    for _ in range((rounds + 1) // 2):
+        for side in sides:
+            with timings.of("sandbox of a hundred", side.side, share=len(names)):
+                side.sandboxes(names)
+        for side in sides:
+            with timings.of("remove each of the hundred", side.side, share=len(names)):
+                side.remove(names)
 
 
-def bench_ports(sides: Sides, timings: Timings, count: int) -> None:
+def bench_ports(sides: Sides, timings: Timings, rounds: int) -> None:
+    for _ in range((rounds + 2) // 3):
+        for side in sides:
+            with timings.of("1,000 ports at once", side.side):
+                side.container("many", range(20000, 21000))
+        for number in range(rounds):
+            for side in sides:
+                with timings.of("one more port", side.side):
+                    side.container(f"more{number}", range(30000 + number, 30001 + number))
+        for side in sides:
+            side.remove([f"more{number}" for number in range(rounds)])
+            with timings.of("remove 1,000 ports", side.side):
+                side.remove(["many"])
+
+
+def bench_restart(sides: Sides, timings: Timings, rounds: int) -> None:
+    """Each side's daemon is killed and started again over twenty containers that run on, a published port each."""
+    names = [f"kept{number}" for number in range(20)]
     for side in sides:
-        with timings.of("1,000 ports at once", side.side):
-            side.container("many", range(20000, 20000 + count))
-        for number in range(3):
-            with timings.of("one more port", side.side):
-                side.container(f"more{number}", range(30000 + number, 30001 + number))
-        side.remove(["more0", "more1", "more2"])
-        with timings.of("remove 1,000 ports", side.side):
-            side.remove(["many"])
+        for number, name in enumerate(names):
+            side.container(name, range(9000 + number, 9001 + number))
+    for _ in range((rounds + 1) // 2):
+        for side in sides:
+            before = side.generation()
+            with timings.of("restart with nothing changed", side.side):
+                side.restart()
+            timings.count("rule transactions of a restart", side.side, side.generation() - before)
+    for side in sides:
+        side.remove(names)
 
 
 BENCHES: dict[str, Callable[[Sides, Timings, int], None]] = {
     "networks": bench_networks,
     "containers": bench_containers,
-    "hundred": lambda sides, timings, _: bench_hundred(sides, timings, 100),
-    "ports": lambda sides, timings, _: bench_ports(sides, timings, 1000),
+    "hundred": bench_hundred,
+    "ports": bench_ports,
+    "restart": bench_restart,
 }
 
 

@@ -34,18 +34,7 @@ class Engine:
     def __enter__(self) -> Self:
         self.bottle = self._stack.enter_context(Bottle(uplink=True))
         self.data = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cnm-bench-docker-")))
-        self._daemon = self.bottle.popen(
-            [
-                "dockerd",
-                f"--data-root={self.data}/root",
-                "--exec-root=/run/docker",
-                "--host=unix:///run/docker.sock",
-                "--pidfile=/run/docker.pid",
-                "--storage-driver=overlay2",
-            ],
-            stdout=(self.data / "log").open("w"),
-            stderr=subprocess.STDOUT,
-        )
+        self._start()
         self.client = self._stack.enter_context(
             httpx.Client(
                 transport=httpx.HTTPTransport(uds=str(self.bottle.root / "run/docker.sock")),
@@ -62,6 +51,28 @@ class Engine:
     ) -> None:
         self.bottle.close()
         self._stack.close()
+
+    def _start(self) -> None:
+        self._daemon = self.bottle.popen(
+            [
+                "dockerd",
+                f"--data-root={self.data}/root",
+                "--exec-root=/run/docker",
+                "--host=unix:///run/docker.sock",
+                "--pidfile=/run/docker.pid",
+                "--storage-driver=overlay2",
+                "--live-restore",
+            ],
+            stdout=(self.data / "log").open("a"),
+            stderr=subprocess.STDOUT,
+        )
+
+    def restart(self) -> None:
+        """Kill the daemon and start it again over its running containers (live-restore)."""
+        self.bottle.run(["kill", "-KILL", self.bottle.read("/run/docker.pid").strip()])
+        self._daemon.wait(timeout=30)
+        self._start()
+        self._wait()
 
     def _wait(self) -> None:
         deadline = time.monotonic() + 60

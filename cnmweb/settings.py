@@ -107,6 +107,7 @@ def _database(url: str) -> dict[str, object]:
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": unquote(parts.path),
+            "CONN_MAX_AGE": None,
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
@@ -121,6 +122,7 @@ def _database(url: str) -> dict[str, object]:
             "PASSWORD": unquote(parts.password or ""),
             "HOST": unquote(parts.hostname or ""),
             "PORT": parts.port or "",
+            "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
         }
     raise env.BadSetting("CNM_DATABASE_URL", url, "give sqlite:///path or postgres://user:password@host/name")

@@ -168,12 +168,12 @@ class Engine:
         snapshot = self.parts.rules.snapshot()
         rules = [{name: rule[name] for name in rule if name not in COUNTERS} for rule in snapshot["rules"]]
         generation = hashlib.sha256(json.dumps(rules).encode()).hexdigest()[:16]
-        before = Observation.objects.filter(host=self.host, kind="rules").values_list("generation", flat=True).first()
-        Observation.objects.update_or_create(
-            host=self.host, kind="rules", defaults={"data": snapshot, "generation": generation}
-        )
-        if before != generation:
-            with feed.transaction(settle.ACTOR):
+        with feed.transaction(settle.ACTOR):
+            rows = Observation.objects.filter(host=self.host, kind="rules")
+            before = rows.values_list("generation", flat=True).first()
+            if not rows.update(data=snapshot, generation=generation, at=timezone.now()):
+                rows.create(host=self.host, kind="rules", data=snapshot, generation=generation)
+            if before != generation:
                 feed.put_data("firewall", self.host.name, {"host": self.host.name, "generation": generation})
 
     def collect_exits(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import logging
 import os
 from contextlib import suppress
@@ -70,6 +71,8 @@ def _started(host: Host) -> Engine:
     features = Features()
     made = Engine(host, build(host), lambda: observe_facts(features, _own_pids()))
     made.start()
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: the collector need not go through it again and again
     log.info("the kernel process of %s is ready", settings.HOST_NAME)
     return made
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Model
 
 from networks import feed
@@ -19,6 +19,8 @@ from networks.wake import wake
 
 from .actor import Actor, require
 
+_FIRST_LOOK_S, _LOOK_INTERVAL_S = 0.002, 0.015
+_STATE = f"SELECT state FROM {Operation._meta.db_table} WHERE id = %s"  # noqa: S608  # our own table's name
 SECRET_WORDS = ("pass", "secret", "token", "key", "credential")
 
 
@@ -110,14 +112,20 @@ def kind_of(subject: Model | None) -> str:
 def wait(operation: Operation, timeout_s: float | None = None) -> Operation:
     """The operation when it has ended, or as it is when *timeout_s* (default ``CNM_WRITE_WAIT_SECONDS``) runs out."""
     deadline = time.monotonic() + (settings.WRITE_WAIT_S if timeout_s is None else timeout_s)
-    pause = 0.002
-    while True:
-        state = Operation.objects.filter(pk=operation.pk).values_list("state", flat=True).first()
-        if state in {"done", "failed", "cancelled"} or time.monotonic() > deadline:
-            operation.refresh_from_db()
-            return operation
+    pause = _FIRST_LOOK_S
+    while _state(operation) in {"pending", "running"} and time.monotonic() < deadline:
         time.sleep(pause)
-        pause = min(pause * 1.3, 0.025)
+        pause = min(pause * 1.2, _LOOK_INTERVAL_S)
+    operation.refresh_from_db()
+    return operation
+
+
+def _state(operation: Operation) -> str | None:
+    """The state of its row now. Asked in SQL: composing the query anew would cost ten times what the answer does."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STATE, [operation.pk])
+        row = cursor.fetchone()
+    return row[0] if row else None
 
 
 def retry(actor: Actor, operation: Operation) -> Operation:
