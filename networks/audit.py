@@ -23,6 +23,8 @@ FOREIGN = (
     ("firewalld", re.compile(r"_public|_ZONES|firewalld|_allow\b")),
 )
 """How the rules of other programs are known, by their chains and devices."""
+FILTERS = ("family", "table", "chain", "owner")
+SORTS = ("family", "table", "chain", "position", "packets", "bytes")
 _KINDS = {code: kind for kind, code in OWNER_CODES.items()}
 
 

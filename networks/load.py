@@ -165,6 +165,7 @@ def process_value(row: Container) -> desired.ProcessSpec:
         tty=spec.get("tty", False),
         open_stdin=spec.get("open_stdin", False),
         binds=tuple(spec.get("binds", ())),
+        binds_anywhere=spec.get("binds_anywhere", False),
         memory_bytes=spec.get("memory", 0),
         cpus=spec.get("cpus", 0.0),
         pids=spec.get("pids_limit", 0),
@@ -181,7 +182,7 @@ def _endpoint(row: Endpoint) -> desired.Endpoint:
     return desired.Endpoint(
         id=row.id,
         network_id=row.network_id,
-        ifname=f"eth{row.position}",
+        ifname=row.ifname,
         mac=row.mac,
         ipv4=ipv4,
         ipv6=ipv6,

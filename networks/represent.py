@@ -18,6 +18,7 @@ from django.utils import timezone
 from networks.cnm import names
 from networks.cnm.desired import HostSettings
 
+from .host_ports import published_on
 from .models import (
     Activity,
     ApiToken,
@@ -142,7 +143,7 @@ def _endpoint(row: Endpoint) -> Json:
         "ipv6": row.ipv6,
         "mac": row.mac,
         "aliases": row.aliases,
-        "interface": f"eth{row.position}",
+        "interface": row.ifname,
         "device": names.veth_device(row.id),
         "gw_priority": row.gw_priority,
     }
@@ -153,11 +154,12 @@ def endpoint(row: Endpoint) -> Json:
     return _endpoint(row) | {"network": _ref(row.network), "container": _ref(row.container)}
 
 
-def port(row: PublishedPort) -> Json:
+def port(row: PublishedPort, default: str = "") -> Json:
+    """A published port; *default* is where those without an address of their own are published."""
     return {
         "id": row.id,
         "protocol": row.protocol,
-        "host_address": row.host_address,
+        "host_address": row.host_address or default,
         "host_port": row.host_port,
         "container_port": row.container_port,
         "allowed_sources": row.allowed_sources,
@@ -217,7 +219,7 @@ def container(row: Container) -> Json:
             for item in row.endpoints.all()
             if not item.removing
         ],
-        "ports": [port(item) for item in row.ports.all() if not item.removing],
+        "ports": [port(item, published_on(row.endpoints.all())) for item in row.ports.all() if not item.removing],
         "links": [{"id": item.id, "source": _ref(item.source), "alias": item.alias} for item in row.links.all()],
         "linked_by": [
             {"id": item.id, "recipient": _ref(item.recipient), "alias": item.alias} for item in row.linked_by.all()
@@ -341,6 +343,27 @@ DESCRIBERS: Mapping[str, Callable[[Any], Json]] = {
     "activity": activity,
 }
 """The kinds that the feed speaks of."""
+_MODELS: Mapping[type[Model], Callable[[Any], Json]] = {
+    Host: host,
+    Network: network,
+    Container: container,
+    Endpoint: endpoint,
+    Link: link,
+    Operation: operation,
+    Drift: drift,
+    Image: image,
+    Activity: activity,
+    ApiToken: token,
+    User: user,
+}
+
+
+def current(row: Model | None) -> Json | None:
+    """The representation of *row* as the database has it now; None for nothing, and for what is gone."""
+    if row is None or row.pk is None:
+        return None
+    fresh = prepared(type(row)).filter(pk=row.pk).first()
+    return _MODELS[type(row)](fresh) if fresh is not None else None
 
 
 def of(kind: str, row: Model) -> Json:

@@ -42,7 +42,8 @@ class Parts:
 
 def build_runtime() -> Runtime:
     """The OCI runtime over the product's folders."""
-    return Runtime(Folders(state_dir=settings.STATE_DIR, run_dir=settings.RUN_DIR, group=_group()))
+    folders = Folders(state_dir=settings.STATE_DIR, run_dir=settings.RUN_DIR, group=_group())
+    return Runtime(folders, bind_roots=settings.BIND_ALLOWLIST)
 
 
 def build(host: Host) -> Parts:

@@ -10,9 +10,10 @@ from typing import Any
 
 from networks import feed, settle
 from networks.cnm.desired import Host as DesiredHost
-from networks.cnm.errors import CnmError
+from networks.cnm.errors import CnmError, Conflict
 from networks.cnm.plan import Plan, Step
-from networks.cnm.resources import EtcFile, Key, Process, Resource
+from networks.cnm.resources import EtcFile, Key, PortReservation, Process, Resource
+from networks.host_ports import move_on
 from networks.load import load_both, load_facts
 from networks.models import Container, Host, Operation
 
@@ -24,6 +25,8 @@ from .scope import WHOLE_KINDS, Scope, party
 
 log = logging.getLogger(__name__)
 
+PORT_TRIES = 64
+"""How many host ports in a row may be lost to other programs before a published port counts as failed."""
 PROGRESS_INTERVAL_S = 0.25
 """How often at most the operation's row is told how far its plan is."""
 
@@ -62,14 +65,18 @@ class Reconciler:
     def run(self, operation: Operation) -> Applied:
         """Carry out *operation* and settle it: done, or failed with what was undone and what is left."""
         scope = Scope.from_json(operation.scope)
-        try:
-            compiled = self.compile()
-            plan = self.plan(compiled, scope)
-            applied = self._apply(operation, plan, compiled, scope)
-        except CnmError as error:
-            log.exception("operation %s failed before its first step", operation.number)
-            settle.settle(operation, failed=error)
-            return Applied()
+        tried: dict[str, set[int]] = {}
+        while True:
+            try:
+                compiled = self.compile()
+                plan = self.plan(compiled, scope)
+                applied = self._apply(operation, plan, compiled, scope)
+            except CnmError as error:
+                log.exception("operation %s failed before its first step", operation.number)
+                settle.settle(operation, failed=error)
+                return Applied()
+            if not self._moved_on(applied, tried):
+                break
         self._remember(compiled, scope, applied)
         self._settle(operation, plan, applied, compiled)
         return applied
@@ -104,6 +111,24 @@ class Reconciler:
         if scope.everything:
             return self.machine.apply_what_can_be(plan, party(compiled.kept), progress)
         return self.machine.apply(plan, progress)
+
+    def _moved_on(self, applied: Applied, tried: dict[str, set[int]]) -> bool:
+        """Whether a host port of nobody's choice, lost to another program meanwhile, was exchanged for the next free one.
+
+        *tried* are the host ports that were lost so, by published port. What was done of the plan is undone by then.
+        """
+        lost = [
+            step.resource
+            for step, error in applied.failed
+            if isinstance(step.resource, PortReservation) and isinstance(error, Conflict)
+        ]
+        moved = False
+        for resource in lost:
+            refused = tried.setdefault(resource.owner.id, set())
+            refused.add(resource.host_port)
+            if len(refused) <= PORT_TRIES:
+                moved |= move_on(self.host, resource.owner.id, refused, load_facts(self.host))
+        return moved
 
     def _remember(self, compiled: Compiled, scope: Scope, applied: Applied) -> None:
         if scope.everything or not self._applied:

@@ -1,11 +1,12 @@
-"""What every view shares: who asks, the host, and how a write is answered."""
+"""What every view shares: who asks, the host, which parameters there are, and how a write is answered."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -15,18 +16,29 @@ from networks.cnm.text import gettext_noop
 from networks.models import Host
 from networks.services import operations
 from networks.services.actor import Actor
+from networks.services.body import bad, text_value
 from networks.services.find import find_host
 from networks.services.outcome import Outcome
 from networks.services.preview import preview
 
 from .authentication import actor_of
+from .documented import parameters_of
 from .problems import problem
+
+Describe = Callable[[Outcome], dict[str, Any] | None]
+_FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
 class CnmView(APIView):
     """A view that is somebody's: everyone who signs in may read; services decide about writes."""
 
     permission_classes = [IsAuthenticated]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        for name, value in (*kwargs.items(), *request.query_params.items()):
+            text_value(name, value)
+        _check_known(request, parameters_of(getattr(self, (request.method or "").lower(), None)))
 
     @property
     def actor(self) -> Actor:
@@ -37,25 +49,38 @@ class CnmView(APIView):
         """The host that the request is about: ``?host=``, else the only one."""
         return find_host(self.request.query_params.get("host"))
 
+    def flag(self, name: str) -> bool:
+        """A switch of the query: ``1`` or ``true``, ``0`` or ``false``."""
+        text = self.request.query_params.get(name, "")
+        if text.lower() not in _FLAGS:
+            raise bad(name, gettext_noop("{name} is true or false."), gettext_noop("Give 1 or 0."), name=name)
+        return _FLAGS[text.lower()]
+
     def body(self) -> Any:
         """The parsed JSON body; an empty one is an empty object."""
         try:
             value = self.request.data
         except RecursionError:
-            raise InvalidSpec(gettext_noop("The body is nested too deeply.")) from None
+            raise bad("", gettext_noop("The body is nested too deeply."), gettext_noop("Give a flatter one.")) from None
         return value if value not in ("", None) else {}
 
-    def write(self, use_case: Callable[[], Outcome], *, created: bool = False) -> Response:
-        """Run *use_case* and answer when the kernel has it.
+    def write(
+        self,
+        use_case: Callable[[], Outcome],
+        *,
+        created: bool = False,
+        body: Describe | None = None,
+        would: Describe | None = None,
+    ) -> Response:
+        """Run *use_case* and answer when the kernel has it, with *body* (default: the object as it is now).
 
-        ``?dry_run=1``: only its plan. ``?wait=0``, or a wait that runs out: 202 with the operation to follow.
+        ``?dry_run=1``: only its plan, with what *would* be (default: the object). ``?wait=0``, or a wait that runs out: 202 with the
+        operation to follow. Every write of the API goes through here, so none can forget the dry run.
         """
-        if self.request.query_params.get("dry_run", "0") not in ("", "0", "false"):
-            return Response(preview(self.host, use_case).to_json())
-        return self.answer(use_case(), created=created)
-
-    def answer(self, outcome: Outcome, *, created: bool = False, body: Mapping[str, Any] | None = None) -> Response:
-        """The answer to a use case that was committed."""
+        body = body or (lambda outcome: represent.current(outcome.subject))
+        if self.flag("dry_run"):
+            return Response(preview(self.host, use_case, would or body).to_json())
+        outcome = use_case()
         operation = outcome.operation
         if operation is not None:
             if self.request.query_params.get("wait") != "0":
@@ -63,20 +88,28 @@ class CnmView(APIView):
             if operation.state == "failed" and operation.error:
                 return problem(from_json(operation.error), operation.id)
             if not operation.finished:
-                return Response({"operation": represent.operation(operation), "object": described(outcome)}, status=202)
-        value = dict(body) if body is not None else described(outcome)
+                described = represent.current(outcome.subject)
+                return Response({"operation": represent.operation(operation), "object": described}, status=202)
+        value = body(outcome)
         if value is None:
             return Response(status=204)
         warnings = [str(warning) for warning in outcome.warnings]
         return Response(value | ({"warnings": warnings} if warnings else {}), status=201 if created else 200)
 
 
-def described(outcome: Outcome) -> dict[str, Any] | None:
-    """The representation of what a use case was about, as it is now; None when it is gone."""
-    subject = outcome.subject
-    if subject is None or subject.pk is None:
-        return None
-    kind = type(subject).__name__.lower()
-    describe = represent.DESCRIBERS.get(kind) or getattr(represent, kind)
-    row = represent.prepared(type(subject)).filter(pk=subject.pk).first()
-    return describe(row) if row is not None else None
+def operation_body(outcome: Outcome) -> dict[str, Any] | None:
+    """For writes that are about their operation: it, with its plan and result."""
+    return represent.operation(outcome.operation, full=True) if outcome.operation is not None else None
+
+
+def _check_known(request: Request, known: tuple[str, ...] | None) -> None:
+    """A parameter that is silently not applied (``?dryrun=1``) is worse than none."""
+    for name in request.query_params if known is not None else ():
+        if name not in known and name != "format":
+            raise InvalidSpec(
+                gettext_noop("There is no parameter {name} here."),
+                remedy=gettext_noop("There are: {known}."),
+                field=name,
+                name=repr(name),
+                known=", ".join(known),
+            )

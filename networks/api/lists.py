@@ -1,8 +1,8 @@
-"""Lists: filtered and sorted by documented names only, in pages."""
+"""Lists: filtered and sorted by documented names only, in pages. Which parameters there are is checked before (``base.CnmView``)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.db.models import Model, Q, QuerySet
@@ -14,7 +14,6 @@ from networks.cnm.text import gettext_noop
 
 PAGE_SIZE = 50
 MOST = 500
-_OWN = ("page", "page_size", "sort", "q", "format", "host")
 
 
 def listed(
@@ -28,52 +27,76 @@ def listed(
 ) -> Response:
     """One page of *rows*.
 
-    *filters* and *sorts* map a parameter to a look-up or column; *search* are the columns that ``q`` looks into. A parameter that is
-    not known is refused: a filter that is silently not applied is worse than none.
+    *filters* and *sorts* map a parameter to a look-up or column; *search* are the columns that ``q`` looks into.
     """
-    filters, sorts = filters or {}, sorts or {}
     parameters = request.query_params
-    for name in parameters:
-        if name not in filters and name not in _OWN:
-            raise InvalidSpec(
-                gettext_noop("This list has no filter {name}."),
-                remedy=gettext_noop("It has {known}."),
-                field=name,
-                name=repr(name),
-                known=", ".join((*filters, *_OWN[:4])),
-            )
-    for name, look_up in filters.items():
+    for name, look_up in (filters or {}).items():
         if name in parameters:
             rows = rows.filter(**{look_up: parameters[name]})
-    if parameters.get("q") and search:
+    if parameters.get("q"):
         found = Q()
         for column in search:
             found |= Q(**{f"{column}__icontains": parameters["q"]})
         rows = rows.filter(found)
-    rows = _sorted(rows, parameters.get("sort", ""), sorts)
-    page, size = _number(parameters, "page", 1, 10**6), _number(parameters, "page_size", PAGE_SIZE, MOST)
-    count = rows.count()
+    rows = _sorted(rows, parameters.get("sort", ""), sorts or {})
+    page, size = _page(parameters)
     chosen = rows[(page - 1) * size : page * size]
-    return Response({"count": count, "page": page, "page_size": size, "results": [describe(row) for row in chosen]})
+    return _answer(rows.count(), page, size, [describe(row) for row in chosen])
+
+
+def listed_values(
+    request: Request,
+    values: Sequence[dict[str, Any]],
+    *,
+    sorts: Sequence[str] = (),
+    beside: Mapping[str, Any] | None = None,
+) -> Response:
+    """One page of *values*, which are filtered already and in their natural order; *beside* stands beside the results."""
+    asked = request.query_params.get("sort", "")
+    if asked:
+        name = _sort_name(asked, sorts)
+        # Counters of rules that were not read are None: they sort as the least, whatever they are compared with.
+        values = sorted(values, key=lambda value: (value[name] is not None, value[name]), reverse=asked.startswith("-"))
+    page, size = _page(request.query_params)
+    return _answer(len(values), page, size, list(values[(page - 1) * size : page * size]), **(beside or {}))
+
+
+def _answer(count: int, page: int, size: int, results: list[Any], **beside: Any) -> Response:
+    return Response({"count": count, "page": page, "page_size": size, **beside, "results": results})
 
 
 def _sorted(rows: QuerySet[Model], asked: str, sorts: Mapping[str, str]) -> QuerySet[Model]:
     if not asked:
         return rows
+    column = sorts[_sort_name(asked, tuple(sorts))]
+    return rows.order_by(("-" if asked.startswith("-") else "") + column, "pk")
+
+
+def _sort_name(asked: str, sorts: Sequence[str]) -> str:
     name = asked.removeprefix("-")
     if name not in sorts:
         raise InvalidSpec(
             gettext_noop("This list cannot be sorted by {name}."),
-            remedy=gettext_noop("Sort by one of {known}."),
+            remedy=gettext_noop("Sort by one of {known}; a dash before it turns the order round."),
             field="sort",
             name=repr(name),
-            known=", ".join(sorts) or "nothing",
+            known=", ".join(sorts),
         )
-    return rows.order_by(("-" if asked.startswith("-") else "") + sorts[name], "pk")
+    return name
+
+
+def _page(parameters: Mapping[str, str]) -> tuple[int, int]:
+    return _number(parameters, "page", 1, 10**6), _number(parameters, "page_size", PAGE_SIZE, MOST)
 
 
 def _number(parameters: Mapping[str, str], name: str, default: int, most: int) -> int:
     text = parameters.get(name) or str(default)
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= most:
-        raise InvalidSpec(gettext_noop("{name} is a whole number from 1 to {most}."), field=name, name=name, most=most)
+    if not (text.isascii() and text.isdigit() and len(text) < 9) or not 1 <= int(text) <= most:
+        raise InvalidSpec(
+            gettext_noop("{name} is a whole number from 1 to {most}."),
+            remedy=gettext_noop("Give such a number, or leave it out."),
+            field=name,
+            name=name,
+            most=most,
+        )
     return int(text)

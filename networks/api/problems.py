@@ -14,6 +14,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from networks.cnm.errors import CnmError
+from networks.cnm.text import gettext_noop
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,22 @@ _TITLES = {
     501: "Not supported",
     503: "Not available",
 }
+
+
+_REMEDIES = {
+    400: gettext_noop("Send JSON; see /api/docs/ for the shapes."),
+    401: gettext_noop("Send a token as a header: Authorization: Bearer cnm_…"),
+    403: gettext_noop("Ask an admin for the role."),
+    404: gettext_noop("See /api/docs/ for what there is."),
+    405: gettext_noop("See /api/docs/ for the methods of this address."),
+    406: gettext_noop("Accept application/json."),
+    413: gettext_noop("Send less at once; bulk writes can be cut into several."),
+    415: gettext_noop("Send the header Content-Type: application/json."),
+    429: gettext_noop("Wait a little; the header Retry-After says how long."),
+    500: gettext_noop("Look into the log of the web process."),
+}
+"""What to do about the refusals that the framework makes before a service is asked."""
+LONGEST_FIELD = 200
 
 
 def problem(error: CnmError, operation: str = "") -> Response:
@@ -90,7 +107,14 @@ def unknown_path(request: HttpRequest, *args: object, **kwargs: object) -> JsonR
     """What is below /api/ and is not there."""
     detail = gettext("There is no {path}.").format(path=request.path)
     return JsonResponse(
-        {"type": "about:blank", "title": _TITLES[404], "status": 404, "code": "not_found", "detail": detail},
+        {
+            "type": "about:blank",
+            "title": _TITLES[404],
+            "status": 404,
+            "code": "not_found",
+            "detail": detail,
+            "remedy": gettext(_REMEDIES[404]),
+        },
         status=404,
         content_type=MEDIA_TYPE,
     )
@@ -106,6 +130,9 @@ def _words(detail: object) -> str:
 
 def _response(status: int, **members: Any) -> Response:
     body = {"type": "about:blank", "title": gettext(_TITLES.get(status, "Error")), "status": status}
+    # A field may be a name that somebody sent: of any length, and with lone surrogates, which no UTF-8 can hold.
+    members["field"] = members.get("field", "")[:LONGEST_FIELD].encode("utf-8", "backslashreplace").decode()
+    members["remedy"] = members.get("remedy") or gettext(_REMEDIES.get(status, _REMEDIES[500]))
     return Response(
         body | {name: value for name, value in members.items() if value}, status=status, content_type=MEDIA_TYPE
     )

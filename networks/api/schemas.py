@@ -124,27 +124,26 @@ Network = shape(
     host=text(),
     endpoints=NetworkEndpoint(many=True, required=False),
 )
-ConnectRequest = shape(
-    "ConnectRequest",
-    container=s.CharField(),
-    ipv4=text(),
-    ipv6=text(),
-    mac=text(),
-    aliases=texts(),
-    gw_priority=number(),
-)
 DisconnectRequest = shape("DisconnectRequest", container=s.CharField(), force=flag())
 PortSpec = shape(
     "PortSpec",
     container_port=s.IntegerField(),
     host_port=number(),
+    host_port_end=number(),
     host_address=text(),
     protocol=text(),
     allowed_sources=texts(),
 )
-Attach = shape(
-    "Attach", network=s.CharField(), ipv4=text(), ipv6=text(), mac=text(), aliases=texts(), gw_priority=number()
-)
+_ATTACH = {
+    "ipv4": text,
+    "ipv6": text,
+    "mac": text,
+    "aliases": texts,
+    "driver_opts": mapping,
+    "gw_priority": number,
+}
+ConnectRequest = shape("ConnectRequest", container=s.CharField(), **{name: make() for name, make in _ATTACH.items()})
+Attach = shape("Attach", network=s.CharField(), **{name: make() for name, make in _ATTACH.items()})
 RestartPolicy = shape("RestartPolicySpec", name=text(), max_retries=number())
 Adopt = shape("Adopt", path=text(), pid=number())
 ContainerRequest = shape(
@@ -161,6 +160,7 @@ ContainerRequest = shape(
     ipv6=text(),
     mac=text(),
     aliases=texts(),
+    driver_opts=mapping(),
     ports=s.ListField(
         child=s.JSONField(), required=False, help_text='Strings such as "127.0.0.1:8080:80/tcp", or PortSpec objects.'
     ),
@@ -293,6 +293,15 @@ Operation = shape(
     error=anything(),
     plan=anything(),
 )
+Asked = shape("Asked", verb=text(), queue=text(), subject=Subject(required=False))
+Preview = shape(
+    "Preview",
+    plan=anything(),
+    operation=Asked(required=False, allow_null=True),
+    result=anything(),
+    warnings=texts(),
+    facts_age_s=s.FloatField(required=False, allow_null=True),
+)
 Accepted = shape("Accepted", operation=Operation(), object=anything())
 Host = shape(
     "Host",
@@ -329,6 +338,7 @@ Rule = shape(
     why=text(),
     foreign_class=text(),
 )
+Chain = shape("Chain", family=number(), table=text(), name=text(), policy=text(), packets=number(), bytes=number())
 Drift = shape(
     "Drift",
     id=number(),

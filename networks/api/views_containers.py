@@ -28,13 +28,14 @@ from networks.services.spec_network import NAME_WANTED, read_network
 from networks.services.spec_ports import read_port
 
 from . import schemas
-from .base import CnmView
+from .base import CnmView, operation_body
 from .documented import documented
 from .lists import listed
 
 LONGEST_WAIT_S = 600
 FOLLOW_PAUSE_S = 0.2
 PLAIN = "text/plain; charset=utf-8"
+_LINK_SORTS = {"alias": "alias", "recipient": "recipient__name", "source": "source__name"}
 
 
 class Containers(CnmView):
@@ -72,7 +73,7 @@ class OneContainer(CnmView):
 
     @documented("Remove a container", status=204, write=True, filters=("force",))
     def delete(self, request: Request, ref: str) -> Response:
-        force = request.query_params.get("force", "0") not in ("", "0", "false")
+        force = self.flag("force")
         return self.write(lambda: services.remove_container(self.actor, find_container(self.host, ref), force))
 
 
@@ -145,12 +146,11 @@ class Exec(_Verb):
             raise InvalidSpec(
                 gettext_noop("No command is given."), remedy=gettext_noop("Give a list of words."), field="command"
             )
-        outcome = services.exec_in_container(self.actor, find_container(self.host, ref), command, **options)
-        answer = self.answer(outcome, body={})
-        if answer.status_code == 200 and outcome.operation is not None:
-            outcome.operation.refresh_from_db()
-            return Response(represent.operation(outcome.operation))
-        return answer
+        return self.write(
+            lambda: services.exec_in_container(self.actor, find_container(self.host, ref), command, **options),
+            body=operation_body,
+            would=lambda outcome: None,
+        )
 
 
 class Commit(_Verb):
@@ -189,9 +189,12 @@ class Wait(CnmView):
     @documented("Wait until a container has ended", answer=schemas.WaitAnswer, filters=("timeout",))
     def get(self, request: Request, ref: str) -> Response:
         text = request.query_params.get("timeout", "60")
-        if not (text.isascii() and text.isdigit()) or int(text) > LONGEST_WAIT_S:
+        if not (text.isascii() and text.isdigit() and len(text) < 9) or int(text) > LONGEST_WAIT_S:
             raise InvalidSpec(
-                gettext_noop("timeout is a whole number up to {most}."), field="timeout", most=LONGEST_WAIT_S
+                gettext_noop("timeout is a whole number up to {most}."),
+                remedy=gettext_noop("Give seconds."),
+                field="timeout",
+                most=LONGEST_WAIT_S,
             )
         container = find_container(self.host, ref)
         deadline = time.monotonic() + int(text)
@@ -210,14 +213,16 @@ class Logs(CnmView):
     def get(self, request: Request, ref: str) -> HttpResponse:
         path = logs.log_path(Path(settings.STATE_DIR), find_container(self.host, ref).id)
         text = request.query_params.get("tail", "1000")
-        if not (text.isascii() and text.isdigit()):
-            raise InvalidSpec(gettext_noop("tail is a whole number."), field="tail")
-        stamps = request.query_params.get("timestamps", "0") == "1"
+        if not (text.isascii() and text.isdigit() and len(text) < 9):
+            raise InvalidSpec(
+                gettext_noop("tail is a whole number."), remedy=gettext_noop("Give how many lines."), field="tail"
+            )
+        stamps = self.flag("timestamps")
 
         def printed(lines: Iterable[logs.LogLine]) -> str:
             return "".join(f"{line.time} {line.text}\n" if stamps else f"{line.text}\n" for line in lines)
 
-        if request.query_params.get("follow", "0") != "1":
+        if not self.flag("follow"):
             return HttpResponse(printed(logs.tail(path, int(text))), content_type=PLAIN)
 
         async def follow() -> AsyncIterator[str]:
@@ -248,9 +253,7 @@ class Bulk(CnmView):
             made["networks"], made["containers"] = [row.name for row in rows], [row.name for row in boxes]
             return outcome
 
-        if request.query_params.get("dry_run", "0") not in ("", "0", "false"):
-            return self.write(use_case)
-        return self.answer(use_case(), created=True, body=made)
+        return self.write(use_case, created=True, body=lambda outcome: dict(made))
 
 
 class Links(CnmView):
@@ -258,7 +261,8 @@ class Links(CnmView):
     def get(self, request: Request) -> Response:
         rows = represent.prepared(Link).filter(recipient__host=self.host)
         filters = {"recipient": "recipient__name", "source": "source__name", "alias": "alias"}
-        return listed(request, rows, represent.link, filters=filters, sorts={"alias": "alias"}, search=("alias",))
+        search = ("alias", "recipient__name", "source__name")
+        return listed(request, rows, represent.link, filters=filters, sorts=_LINK_SORTS, search=search)
 
     @documented("Link a container to another", body=schemas.LinkRequest, answer=schemas.Link, status=201, write=True)
     def post(self, request: Request) -> Response:
@@ -285,4 +289,11 @@ class Endpoints(CnmView):
     def get(self, request: Request) -> Response:
         rows = represent.prepared(Endpoint).filter(container__host=self.host, removing=False).order_by("pk")
         filters = {"network": "network__name", "container": "container__name"}
-        return listed(request, rows, represent.endpoint, filters=filters, search=("ipv4", "ipv6", "mac"))
+        return listed(
+            request,
+            rows,
+            represent.endpoint,
+            filters=filters,
+            search=("ipv4", "ipv6", "mac"),
+            sorts={**filters, "mac": "mac"},
+        )

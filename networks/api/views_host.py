@@ -15,19 +15,20 @@ from networks.services import drift as drift_services
 from networks.services import images as image_services
 from networks.services import operations as operation_services
 from networks.services import tokens as token_services
-from networks.services.body import Body
+from networks.services.body import Body, bad
 from networks.services.find import find_host, find_image, find_operation
+from networks.services.outcome import Outcome
 
 from . import schemas
-from .base import CnmView
+from .base import CnmView, operation_body
 from .documented import documented
-from .lists import listed
+from .lists import listed, listed_values
 
 
 class Hosts(CnmView):
     @documented("List hosts", answer=schemas.Host, many=True)
     def get(self, request: Request) -> Response:
-        return listed(request, Host.objects.all(), represent.host, sorts={"name": "name"})
+        return listed(request, Host.objects.all(), represent.host, sorts={"name": "name"}, search=("name",))
 
 
 class OneHost(CnmView):
@@ -38,25 +39,24 @@ class OneHost(CnmView):
 
 class FirewallRules(CnmView):
     @documented(
-        "List every rule of the host with its owner and reason",
+        "List every rule of the host with its owner and reason, in the order in which the kernel tries them",
         answer=schemas.Rule,
         many=True,
-        filters=("family", "table", "chain", "owner", "q"),
+        filters=audit.FILTERS,
+        beside={"chains": schemas.Chain(many=True)},
     )
     def get(self, request: Request) -> Response:
-        wanted = {name: request.query_params.get(name, "") for name in ("family", "table", "chain", "owner", "q")}
+        wanted = {name: request.query_params.get(name, "") for name in (*audit.FILTERS, "q")}
         found = audit.filtered(audit.rules(self.host), **wanted)
-        return Response({"count": len(found), "chains": audit.chains(self.host), "results": found})
+        return listed_values(request, found, sorts=audit.SORTS, beside={"chains": audit.chains(self.host)})
 
 
 class Drifts(CnmView):
     @documented("List what differs from what was asked", answer=schemas.Drift, many=True, filters=("kind", "resolved"))
     def get(self, request: Request) -> Response:
-        rows = represent.prepared(Drift).filter(host=self.host)
-        if "resolved" not in request.query_params:
-            rows = rows.filter(resolved_at=None)
-        filters = {"kind": "kind", "resolved": "resolved_at__isnull"}
-        return listed(request, rows, represent.drift, filters=filters, search=("text",))
+        rows = represent.prepared(Drift).filter(host=self.host, resolved_at__isnull=not self.flag("resolved"))
+        sorts = {"detected_at": "detected_at", "resolved_at": "resolved_at", "kind": "kind"}
+        return listed(request, rows, represent.drift, filters={"kind": "kind"}, search=("text",), sorts=sorts)
 
 
 class Repair(CnmView):
@@ -66,19 +66,27 @@ class Repair(CnmView):
         given = body.given("drift")
         ids = [body_id(field, value) for field, value in body.items("drift")]
         body.finish()
-        outcome = drift_services.repair(self.actor, self.host, ids if given else None)
-        return self.answer(outcome, body={"repaired": True})
+        chosen = ids if given else None
+
+        def would(outcome: Outcome) -> dict[str, object]:
+            return {"mends": [represent.drift(row) for row in drift_services.mended(self.host, chosen)]}
+
+        return self.write(
+            lambda: drift_services.repair(self.actor, self.host, chosen), body=operation_body, would=would
+        )
 
 
 class Look(CnmView):
     @documented("Compare everything with the kernel now", answer=schemas.Operation, write=True)
     def post(self, request: Request) -> Response:
-        return self.answer(drift_services.look(self.actor, self.host), body={"looked": True})
+        return self.write(
+            lambda: drift_services.look(self.actor, self.host), body=operation_body, would=lambda outcome: None
+        )
 
 
 def body_id(field: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**62:
-        raise InvalidSpec(gettext_noop("An id is a whole number."), field=field)
+        raise bad(field, gettext_noop("An id is a whole number."), gettext_noop("See the list of drift for the ids."))
     return value
 
 
@@ -139,10 +147,10 @@ class OneOperation(CnmView):
 class RetryOperation(CnmView):
     @documented("Do again what failed", answer=schemas.Operation, write=True)
     def post(self, request: Request, ref: str) -> Response:
-        again = operation_services.retry(self.actor, find_operation(ref))
-        if request.query_params.get("wait") != "0":
-            again = operation_services.wait(again)
-        return Response(represent.operation(again, full=True), status=200 if again.finished else 202)
+        def use_case() -> Outcome:
+            return Outcome(None, operation_services.retry(self.actor, find_operation(ref)))
+
+        return self.write(use_case, body=operation_body, would=lambda outcome: None)
 
 
 class Activities(CnmView):
@@ -157,6 +165,7 @@ class Activities(CnmView):
             represent.activity,
             filters=filters,
             search=("subject_name", "verb", "actor"),
+            sorts={"at": "id", "actor": "actor", "verb": "verb"},
         )
 
 
@@ -172,13 +181,15 @@ class Tokens(CnmView):
         rows = represent.prepared(ApiToken)
         if not self.actor.may(Role.ADMIN):
             rows = rows.filter(user=request.user)
-        return listed(request, rows, represent.token, sorts={"name": "name", "created_at": "created_at"})
+        sorts = {"name": "name", "created_at": "created_at"}
+        return listed(request, rows, represent.token, sorts=sorts, search=("name", "user__username"))
 
     @documented(
         "Create a token; its secret is in this answer only",
         body=schemas.TokenRequest,
         answer=schemas.NewToken,
         status=201,
+        write=True,
     )
     def post(self, request: Request) -> Response:
         body = Body(self.body())
@@ -194,19 +205,37 @@ class Tokens(CnmView):
                 value=repr(expires),
                 remedy=gettext_noop("Give RFC 3339 with a zone, such as 2030-01-01T00:00:00Z."),
             )
-        token, secret = token_services.create_token(self.actor, request.user, name, role, at)
-        return Response(represent.token(token) | {"token": secret}, status=201)
+        made: dict[str, str] = {}
+
+        def use_case() -> Outcome:
+            token, made["token"] = token_services.create_token(self.actor, request.user, name, role, at)
+            return Outcome(token)
+
+        def shown_once(outcome: Outcome) -> dict[str, object]:
+            return (represent.current(outcome.subject) or {}) | made
+
+        return self.write(
+            use_case, created=True, body=shown_once, would=lambda outcome: represent.current(outcome.subject)
+        )
 
 
 class OneToken(CnmView):
-    @documented("Revoke a token", status=204)
+    @documented("Revoke a token", status=204, write=True)
     def delete(self, request: Request, ref: str) -> Response:
         rows = ApiToken.objects.all() if self.actor.may(Role.ADMIN) else request.user.tokens.all()
         token = rows.filter(pk=int(ref)).first() if ref.isascii() and ref.isdigit() and len(ref) < 18 else None
         if token is None:
-            raise NotFound(gettext_noop("There is no token {ref}."), ref=ref)
-        token_services.revoke(self.actor, token)
-        return Response(status=204)
+            raise NotFound(
+                gettext_noop("There is no token {ref}."),
+                remedy=gettext_noop("See the list of tokens for their ids."),
+                ref=ref,
+            )
+
+        def use_case() -> Outcome:
+            token_services.revoke(self.actor, token)
+            return Outcome(None)
+
+        return self.write(use_case)
 
 
 class Topology(CnmView):

@@ -116,6 +116,8 @@ class ProcessSpec:
     open_stdin: bool = False
     binds: tuple[str, ...] = ()
     """``host-path:container-path[:ro]``"""
+    binds_anywhere: bool = False
+    """Whether an admin made the container: its binds are not held to the folders of ``CNM_BIND_ALLOWLIST``."""
     memory_bytes: int = 0
     cpus: float = 0.0
     pids: int = 0

@@ -23,6 +23,9 @@ INTERFACE_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,14}\Z")
 HOST_LABEL = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\Z")
 """One label of a host name (RFC 1123 section 2.1)."""
 
+HOST_GATEWAY = "host-gateway"
+"""What an extra host may name instead of an address: the host itself, as its containers reach it."""
+
 PREDEFINED_NETWORKS = ("bridge", "host", "none")
 
 

@@ -55,6 +55,33 @@ _KEYS = {
 _FIELDS = {key: name for name, key in _KEYS.items()}
 
 
+ENDPOINT_IFNAME = "com.docker.network.endpoint.ifname"
+MAX_PREFIX = 12
+"""Characters of an interface prefix: three of the kernel's fifteen are left to the number."""
+
+
+def read_endpoint_options(options: Mapping[str, str], field: str = "driver_opts") -> str:
+    """The interface name that an endpoint's options ask for; empty where they do not. Raises :class:`InvalidSpec`."""
+    for key in options:
+        if key != ENDPOINT_IFNAME:
+            raise InvalidSpec(
+                gettext_noop("The endpoint option {key} is not known."),
+                remedy=gettext_noop("Known options are {known}."),
+                field=f"{field}.{key}",
+                key=key,
+                known=ENDPOINT_IFNAME,
+            )
+    name = options.get(ENDPOINT_IFNAME, "")
+    if name and (not INTERFACE_NAME.match(name) or name == "lo"):
+        raise InvalidSpec(
+            gettext_noop("{value} is not a name of an interface."),
+            remedy=gettext_noop("Give a letter, then letters, digits, dots or dashes; 15 at most, and not lo."),
+            field=f"{field}.{ENDPOINT_IFNAME}",
+            value=repr(name),
+        )
+    return name
+
+
 def option_keys() -> tuple[str, ...]:
     """Every option that a bridge network understands, in Docker's spelling."""
     return tuple(_FIELDS)
@@ -99,6 +126,8 @@ def _read(name: str, key: str, value: str) -> object:
         if value not in GATEWAY_MODES:
             raise _bad(key, value, ", ".join(GATEWAY_MODES))
         return value
+    if name == "iface_prefix" and len(value) > MAX_PREFIX:
+        raise _bad(key, value, gettext_noop("an interface name of at most 12 characters"))
     if not INTERFACE_NAME.match(value):
         raise _bad(
             key, value, gettext_noop("an interface name: a letter, then letters, digits, dots, dashes; 15 at most")

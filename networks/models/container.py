@@ -80,7 +80,9 @@ class Endpoint(models.Model):
     container = models.ForeignKey(Container, on_delete=models.CASCADE, related_name="endpoints")
     network = models.ForeignKey(Network, on_delete=models.PROTECT, related_name="endpoints")
     position = models.PositiveIntegerField(default=0)
-    """0 is ``eth0``. Numbers of disconnected endpoints are used again, as Docker does."""
+    """The order of attaching. Numbers of disconnected endpoints are used again, as Docker does."""
+    ifname = models.CharField(max_length=15, blank=True)
+    """The interface's name inside the sandbox: chosen, or the network's prefix and the first free number (``eth0``)."""
     mac = models.CharField(max_length=17, blank=True)
     ipv4 = models.CharField(max_length=18, blank=True)
     """Address with prefix, empty while the container has none."""
@@ -116,9 +118,11 @@ class PublishedPort(models.Model):
     container = models.ForeignKey(Container, on_delete=models.CASCADE, related_name="ports")
     protocol = models.CharField(max_length=4, choices=Protocol.choices, default=Protocol.TCP)
     host_address = models.CharField(max_length=39, blank=True)
-    """Empty: every address of the host."""
+    """Empty: the default of the network that leads outside, which is every address of the host unless it says otherwise."""
     wanted_host_port = models.PositiveIntegerField(default=0)
     """0: any free port, chosen anew at each start."""
+    wanted_host_port_end = models.PositiveIntegerField(default=0)
+    """The last of a range of which one port is taken; 0: ``wanted_host_port`` alone."""
     host_port = models.PositiveIntegerField(default=0)
     """The port in use; 0 while there is none."""
     container_port = models.PositiveIntegerField()

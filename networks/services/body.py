@@ -22,7 +22,7 @@ _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
 _MISSING: Any = object()
 
 
-def bad(field: str, sentence: str, remedy: str = "", **params: Any) -> InvalidSpec:
+def bad(field: str, sentence: str, remedy: str, **params: Any) -> InvalidSpec:
     return InvalidSpec(sentence, remedy=remedy, field=field, **params)
 
 
@@ -83,7 +83,12 @@ class Body:
     def flag(self, name: str, default: bool = False) -> bool:
         value = self.take(name, default)
         if not isinstance(value, bool):
-            raise bad(self.field(name), gettext_noop("{name} is true or false."), name=name)
+            raise bad(
+                self.field(name),
+                gettext_noop("{name} is true or false."),
+                gettext_noop("Give true or false."),
+                name=name,
+            )
         return value
 
     def integer(self, name: str, default: int, *, least: int = 0, most: int = 2**31 - 1) -> int:
@@ -92,6 +97,7 @@ class Body:
             raise bad(
                 self.field(name),
                 gettext_noop("{name} is a whole number from {least} to {most}."),
+                gettext_noop("Give such a number."),
                 name=name,
                 least=least,
                 most=most,
@@ -101,7 +107,13 @@ class Body:
     def number(self, name: str, default: float, *, most: float) -> float:
         value = self.take(name, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-            raise bad(self.field(name), gettext_noop("{name} is a number from 0 to {most}."), name=name, most=most)
+            raise bad(
+                self.field(name),
+                gettext_noop("{name} is a number from 0 to {most}."),
+                gettext_noop("Give such a number."),
+                name=name,
+                most=most,
+            )
         return float(value)
 
     def items(self, name: str, *, most: int = MAX_ITEMS) -> Iterator[tuple[str, Any]]:
@@ -109,9 +121,18 @@ class Body:
         value = self.take(name, [])
         if not isinstance(value, list):
             raise bad(self.field(name), gettext_noop("{name} is a list."), gettext_noop("Give a JSON list."), name=name)
-        if len(value) > most:
-            raise bad(self.field(name), gettext_noop("{name} has more than {most} items."), name=name, most=most)
+        self._bounded(name, len(value), most)
         return ((f"{self.field(name)}.{number}", item) for number, item in enumerate(value))
+
+    def _bounded(self, name: str, count: int, most: int) -> None:
+        if count > most:
+            raise bad(
+                self.field(name),
+                gettext_noop("{name} has more than {most} items."),
+                gettext_noop("Give fewer."),
+                name=name,
+                most=most,
+            )
 
     def each(self, name: str, read: Callable[[str, Any], T], *, most: int = MAX_ITEMS) -> tuple[T, ...]:
         """Each item of a list through *read(field, value)*."""
@@ -124,9 +145,13 @@ class Body:
         """String -> string, in the given order. Numbers and booleans are taken in their JSON spelling."""
         value = self.take(name, {})
         if not isinstance(value, Mapping):
-            raise bad(self.field(name), gettext_noop("{name} maps names to values."), name=name)
-        if len(value) > most:
-            raise bad(self.field(name), gettext_noop("{name} has more than {most} items."), name=name, most=most)
+            raise bad(
+                self.field(name),
+                gettext_noop("{name} maps names to values."),
+                gettext_noop("Give a JSON object of strings."),
+                name=name,
+            )
+        self._bounded(name, len(value), most)
         result = {}
         for key, item in value.items():
             field = f"{self.field(name)}.{key}"
@@ -172,7 +197,12 @@ def text_value(
     if not isinstance(value, str):
         raise bad(field, gettext_noop("Text is wanted here."), gettext_noop("Give a JSON string."))
     if len(value) > most:
-        raise bad(field, gettext_noop("The text is longer than {most} characters."), most=most)
+        raise bad(
+            field,
+            gettext_noop("The text is longer than {most} characters."),
+            gettext_noop("Give a shorter one."),
+            most=most,
+        )
     if _CONTROL.search(value):
         raise bad(
             field,

@@ -12,6 +12,7 @@ from django.db import IntegrityError
 
 from networks import feed
 from networks.cnm.errors import Conflict, Forbidden, InvalidSpec, NotFound, Unsupported
+from networks.cnm.names import HOST_GATEWAY
 from networks.cnm.text import Text, gettext_noop
 from networks.models import Container, Host, Image, Network
 from networks.models.choices import ContainerStatus, Wanted
@@ -94,6 +95,8 @@ def add_container(actor: Actor, host: Host, request: ContainerRequest) -> tuple[
         auto_remove=request.auto_remove,
         created_by=actor.name,
     )
+    container.spec["binds_anywhere"] = actor.may("admin")
+    _check_host_gateway(host, request)
     container.spec["exposed_ports"] = _exposed(request, image)
     if Container.objects.filter(host=host, name=container.name).exists():
         raise _name_taken(container.name)
@@ -104,7 +107,12 @@ def add_container(actor: Actor, host: Host, request: ContainerRequest) -> tuple[
     for attach in _attachments(request):
         network = find_network(host, attach.network)
         if network.status == "removing":
-            raise NotFound(gettext_noop("There is no network {name}."), field="network", name=attach.network)
+            raise NotFound(
+                gettext_noop("Network {name} is being removed."),
+                remedy=gettext_noop("Choose another network."),
+                field="network",
+                name=attach.network,
+            )
         if network.driver not in {"null", "host"}:
             add_endpoint(container, network, attach)
     for source, alias in request.links:
@@ -339,7 +347,12 @@ def _attachments(request: ContainerRequest) -> list[AttachRequest]:
     if request.network in SHARED_MODES or request.network.startswith("container:"):
         return []
     first = AttachRequest(
-        network=request.network, ipv4=request.ipv4, ipv6=request.ipv6, mac=request.mac, aliases=request.aliases
+        network=request.network,
+        ipv4=request.ipv4,
+        ipv6=request.ipv6,
+        mac=request.mac,
+        aliases=request.aliases,
+        driver_opts=request.driver_opts,
     )
     named = [attach for attach in request.networks if attach.network != request.network]
     again = next((attach for attach in request.networks if attach.network == request.network), None)
@@ -384,6 +397,18 @@ def _exposed(request: ContainerRequest, image: Image | None) -> list[list[Any]]:
     return [list(pair) for pair in sorted(exposed)]
 
 
+def _check_host_gateway(host: Host, request: ContainerRequest) -> None:
+    """``host-gateway`` is the host's address on the default bridge: without one it means nothing, in Docker too."""
+    for number, (_, address) in enumerate(request.extra_hosts):
+        if address == HOST_GATEWAY and not Network.objects.filter(host=host, name="bridge").exists():
+            raise Conflict(
+                gettext_noop("There is no default bridge whose gateway {address} could stand for."),
+                remedy=gettext_noop("Give the host's address instead."),
+                field=f"extra_hosts.{number}",
+                address=address,
+            )
+
+
 def _free_name(host: Host) -> str:
     taken = set(Container.objects.filter(host=host).values_list("name", flat=True))
     chooser = random.SystemRandom()
@@ -405,6 +430,7 @@ def _name_taken(name: str) -> Conflict:
 
 
 def _check_policy(actor: Actor, request: ContainerRequest) -> None:
+    """Refuse what the role may not do. Names alone are judged here; the worker judges what is really mounted."""
     if request.kind == "adopted" and not actor.may("admin"):
         raise Forbidden(
             gettext_noop("Only an admin may adopt a namespace that somebody else made."),
@@ -413,7 +439,7 @@ def _check_policy(actor: Actor, request: ContainerRequest) -> None:
         )
     allowed = settings.BIND_ALLOWLIST
     for number, bind in enumerate(request.binds):
-        source = bind.split(":")[0].rstrip("/") or "/"
+        source = bind.partition(":")[0]
         inside = any(source == root.rstrip("/") or source.startswith(root.rstrip("/") + "/") for root in allowed)
         if not inside and not actor.may("admin"):
             raise Forbidden(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.db.models import QuerySet
+
 from networks import feed
-from networks.models import Host
+from networks.models import Drift, Host
 
 from .actor import Actor, require
 from .operations import check_alive, enqueue, record
@@ -21,6 +23,12 @@ def repair(actor: Actor, host: Host, drift_ids: Sequence[int] | None = None) -> 
         operation = enqueue(actor, host, "host.repair", None, everything=True, args=args)
         record(actor, "host.repair", None, args, operation)
     return Outcome(None, operation)
+
+
+def mended(host: Host, drift_ids: Sequence[int] | None = None) -> QuerySet[Drift]:
+    """The open drift that :func:`repair` with the same ids is asked to mend."""
+    rows = Drift.objects.select_related("host").filter(host=host, resolved_at=None)
+    return rows if drift_ids is None else rows.filter(pk__in=drift_ids)
 
 
 def look(actor: Actor, host: Host) -> Outcome:

@@ -28,7 +28,11 @@ def import_image(actor: Actor, host: Host, name: str, source: str) -> Outcome:
         require(actor, "admin")
     full = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
     if full.partition(":")[0] == "host":
-        raise Forbidden(gettext_noop("The image host is always there and is not imported."), field="name")
+        raise Forbidden(
+            gettext_noop("The image host is always there and is not imported."),
+            remedy=gettext_noop("Choose another name."),
+            field="name",
+        )
     with feed.transaction(actor.name):
         image, _ = Image.objects.update_or_create(
             host=host,
@@ -50,7 +54,10 @@ def remove_image(actor: Actor, image: Image) -> Outcome:
     require(actor, "operator")
     check_alive(actor, image.host)
     if image.kind == "host":
-        raise Forbidden(gettext_noop("The image host is always there and is not removed."))
+        raise Forbidden(
+            gettext_noop("The image host is always there and is not removed."),
+            remedy=gettext_noop("Leave it; it holds nothing of its own."),
+        )
     users = Container.objects.filter(host=image.host, image__in=[image.name, image.name.removesuffix(":latest")])
     if users:
         raise Conflict(

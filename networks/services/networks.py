@@ -13,6 +13,7 @@ from networks import feed
 from networks.cnm.errors import Conflict, Forbidden, NotFound, Unsupported
 from networks.cnm.facts import HostFacts
 from networks.cnm.names import PREDEFINED_NETWORKS
+from networks.cnm.options import ENDPOINT_IFNAME, read_endpoint_options, read_options
 from networks.cnm.text import gettext_noop
 from networks.load import load_facts, load_settings, network_value
 from networks.models import Container, Endpoint, Host, Network
@@ -176,17 +177,33 @@ def add_endpoint(container: Container, network: Network, attach: AttachRequest) 
             remedy=gettext_noop("Leave the aliases out, or use a network of your own."),
             field="aliases",
         )
-    taken = set(container.endpoints.values_list("position", flat=True))
+    present = list(container.endpoints.all())
+    taken = {endpoint.position for endpoint in present}
     return Endpoint.objects.create(
         container=container,
         network=network,
         position=next(n for n in range(len(taken) + 1) if n not in taken),
+        ifname=_ifname(network, attach, {endpoint.ifname for endpoint in present}),
         wanted_ipv4=str(attach.ipv4 or ""),
         wanted_ipv6=str(attach.ipv6 or ""),
         wanted_mac=attach.mac,
         aliases=list(attach.aliases),
         gw_priority=attach.gw_priority,
     )
+
+
+def _ifname(network: Network, attach: AttachRequest, taken: set[str]) -> str:
+    """The interface's name in the sandbox: the one asked for, else the network's prefix and the first free number."""
+    asked = read_endpoint_options(attach.driver_opts)
+    if asked in taken:
+        raise Conflict(
+            gettext_noop("The container has an interface {name} already."),
+            remedy=gettext_noop("Choose another name."),
+            field=f"driver_opts.{ENDPOINT_IFNAME}",
+            name=asked,
+        )
+    prefix = read_options(network.options).iface_prefix
+    return asked or next(name for n in range(len(taken) + 1) if (name := f"{prefix}{n}") not in taken)
 
 
 def give_addresses(endpoint: Endpoint) -> None:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_address
 
 from networks import feed
 from networks.cnm.errors import Conflict, Exhausted, NotFound
 from networks.cnm.facts import HostFacts
 from networks.cnm.text import Text, gettext_noop
+from networks.host_ports import Taken, binding_of, bounds, collide, free_ports, holders, is_fixed, plain, ports_taken
 from networks.load import load_facts
-from networks.models import Container, Host, PublishedPort
+from networks.models import Container, PublishedPort
 
 from .actor import Actor, require
 from .operations import check_alive, enqueue, next_activation, record
 from .outcome import Outcome
 from .spec_container import ContainerRequest
 from .spec_ports import PortRequest
-
-Taken = dict[tuple[str, int], set[str]]
-"""(protocol, port) -> addresses ("" is every address) that hold it."""
 
 
 def publish(actor: Actor, container: Container, requests: Sequence[PortRequest]) -> Outcome:
@@ -86,93 +83,60 @@ def add_ports(container: Container, request: ContainerRequest) -> tuple[Text, ..
 
 def _add(container: Container, requests: Sequence[PortRequest]) -> None:
     first = next_activation(container.host, len(requests))
-    binding = _default_address(container)
     # Docker programs a list of ports from the highest down; the order is kept as activation numbers.
     ordered = sorted(requests, key=lambda r: (-r.container_port, r.protocol, -r.host_port))
     rows = [
         PublishedPort(
             container=container,
             protocol=request.protocol,
-            host_address=str(request.host_address or binding),
+            host_address=str(request.host_address or ""),
             wanted_host_port=request.host_port,
+            wanted_host_port_end=request.host_port_end,
             container_port=request.container_port,
             allowed_sources=[str(source) for source in request.allowed_sources],
             activation=first + number,
         )
         for number, request in enumerate(ordered)
     ]
+    default = binding_of(container)
+    _check_own(rows, default)
+    taken, facts = ports_taken(container.host), load_facts(container.host)
     for row in rows:
-        if row.host_address in {"0.0.0.0", "::"}:  # noqa: S104  # a request for every address, compared and not bound
-            row.host_address = "" if row.host_address == "0.0.0.0" else row.host_address  # noqa: S104
-    _check_own(rows)
-    taken = ports_taken(container.host)
-    for row in rows:
-        if row.wanted_host_port:
-            _check_free(row, taken, load_facts(container.host), container)
+        if is_fixed(row):
+            check_free(row, row.host_address or default, taken, facts)
     PublishedPort.objects.bulk_create(rows)
-
-
-def _default_address(container: Container) -> str:
-    first = container.endpoints.filter(removing=False).select_related("network").first()
-    key = "com.docker.network.bridge.host_binding_ipv4"
-    return str(first.network.options.get(key, "")) if first else ""
 
 
 def assign_ports(container: Container) -> None:
     """Settle the host port of every published port of a container that starts. Raises :class:`Conflict` with the holder."""
-    rows = list(container.ports.filter(removing=False))
+    # Those with the least choice first, so that a range leaves a port to the one that names it.
+    rows = sorted(container.ports.filter(removing=False), key=lambda row: (not is_fixed(row), not row.wanted_host_port))
     if not rows:
         return
-    facts, taken = load_facts(container.host), ports_taken(container.host, besides=container)
+    facts, taken, default = load_facts(container.host), ports_taken(container.host, container), binding_of(container)
     for row in rows:
-        if row.wanted_host_port:
-            _check_free(row, taken, facts, container)
+        address = row.host_address or default
+        if is_fixed(row):
+            check_free(row, address, taken, facts)
             row.host_port = row.wanted_host_port
-        elif not row.host_port or _holders(row, row.host_port, taken):
-            row.host_port = _free_port(row, taken, facts)
-        taken.setdefault((row.protocol, row.host_port), set()).add(row.host_address)
+        elif not row.host_port or holders(row.protocol, address, row.host_port, taken):
+            row.host_port = _free_port(row, address, taken, facts)
+        taken.setdefault((row.protocol, row.host_port), set()).add(address)
     PublishedPort.objects.bulk_update(rows, ["host_port"])
 
 
-def ports_taken(host: Host, besides: Container | None = None) -> Taken:
-    """The host ports that containers on *host* hold, *besides* aside."""
-    taken: Taken = {}
-    rows = PublishedPort.objects.filter(container__host=host, container__wanted="running").exclude(host_port=0)
-    for protocol, port, address in rows.exclude(container=besides).values_list("protocol", "host_port", "host_address"):
-        taken.setdefault((protocol, port), set()).add(address)
-    return taken
-
-
-def _holders(row: PublishedPort, port: int, taken: Taken) -> set[str]:
-    """The addresses of *taken* that collide with publishing *row* on *port*: a wildcard collides with all of its family."""
-    return {address for address in taken.get((row.protocol, port), ()) if collide(address, row.host_address)}
-
-
-def collide(one: str, other: str) -> bool:
-    """Whether two host addresses ("" is every address) hold a common one."""
-    if one == other or not one or not other:
-        return True
-    first, second = ip_address(one), ip_address(other)
-    return first.version == second.version and (first.is_unspecified or second.is_unspecified)
-
-
-def _check_free(row: PublishedPort, taken: Taken, facts: HostFacts, container: Container) -> None:
+def check_free(row: PublishedPort, address: str, taken: Taken, facts: HostFacts) -> None:
+    """Raises :class:`Conflict` when somebody holds the wanted host port of *row* on *address*."""
     port = row.wanted_host_port
-    if _holders(row, port, taken):
+    if holders(row.protocol, address, port, taken):
         held = PublishedPort.objects.filter(
-            container__host=container.host, protocol=row.protocol, host_port=port, container__wanted="running"
-        ).exclude(container=container)
+            container__host=row.container.host, protocol=row.protocol, host_port=port, container__wanted="running"
+        ).exclude(container=row.container)
         holder = held.select_related("container").first()
         raise _port_taken(row, port, f"container {holder.container.name}" if holder else "this container")
     for listener in facts.listeners:
-        if (listener.protocol, listener.port) == (row.protocol, port) and collide(
-            _plain(listener.address), row.host_address
-        ):
+        if (listener.protocol, listener.port) == (row.protocol, port) and collide(plain(listener.address), address):
             raise _port_taken(row, port, listener.process or gettext_noop("another program"))
-
-
-def _plain(address: str) -> str:
-    return "" if address in {"0.0.0.0", "::", "*"} else address  # noqa: S104  # compared, not bound
 
 
 def _port_taken(row: PublishedPort, port: int, holder: str) -> Conflict:
@@ -186,17 +150,14 @@ def _port_taken(row: PublishedPort, port: int, holder: str) -> Conflict:
     )
 
 
-def _free_port(row: PublishedPort, taken: Taken, facts: HostFacts) -> int:
-    low, high = facts.local_ports
-    held = {(item.protocol, item.port) for item in facts.listeners} | {
-        (row.protocol, port) for port in facts.reserved_ports
-    }
-    for port in range(low, high + 1):
-        if (row.protocol, port) not in held and not _holders(row, port, taken):
-            return port
+def _free_port(row: PublishedPort, address: str, taken: Taken, facts: HostFacts) -> int:
+    port = next(free_ports(row, address, taken, facts), None)
+    if port is not None:
+        return port
+    low, high = bounds(row, facts)
     raise Exhausted(
         gettext_noop("No {protocol} port from {low} to {high} is free on the host."),
-        remedy=gettext_noop("Name a host port, or stop containers that publish ports."),
+        remedy=gettext_noop("Name another host port or range, or stop containers that publish ports."),
         field="ports",
         protocol=row.protocol,
         low=low,
@@ -204,9 +165,11 @@ def _free_port(row: PublishedPort, taken: Taken, facts: HostFacts) -> int:
     )
 
 
-def _check_own(rows: Iterable[PublishedPort]) -> None:
+def _check_own(rows: Iterable[PublishedPort], default: str) -> None:
     taken: Taken = {}
     for row in rows:
-        if row.wanted_host_port and _holders(row, row.wanted_host_port, taken):
+        address = row.host_address or default
+        if is_fixed(row) and holders(row.protocol, address, row.wanted_host_port, taken):
             raise _port_taken(row, row.wanted_host_port, gettext_noop("another port of this request"))
-        taken.setdefault((row.protocol, row.wanted_host_port), set()).add(row.host_address)
+        if is_fixed(row):
+            taken.setdefault((row.protocol, row.wanted_host_port), set()).add(address)

@@ -10,11 +10,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from networks import feed, represent
-from networks.cnm.desired import Host as DesiredHost
 from networks.cnm.plan import Plan
 from networks.cnm.resources import Resource
 from networks.load import load_facts, load_host
-from networks.models import Host
+from networks.models import Host, Operation
 from worker.compile import compile_host
 from worker.diff import diff
 
@@ -29,10 +28,13 @@ class Preview:
     warnings: tuple[str, ...]
     facts_age_s: float | None
     """How old the facts are that the plan rests on; None: the host was never observed."""
+    operation: dict[str, Any] | None = None
+    """What the worker would be asked to do (verb, queue, subject); None: nothing, the database is all that changes."""
 
     def to_json(self) -> dict[str, Any]:
         return {
             "plan": self.plan.to_json(),
+            "operation": self.operation,
             "result": self.result,
             "warnings": list(self.warnings),
             "facts_age_s": self.facts_age_s,
@@ -43,36 +45,40 @@ class _RolledBack(Exception):
     pass
 
 
-def preview(host: Host, use_case: Callable[[], Any]) -> Preview:
+def preview(
+    host: Host,
+    use_case: Callable[[], Outcome],
+    describe: Callable[[Outcome], dict[str, Any] | None] = lambda outcome: represent.current(outcome.subject),
+) -> Preview:
     """Run *use_case* and roll it back; its refusals are raised as they would be for real.
 
-    No operation, event, number or wake-up survives: all of them are made on commit or are rows of the transaction.
+    *describe* says the result, while it is there. No operation, event, number or wake-up survives: all of them are made on commit
+    or are rows of the transaction.
     """
-    before = _compiled(load_host(host), host)
+    outcome = Outcome(None)
+    before: tuple[Resource, ...] = ()
     after: tuple[Resource, ...] = ()
-    outcome: Any = None
     result: dict[str, Any] | None = None
     try:
         with transaction.atomic(), feed.silenced():
+            before = _compiled(
+                host
+            )  # in the transaction: a change that somebody else commits meanwhile is no part of this one
             outcome = use_case()
-            after = _compiled(load_host(host), host)
-            result = _described(outcome)
+            after = _compiled(host)
+            result = describe(outcome)
             raise _RolledBack
     except _RolledBack:
         pass
     age = (timezone.now() - host.facts_at).total_seconds() if host.facts_at else None
-    said = outcome.warnings if isinstance(outcome, Outcome) else ()
-    return Preview(diff(after, before), result, tuple(map(str, said)), age)
+    asked = _asked(outcome.operation) if outcome.operation is not None else None
+    return Preview(diff(after, before), result, tuple(map(str, outcome.warnings)), age, asked)
 
 
-def _compiled(desired: DesiredHost, host: Host) -> tuple[Resource, ...]:
-    return compile_host(desired, load_facts(host))
+def _compiled(host: Host) -> tuple[Resource, ...]:
+    return compile_host(load_host(host), load_facts(host))
 
 
-def _described(outcome: Any) -> dict[str, Any] | None:
-    subject = outcome.subject if isinstance(outcome, Outcome) else None
-    kind = type(subject).__name__.lower() if subject is not None else ""
-    if subject is None or subject.pk is None or kind not in represent.DESCRIBERS:
-        return None
-    row = represent.prepared(type(subject)).filter(pk=subject.pk).first()
-    return represent.of(kind, row) if row is not None else None
+def _asked(operation: Operation) -> dict[str, Any]:
+    kind, name = operation.subject_kind, operation.subject_name
+    return {"verb": operation.verb, "queue": operation.queue, "subject": {"kind": kind, "name": name}}

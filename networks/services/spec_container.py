@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import signal
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from networks.cnm.names import HOST_LABEL, OBJECT_NAME
+from networks.cnm.names import HOST_GATEWAY, HOST_LABEL, OBJECT_NAME
+from networks.cnm.options import read_endpoint_options
 from networks.cnm.text import gettext_noop
 
 from .body import AnyAddress, Body, address_value, bad, text_value
@@ -31,6 +33,7 @@ class AttachRequest:
     ipv6: AnyAddress | None = None
     mac: str = ""
     aliases: tuple[str, ...] = ()
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
     gw_priority: int = 0
 
 
@@ -48,6 +51,7 @@ class ContainerRequest:
     ipv6: AnyAddress | None = None
     mac: str = ""
     aliases: tuple[str, ...] = ()
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[PortRequest, ...] = ()
     publish_all: bool = False
     exposed_ports: tuple[tuple[int, str], ...] = ()
@@ -189,7 +193,14 @@ def _first_attachment(body: Body) -> dict[str, Any]:
         "ipv6": body.address("ipv6", 6),
         "mac": body.mac("mac"),
         "aliases": body.each("aliases", _alias, most=64),
+        "driver_opts": _driver_opts(body),
     }
+
+
+def _driver_opts(body: Body) -> dict[str, str]:
+    options = body.mapping("driver_opts", most=16)
+    read_endpoint_options(options, body.field("driver_opts"))
+    return options
 
 
 def _alias(field: str, value: object) -> str:
@@ -220,7 +231,10 @@ def _env(body: Body) -> dict[str, str]:
     for name in env:
         if not _ENV_NAME.match(name):
             raise bad(
-                f"{body.field('env')}.{name}", gettext_noop("{name} is not the name of a variable."), name=repr(name)
+                f"{body.field('env')}.{name}",
+                gettext_noop("{name} is not the name of a variable."),
+                gettext_noop("Give a name without an equals sign."),
+                name=repr(name),
             )
     return env
 
@@ -289,7 +303,7 @@ def _extra_host(field: str, value: object) -> tuple[str, str]:
             gettext_noop("Write name:address, such as db.example:10.0.0.5."),
             value=repr(value),
         )
-    return name, address if address == "host-gateway" else str(address_value(field, address))
+    return name, address if address == HOST_GATEWAY else str(address_value(field, address))
 
 
 def _bind(field: str, value: object) -> str:
@@ -303,13 +317,14 @@ def _bind(field: str, value: object) -> str:
             gettext_noop("Write host-folder:container-folder[:ro] with absolute paths."),
             value=repr(value),
         )
-    return ":".join(parts)
+    return ":".join(("/" + posixpath.normpath(parts[0]).lstrip("/"), *parts[1:]))
 
 
 def _checked(request: ContainerRequest, body: Body) -> ContainerRequest:
     mode = request.network
     shares = mode.startswith("container:")
     conflicts = (
+        ((shares or mode in {"host", "none"}) and request.driver_opts, "driver_opts", gettext_noop("endpoint options")),
         (shares and request.hostname, "hostname", gettext_noop("the hostname")),
         (shares and request.ports, "ports", gettext_noop("published ports")),
         (shares and (request.dns or request.dns_search or request.dns_options), "dns", gettext_noop("DNS settings")),

@@ -116,7 +116,12 @@ def check_subnet(path: str, request: SubnetRequest) -> SubnetRequest:
             )
     taken = [address for _, address in named if address is not None]
     if len(set(taken)) != len(taken):
-        raise bad(f"{path}.aux_addresses", gettext_noop("One address of {subnet} is named twice."), subnet=subnet)
+        raise bad(
+            f"{path}.aux_addresses",
+            gettext_noop("One address of {subnet} is named twice."),
+            gettext_noop("Name each address once."),
+            subnet=subnet,
+        )
     if (
         request.gateway is not None
         and subnet.version == 4

@@ -22,6 +22,8 @@ class PortRequest:
 
     container_port: int
     host_port: int = 0
+    host_port_end: int = 0
+    """With it, any free one from ``host_port`` to this."""
     host_address: AnyAddress | None = None
     protocol: str = "tcp"
     allowed_sources: tuple[AnyNetwork, ...] = ()
@@ -48,11 +50,18 @@ def _object(field: str, value: Any) -> PortRequest:
     request = PortRequest(
         container_port=body.integer("container_port", -1, least=1, most=65535),
         host_port=body.integer("host_port", 0, most=65535),
+        host_port_end=body.integer("host_port_end", 0, most=65535),
         host_address=body.address("host_address"),
         protocol=body.choice("protocol", "tcp", PROTOCOLS),
         allowed_sources=body.each("allowed_sources", network_value, most=256),
     )
     body.finish()
+    if request.host_port_end and not 0 < request.host_port < request.host_port_end:
+        raise bad(
+            f"{field}.host_port_end",
+            gettext_noop("A range of host ports ends above its first port."),
+            gettext_noop("Give host_port and a larger host_port_end, or leave host_port_end out."),
+        )
     return request
 
 
@@ -70,11 +79,21 @@ def _short(field: str, text: str) -> tuple[PortRequest, ...]:
         raise bad(field, gettext_noop("{text} is not a port."), _SPELLING, text=repr(text))
     inner = _range(field, parts[-1])
     outer = _range(field, parts[0]) if len(parts) == 2 and parts[0] else range(0)
+    if len(inner) == 1 and len(outer) > 1:  # as in Docker: the first free of them
+        return (
+            PortRequest(
+                container_port=inner[0],
+                host_port=outer[0],
+                host_port_end=outer[-1],
+                host_address=address,
+                protocol=protocol,
+            ),
+        )
     if len(outer) and len(outer) != len(inner):
         raise bad(
             field,
             gettext_noop("{text} has {outer} host ports for {inner} container ports."),
-            gettext_noop("Give ranges of one length."),
+            gettext_noop("Give ranges of one length, or one container port."),
             text=repr(text),
             outer=len(outer),
             inner=len(inner),

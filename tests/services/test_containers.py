@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from networks import represent
 from networks.cnm.errors import Conflict, Forbidden, InvalidSpec, NotFound
 from networks.cnm.facts import HostFacts, Listener
 from networks.load import is_live, load_host
@@ -149,7 +150,7 @@ def test_ports_are_published_and_closed_while_running(world: World) -> None:
     ("spec", "field"),
     [
         ({"ports": ["99999:80"]}, "ports.0"),
-        ({"ports": ["1-2:80"]}, "ports.0"),
+        ({"ports": ["1-2:80-82"]}, "ports.0"),
         ({"ports": ["80:80/icmp"]}, "ports.0"),
         ({"ports": [{"container_port": 0}]}, "ports.0.container_port"),
         ({"env": {"A=B": "x"}}, "env.A=B"),
@@ -311,3 +312,52 @@ def test_loading_a_host_costs_the_same_for_one_container_as_for_many(
     with django_assert_max_num_queries(10):  # type: ignore[operator]
         assert len(load_host(world.host).containers) == 8
     assert Network.objects.count() == 3
+
+
+def test_interfaces_are_called_as_the_network_or_the_person_says(world: World) -> None:
+    world.network("wan", options={"com.docker.network.container_iface_prefix": "wan"})
+    world.network("lan")
+    name = "com.docker.network.endpoint.ifname"
+    made = world.container("web", networks=["wan", "lan", {"network": "bridge", "driver_opts": {name: "mgmt"}}])
+    assert {e["network"]["name"]: e["interface"] for e in represent.container(made)["endpoints"]} == {
+        "wan": "wan0",
+        "lan": "eth0",
+        "bridge": "mgmt",
+    }
+    assert {e.ifname for c in load_host(world.host).containers for e in c.endpoints} == {"wan0", "eth0", "mgmt"}
+
+
+@pytest.mark.parametrize(
+    ("options", "field", "words"),
+    [
+        ({"com.docker.network.endpoint.ifname": "a/b"}, "com.docker.network.endpoint.ifname", "not a name"),
+        ({"com.docker.network.endpoint.ifname": "lo"}, "com.docker.network.endpoint.ifname", "not a name"),
+        ({"com.docker.network.endpoint.ifname": "x" * 16}, "com.docker.network.endpoint.ifname", "not a name"),
+        ({"com.docker.network.endpoint.sysctls": "a=1"}, "com.docker.network.endpoint.sysctls", "not known"),
+        (
+            {"com.docker.network.advertise_addr_nmsgs": "3"},
+            "com.docker.network.advertise_addr_nmsgs",
+            "not known",
+        ),
+    ],
+)
+def test_endpoint_options_are_honoured_or_refused(options: dict[str, str], field: str, words: str) -> None:
+    with pytest.raises(InvalidSpec, match=words) as refused:
+        read_container({"networks": [{"network": "app", "driver_opts": options}]})
+    assert refused.value.field == f"networks.0.driver_opts.{field}"
+
+
+def test_one_sandbox_never_has_an_interface_twice(world: World) -> None:
+    world.network("lan")
+    name = {"com.docker.network.endpoint.ifname": "eth0"}
+    with pytest.raises(Conflict, match="interface eth0 already"):
+        world.container("web", networks=["bridge", {"network": "lan", "driver_opts": name}])
+
+
+def test_host_gateway_needs_a_default_bridge(world: World) -> None:
+    assert world.container("a", extra_hosts=["box:host-gateway"]).spec["extra_hosts"] == [["box", "host-gateway"]]
+    Network.objects.get(name="bridge").endpoints.all().delete()
+    Network.objects.filter(name="bridge").delete()
+    with pytest.raises(Conflict, match="no default bridge") as refused:
+        world.container("b", network="none", extra_hosts=["box:host-gateway"])
+    assert refused.value.field == "extra_hosts.0"

@@ -35,6 +35,7 @@ def config(spec: ProcessSpec | None = None, image: ImageConfig = SHELL, user: Us
         rootfs=Path("/rootfs"),
         files=Path("/state/containers/a"),
         limits=HostLimits(),
+        binds=spec.binds if spec else (),
     )
 
 

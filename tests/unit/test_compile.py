@@ -515,3 +515,20 @@ def test_all_drivers_are_registered_and_those_not_built_say_so() -> None:
 
 def test_a_network_of_a_driver_that_is_not_built_adds_nothing() -> None:
     assert compiled(networks=(replace(WEB, driver="overlay"),)) == compiled(networks=())
+
+
+@pytest.mark.parametrize("mode", ["bridge", "host"])
+def test_host_gateway_stands_for_the_hosts_address_on_the_default_bridge(mode: str) -> None:
+    extra = (("db", "10.0.0.5"), ("box", "host-gateway"))
+    attached = (endpoint(0x10, WEB, "172.18.0.2/16"),) if mode == "bridge" else ()
+    made = compiled(container(0x20, *attached, network_mode=mode, extra_hosts=extra))
+    content = only(made, EtcFile, name="hosts").content  # type: ignore[attr-defined]
+    assert "10.0.0.5\tdb\n172.17.0.1\tbox\n" in content
+    assert "host-gateway" not in content
+
+
+def test_host_gateway_stands_for_both_families_where_the_default_bridge_has_both() -> None:
+    both = network(1, "bridge", "172.17.0.0/16", "fd00:17::/64")
+    box = container(0x20, endpoint(0x10, both, "172.17.0.2/16"), extra_hosts=(("box", "host-gateway"),))
+    content = only(compiled(box, networks=(both,)), EtcFile, name="hosts").content  # type: ignore[attr-defined]
+    assert "172.17.0.1\tbox\nfd00:17::1\tbox\n" in content

@@ -7,7 +7,7 @@ from functools import cached_property
 from ipaddress import ip_address
 
 from networks.cnm.desired import Container, Endpoint, Network
-from networks.cnm.names import short
+from networks.cnm.names import HOST_GATEWAY, short
 from networks.cnm.resources import EtcFile, Owner
 from networks.cnm.text import Text, gettext_noop
 from worker.drivers import DRIVERS, Surroundings
@@ -57,11 +57,22 @@ class Files:
     def _hosts(self, container: Container, own_sandbox: bool) -> str:
         if not own_sandbox and not container.extra_hosts:
             return self.around.facts.etc_hosts or STANDARD_HOSTS
-        extra = "".join(f"{address}\t{name}\n" for name, address in container.extra_hosts)
+        extra = "".join(
+            f"{address}\t{name}\n"
+            for name, given in container.extra_hosts
+            for address in (self._host_gateways if given == HOST_GATEWAY else (given,))
+        )
         if not own_sandbox:
             return STANDARD_HOSTS + extra
         links = "".join(link_host_lines(container, self.around)) if container.links else ""
         return STANDARD_HOSTS + extra + links + self._own_lines(container) + self._neighbour_lines(container)
+
+    @cached_property
+    def _host_gateways(self) -> tuple[str, ...]:
+        """What ``host-gateway`` stands for: the host's own addresses on the default bridge, as in Docker."""
+        default = next((network for network in self.around.networks.values() if is_default(network)), None)
+        subnets = default.subnets if default is not None else ()
+        return tuple(str(subnet.gateway) for subnet in subnets if subnet.gateway is not None)
 
     def _own_lines(self, container: Container) -> str:
         names = _own_names(container)

@@ -117,14 +117,14 @@ def config(
     rootfs: Path,
     files: Path,
     limits: HostLimits,
+    binds: Sequence[str] = (),
     cgroups_path: str = "",
 ) -> dict[str, Any]:
     """The whole ``config.json``.
 
-    *files* is the folder with the three /etc files; *cgroups_path* is for runtimes that insist on a cgroup of their
-    own. Raises InvalidSpec for a command that is missing or a bind mount that is malformed.
+    *files* is the folder with the three /etc files; *binds* are the bind mounts, their sources checked; *cgroups_path* is for
+    runtimes that insist on a cgroup of their own. Raises InvalidSpec for a command that is missing.
     """
-    spec = process.process
     namespaces: list[dict[str, str]] = [{"type": kind} for kind in ("pid", "mount", "ipc", "uts")]
     if process.sandbox:
         namespaces.append({"type": "network", "path": f"/run/netns/{process.sandbox}"})
@@ -141,7 +141,7 @@ def config(
         "ociVersion": "1.0.2",
         "root": {"path": str(rootfs), "readonly": False},
         "process": _process(process, image, user, limits),
-        "mounts": _mounts(files, spec.binds),
+        "mounts": _mounts(files, binds),
         "linux": linux,
     }
     if process.hostname:

@@ -67,6 +67,10 @@ class Folders:
     def work(self, container_id: str) -> Path:
         return self.container(container_id) / "work"
 
+    def binds(self, container_id: str) -> Path:
+        """Where the sources of its bind mounts are put, by their number."""
+        return self.container(container_id) / "binds"
+
     def log(self, container_id: str) -> Path:
         return self.container(container_id) / "log"
 

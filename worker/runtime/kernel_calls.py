@@ -7,6 +7,7 @@ import ctypes
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 MS_NODEV = 0x4
 MS_BIND = 0x1000
@@ -16,14 +17,24 @@ MS_SHARED = 0x100000
 MNT_DETACH = 0x2
 RESOLVE_IN_ROOT = 0x10
 RESOLVE_NO_MAGICLINKS = 0x02
-SYS_OPENAT2 = 437
-"""The same number on every architecture (Linux 5.6)."""
+RESOLVE_NO_SYMLINKS = 0x04
+SYS_OPEN_TREE, SYS_MOVE_MOUNT, SYS_OPENAT2, SYS_MOUNT_SETATTR = 428, 429, 437, 442
+"""The same numbers on every architecture (Linux 5.2, 5.2, 5.6, 5.12)."""
+OPEN_TREE_CLONE = 0x1
+AT_FDCWD = -100
+AT_EMPTY_PATH = 0x1000
+AT_RECURSIVE = 0x8000
+MOVE_MOUNT_F_EMPTY_PATH = 0x4
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _OpenHow(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd"))
 
 
 def mount(source: str, target: Path, kind: str = "", flags: int = 0, data: str = "") -> None:
@@ -50,22 +61,60 @@ def open_in(root: Path, path: str, flags: int = os.O_RDONLY, mode: int = 0) -> I
     """*path* opened as if *root* were ``/``: no ``..`` and no symbolic link leads out of it (openat2(2))."""
     folder = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        how = _OpenHow(flags | os.O_CLOEXEC, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
-        found = _libc.syscall(
-            ctypes.c_long(SYS_OPENAT2),
-            ctypes.c_int(folder),
-            os.fsencode(path),
-            ctypes.byref(how),
-            ctypes.c_size_t(ctypes.sizeof(how)),
-        )
-        if found < 0:
-            raise _error(path)
+        found = _openat2(folder, path, _OpenHow(flags | os.O_CLOEXEC, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS))
     finally:
         os.close(folder)
     try:
         yield found
     finally:
         os.close(found)
+
+
+@contextlib.contextmanager
+def open_without_links(path: str) -> Iterator[int]:
+    """The absolute *path* as an O_PATH descriptor. A symbolic link on the way, or at its end, raises OSError (ELOOP)."""
+    how = _OpenHow(os.O_PATH | os.O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
+    found = _openat2(AT_FDCWD, path, how)
+    try:
+        yield found
+    finally:
+        os.close(found)
+
+
+@contextlib.contextmanager
+def clone_mount(opened: int) -> Iterator[int]:
+    """A copy of what is seen at the descriptor *opened*, mounts below it included, that is mounted nowhere yet.
+
+    It is private: what happens to the one is no news to the other, so that taking the copy away takes nothing else away.
+    """
+    flags = OPEN_TREE_CLONE | os.O_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE
+    tree = _call(SYS_OPEN_TREE, "", ctypes.c_int(opened), b"", ctypes.c_uint(flags))
+    try:
+        private = _MountAttr(propagation=MS_PRIVATE)
+        size = ctypes.c_size_t(ctypes.sizeof(private))
+        flags = AT_EMPTY_PATH | AT_RECURSIVE
+        _call(SYS_MOUNT_SETATTR, "", ctypes.c_int(tree), b"", ctypes.c_uint(flags), ctypes.byref(private), size)
+        yield tree
+    finally:
+        os.close(tree)
+
+
+def put_mount(tree: int, target: Path) -> None:
+    """Mount the copy *tree* at *target*, a folder of ours."""
+    to = (ctypes.c_int(AT_FDCWD), os.fsencode(target))
+    _call(SYS_MOVE_MOUNT, str(target), ctypes.c_int(tree), b"", *to, ctypes.c_uint(MOVE_MOUNT_F_EMPTY_PATH))
+
+
+def _openat2(folder: int, path: str, how: _OpenHow) -> int:
+    size = ctypes.c_size_t(ctypes.sizeof(how))
+    return _call(SYS_OPENAT2, path, ctypes.c_int(folder), os.fsencode(path), ctypes.byref(how), size)
+
+
+def _call(number: int, path: str, *arguments: Any) -> int:
+    found: int = _libc.syscall(ctypes.c_long(number), *arguments)
+    if found < 0:
+        raise _error(path)
+    return found
 
 
 def read_in(root: Path, path: str, limit: int = 1 << 20) -> str:

@@ -9,7 +9,6 @@ Making and deleting is for the kernel process alone; :meth:`Runtime.stop`, :meth
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import signal
 import subprocess
@@ -20,12 +19,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from networks.cnm.errors import Conflict, InvalidSpec, KernelRefused, Unsupported
+from networks.cnm.errors import Conflict, KernelRefused, Unsupported
 from networks.cnm.names import short
 from networks.cnm.resources import Process
 from networks.cnm.text import gettext_noop
 
 from . import bundle, users
+from .binds import mount_binds, unmount_binds
 from .cgroups import Cgroups, Limits, probe
 from .conmon import Conmon, RuntimeRefused, Starting
 from .exec import ExecResult, run_in_container
@@ -89,11 +89,13 @@ class Runtime:
         cgroups: Cgroups | None = None,
         program: str = "",
         log_size_max: int = LOG_SIZE_MAX,
+        bind_roots: Sequence[str] = (),
     ) -> None:
         self.folders = folders
         self.images = ImageStore(folders)
         self.cgroups = cgroups or probe()
         self.log_size_max = log_size_max
+        self.bind_roots = tuple(bind_roots)
         self._program = program
         folders.make()
 
@@ -150,7 +152,7 @@ class Runtime:
         rootfs = mount_rootfs(self.folders, container_id, self.images.layers(image))
         config = bundle.ImageConfig.from_oci(image.config)
         user = users.resolve(rootfs, process.process.user or config.user, image.name)
-        _check_binds(process)
+        binds = mount_binds(self.folders, container_id, process.process, self.bind_roots)
         make_folders_in(rootfs, bundle.working_dir(process.process, config))
         value = bundle.config(
             process,
@@ -158,6 +160,7 @@ class Runtime:
             user,
             rootfs=rootfs,
             files=self.folders.container(process.files_of or container_id),
+            binds=binds,
             limits=host_limits(),
             cgroups_path="" if self.is_crun else f"/{self.cgroups.group}/{container_id}",
         )
@@ -305,6 +308,7 @@ class Runtime:
                 record = mark(self.folders, record, deleted=True)
             self._end(record)
         self._forget(container_id)
+        unmount_binds(self.folders, container_id)
         unmount_rootfs(self.folders, container_id)
 
     def clear(self, container_id: str) -> None:
@@ -378,15 +382,3 @@ class Runtime:
         )
         if done.returncode:
             raise RuntimeRefused(done.stderr.decode(errors="replace").strip())
-
-
-def _check_binds(process: Process) -> None:
-    for bind in process.process.binds:
-        source, _, _ = bundle.parse_bind(bind)
-        if not os.path.exists(source):
-            raise InvalidSpec(
-                gettext_noop("{path} does not exist on the host, so it cannot be mounted into the container."),
-                remedy=gettext_noop("Make it first, or correct the path."),
-                field="binds",
-                path=source,
-            )
