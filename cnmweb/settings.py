@@ -173,6 +173,9 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.flag("CNM_TLS", False)
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 2**20
+UPLOAD_DIR = STATE_DIR / "uploads"
+"""Archives of images that people send with their browser, until the worker has taken them."""
+UPLOAD_MAX_BYTES = env.integer("CNM_UPLOAD_MAX_MIB", 4096) * 2**20
 
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

@@ -259,6 +259,7 @@ def make_folders() -> bool:
     for folder, mode, owner in (
         (STATE, 0o755, "root"),
         (STATE / "db", 0o750, USER),
+        (STATE / "uploads", 0o700, USER),
         (STATE / "images", 0o710, "root"),
         (STATE / "containers", 0o710, "root"),
         (RUN, 0o755, "root"),

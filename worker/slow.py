@@ -9,6 +9,8 @@ import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from django.conf import settings
+
 from networks import feed, settle
 from networks.cnm.errors import CnmError, NotFound
 from networks.cnm.text import gettext_noop
@@ -19,8 +21,12 @@ from networks.wake import wake
 from .claim import pass_on
 from .engine import defect
 from .runtime.runtime import Runtime
+from .runtime.uploads import taken
 
 log = logging.getLogger(__name__)
+
+UPLOAD = "upload:"
+"""Begins the source of an image that was sent with a browser."""
 
 Work = Callable[[Operation, Runtime], None]
 
@@ -80,7 +86,10 @@ def import_image(operation: Operation, runtime: Runtime) -> None:
     row = Image.objects.get(pk=operation.args["image"])
 
     progress = _progress(operation)
-    if row.source.startswith("/"):
+    if row.source.startswith(UPLOAD):
+        with taken(settings.UPLOAD_DIR, runtime.folders.images, row.source.removeprefix(UPLOAD)) as path:
+            made = runtime.images.import_tar(row.name, path, progress)
+    elif row.source.startswith("/"):
         made = runtime.images.import_tar(row.name, Path(row.source), progress)
     else:
         made = runtime.images.fetch(row.name, row.source, progress)

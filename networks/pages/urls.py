@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from .views import account, attachments, containers, log_stream, networks, overview, session, work
+from .views import account, attachments, containers, images, inside, log_stream, networks, overview, session, work
 
 VERBS = r"(?P<verb>start|stop|restart|kill)"
 
@@ -28,7 +28,12 @@ urlpatterns = [
     path("containers/<str:reference>/unpublish/<str:port_id>/", attachments.unpublish, name="container-unpublish"),
     path("containers/<str:reference>/link/", attachments.link, name="container-link"),
     path("containers/<str:reference>/unlink/<str:link_id>/", attachments.unlink, name="container-unlink"),
+    path("containers/<str:reference>/exec/", inside.execute, name="container-exec"),
+    path("containers/<str:reference>/commit/", inside.commit, name="container-commit"),
     path("containers/<str:reference>/log/", log_stream.follow, name="container-log"),
+    path("images/", images.index, name="images"),
+    path("images/add/", images.add, name="image-add"),
+    path("images/<path:name>/remove/", images.remove, name="image-remove"),
     path("topology/", overview.topology, name="topology"),
     path("firewall/", overview.firewall, name="firewall"),
     path("files/", overview.files, name="files"),
@@ -43,6 +48,7 @@ urlpatterns = [
     path("tokens/", account.tokens, name="tokens"),
     path("tokens/<int:token_id>/revoke/", account.revoke, name="token-revoke"),
     path("users/", account.users, name="users"),
+    path("users/<str:name>/", account.user, name="user"),
     path("settings/", account.preferences, name="preferences"),
     path("settings/look/", account.look, name="look"),
 ]

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import re
+
 from networks import feed
-from networks.cnm.errors import Conflict, Forbidden
+from networks.cnm.errors import Conflict, Forbidden, InvalidSpec
 from networks.cnm.text import gettext_noop
 from networks.models import Container, Host, Image
 
 from .actor import Actor, require
 from .operations import check_alive, enqueue, record
 from .outcome import Outcome
+from .uploads import PREFIX
 
 LOCAL_SOURCES = ("oci:", "oci-archive:", "docker-archive:", "dir:", "/")
 """Sources that read files of the host."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
+"""A repository, with its registry where it has one, and a tag."""
 
 
 def ensure_host_image(host: Host) -> None:
     """The image that is always there: a copy-on-write view of the host's own programs."""
     Image.objects.get_or_create(host=host, name="host", defaults={"kind": "host", "status": "ready"})
+
+
+def full_name(name: str) -> str:
+    """*name* with its tag: ``latest`` where none is given, as Docker does. Raises InvalidSpec for what is no name."""
+    full = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+    if not _NAME.match(full):
+        raise InvalidSpec(
+            gettext_noop("{name} is not the name of an image."),
+            remedy=gettext_noop("Give a name such as team/app:1.2, in lower case."),
+            field="name",
+            name=repr(name),
+        )
+    return full
 
 
 def import_image(actor: Actor, host: Host, name: str, source: str) -> Outcome:
@@ -26,7 +44,7 @@ def import_image(actor: Actor, host: Host, name: str, source: str) -> Outcome:
     check_alive(actor, host)
     if source.startswith(LOCAL_SOURCES):
         require(actor, "admin")
-    full = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+    full = full_name(name)
     if full.partition(":")[0] == "host":
         raise Forbidden(
             gettext_noop("The image host is always there and is not imported."),
@@ -40,7 +58,7 @@ def import_image(actor: Actor, host: Host, name: str, source: str) -> Outcome:
             defaults={
                 "source": source,
                 "status": "pending",
-                "kind": "tar" if source.startswith("/") else "oci",
+                "kind": "tar" if source.startswith(("/", PREFIX)) else "oci",
                 "error": None,
             },
         )

@@ -21,6 +21,8 @@ from .actor import Actor, require
 
 _FIRST_LOOK_S, _LOOK_INTERVAL_S = 0.002, 0.015
 _STATE = f"SELECT state FROM {Operation._meta.db_table} WHERE id = %s"  # noqa: S608  # our own table's name
+SLOW_TO_THE_END = ("image.import", "image.remove", "container.commit", "container.exec", "container.kill")
+"""What the slow queue carries out alone; everything else ends in the kernel queue."""
 SECRET_WORDS = ("pass", "secret", "token", "key", "credential")
 
 
@@ -148,7 +150,8 @@ def retry(actor: Actor, operation: Operation) -> Operation:
             networks=Network.objects.filter(pk__in=scope.get("networks", [])),
             containers=Container.objects.filter(pk__in=scope.get("containers", [])),
             everything=bool(scope.get("all")),
-            queue="kernel",
+            queue="slow" if operation.verb in SLOW_TO_THE_END else "kernel",
+            args=operation.args,
         )
         again.subject_kind, again.subject_id = operation.subject_kind, operation.subject_id
         again.subject_name = operation.subject_name

@@ -1,6 +1,7 @@
 // What every page of the console runs.
 import "./htmx";
 import * as rows from "./forms/rows";
+import * as shows from "./forms/shows";
 import { Connection, type Status } from "./live/connection";
 import { changed } from "./live/refresh";
 import { known, onFeed, take } from "./live/store";
@@ -155,6 +156,7 @@ function autoSubmit(): void {
 
 document.documentElement.classList.add("js");
 rows.install();
+shows.install();
 menus();
 pickers();
 copying();

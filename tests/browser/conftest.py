@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
 
 from tests.product.conftest import Console
 from tests.testlib.product import ADMIN, PASSWORD, Product
@@ -16,6 +16,7 @@ from tests.testlib.product import ADMIN, PASSWORD, Product
 ADDRESS = "http://127.0.0.1:8000"
 PATIENCE_MS = 15_000
 NewPage = Callable[..., Page]
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import password_validation, update_session_auth_hash
-from django.core.exceptions import ValidationError
+from django.contrib.auth import update_session_auth_hash
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.utils import timezone
@@ -119,7 +118,7 @@ def users(request: PageRequest) -> HttpResponse:
     if request.method == "POST":
         try:
             name = _name(form.value("name"), 150)
-            _check_password("password", form.value("password"), User(username=name))
+            user_use_cases.check_password("password", form.value("password"), User(username=name))
             role = form.value("role")
             if role not in ROLES:
                 raise InvalidSpec(gettext_noop("Choose a role from the list."), field="role")
@@ -140,11 +139,38 @@ def users(request: PageRequest) -> HttpResponse:
     )
 
 
-def _check_password(field: str, password: str, user: User) -> None:
-    try:
-        password_validation.validate_password(password, user)
-    except ValidationError as error:
-        raise InvalidSpec("{sentence}", field=field, sentence=" ".join(error.messages)) from None
+@page("admin", write="admin")
+def user(request: PageRequest, name: str) -> HttpResponse:
+    """Role, whether they may sign in, and a new password."""
+    person = user_use_cases.find_user(name)
+    form = Form(request.POST if request.method == "POST" else {"role": person.role, "active": _tick(person)})
+    if request.method == "POST":
+        try:
+            if form.value("role") not in ROLES:
+                raise InvalidSpec(gettext_noop("Choose a role from the list."), field="role")
+            user_use_cases.update_user(
+                request.actor,
+                person,
+                role=form.value("role"),
+                active=form.flag("active"),
+                password=form.value("password") or None,
+            )
+            if person.pk == request.user.pk and form.value("password"):
+                update_session_auth_hash(request, User.objects.get(pk=person.pk))
+            messages.success(request, _("User {name} was changed.").format(name=person.username))
+            return redirect("users")
+        except CnmError as error:
+            form.refuse(error)
+    return render(
+        request,
+        "user.html",
+        {"person": represent.user(person), "form": form, "roles": Role.choices},
+        status=400 if form.problem else 200,
+    )
+
+
+def _tick(person: User) -> str:
+    return "on" if person.is_active else ""
 
 
 @page(write="viewer")
@@ -155,7 +181,7 @@ def preferences(request: PageRequest) -> HttpResponse:
         try:
             if not request.user.check_password(form.value("old_password")):
                 raise InvalidSpec(gettext_noop("This is not your present password."), field="old_password")
-            _check_password("new_password", form.value("new_password"), request.user)
+            user_use_cases.check_password("new_password", form.value("new_password"), request.user)
             request.user.set_password(form.value("new_password"))
             request.user.save(update_fields=["password"])
             update_session_auth_hash(request, request.user)

@@ -27,8 +27,9 @@ from ..container_form import DEFAULTS, ROWS, container_body
 from ..etc_files import files_of
 from ..form import Form
 from ..listing import listing
+from .inside import runs
 
-TABS = ("overview", "endpoints", "rules", "files", "logs", "activity")
+TABS = ("overview", "endpoints", "rules", "files", "logs", "exec", "activity")
 LOG_LINES = 500
 PROTOCOLS = [(name, name.upper()) for name in ("tcp", "udp", "sctp")]
 SIGNALS = ("SIGTERM", "SIGKILL", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
@@ -87,6 +88,8 @@ def detail(request: PageRequest, reference: str) -> HttpResponse:
         context["files"] = files_of(row)
     elif tab == "logs":
         context["lines"], context["log_problem"] = _log(row)
+    elif tab == "exec":
+        context |= {"runs": runs(row), "form": Form({})}
     elif tab == "activity":
         context["activity"] = [represent.activity(item) for item in Activity.objects.filter(subject_id=row.pk)[:100]]
     return render(request, "containers/detail.html", context)
@@ -99,6 +102,7 @@ def _tabs() -> list[tuple[str, str]]:
         ("rules", _("Rules")),
         ("files", _("Files")),
         ("logs", _("Logs")),
+        ("exec", _("Commands")),
         ("activity", _("Activity")),
     ]
 
