@@ -13,9 +13,10 @@ RUN python -m venv /venv && /venv/bin/pip install -q --require-hashes -r /base.t
 
 FROM python:3.11-slim-bookworm
 RUN apt-get update -q \
-    && apt-get install -y -q --no-install-recommends iptables nftables iproute2 crun conmon skopeo umoci \
+    && apt-get install -y -q --no-install-recommends iptables nftables iproute2 kmod crun conmon skopeo umoci \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --user-group --no-create-home --home-dir /var/lib/cnm --shell /usr/sbin/nologin cnm
+    && useradd --system --uid 10001 --user-group --no-create-home --home-dir /var/lib/cnm --shell /usr/sbin/nologin cnm \
+    && mkdir -p /host/run && ln -s /host/run/xtables.lock /run/xtables.lock
 COPY --from=packages /venv /venv
 WORKDIR /opt/cnmweb
 COPY . .

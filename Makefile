@@ -20,8 +20,9 @@ restart: ## replace our processes while containers run (root)
 purge: ## take everything away, data too (root)
 	@$(PYTHON) install/purge.py
 
-demo: $(STAMP) $(FRONT) ## a whole host inside this one, with a sample, for trying out (root)
-	@$(VENV)/bin/python -m install.demo
+demo: ## a whole host inside this one, with a sample, for trying out (root)
+	@sh install/python.sh
+	@$(PYTHON) install/demo.py
 
 test: tools $(STAMP) $(FRONT) lint ## all tests (root)
 	npm test --silent

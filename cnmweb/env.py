@@ -103,6 +103,19 @@ def pools(name: str, default: tuple[tuple[str, int], ...]) -> tuple[tuple[str, i
     return tuple(result)
 
 
+def bind(name: str, default: str) -> tuple[str, int]:
+    """Address and port to listen on; an IPv6 address stands in brackets: ``127.0.0.1:8000``, ``[::]:8000``."""
+    value = text(name) or default
+    host, _, port = value.rpartition(":")
+    try:
+        if (":" in host) != (host.startswith("[") and host.endswith("]")) or not 0 < int(port) < 65536:
+            raise ValueError
+        ip_address(host.strip("[]"))
+    except ValueError:
+        raise BadSetting(name, value, "give an address and a port, such as 127.0.0.1:8000 or [::1]:8000") from None
+    return host.strip("[]"), int(port)
+
+
 def folder(name: str, default: str) -> Path:
     path = Path(text(name, default))
     if not path.is_absolute():

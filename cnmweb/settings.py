@@ -50,7 +50,11 @@ def _secret_key() -> str:
 
 
 SECRET_KEY = _secret_key()
-ALLOWED_HOSTS = list(env.words("CNM_ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]")))
+BIND = env.bind("CNM_BIND", "127.0.0.1:8000")
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+_BOUND = f"[{BIND[0]}]" if ":" in BIND[0] else BIND[0]
+# Always under the names by which only this host itself finds it (supervisors ask there), and under the one address that it listens on.
+ALLOWED_HOSTS = list(dict.fromkeys((*env.words("CNM_ALLOWED_HOSTS"), *_LOOPBACK, _BOUND)))
 CSRF_TRUSTED_ORIGINS = list(env.words("CNM_TRUSTED_ORIGINS"))
 
 INSTALLED_APPS = [

@@ -9,7 +9,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import services
-from layout import CURRENT, RUN, environment, require_root, run, say
+from configuration import environment
+from layout import CURRENT, RUN, require_root, run, say
 from processes import programs
 
 
@@ -20,7 +21,8 @@ def main() -> None:
         return
     say("CNM Web: make down")
     services.stop(["web", "monitor", "slow", "kernel"])
-    if services.running() or RUN.exists():
+    if RUN.exists():
+        say("  stopping containers")
         say("  " + run([CURRENT / "venv/bin/python", "-m", "worker.down"], cwd=CURRENT, env=environment()).strip())
     services.stop([program.name for program in programs() if program.outlives])
     services.stop_supervisor()

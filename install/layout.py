@@ -18,6 +18,8 @@ STATE = Path("/var/lib/cnm")
 RUN = Path("/run/cnm")
 LOGS = Path("/var/log/cnm")
 CONFIG = Path("/etc/cnm/cnm.env")
+CACHE = Path("/var/cache/cnmweb")
+"""What ``make demo`` builds and keeps for the next time."""
 USER = "cnm"
 PYTHON = "/usr/bin/python3"
 """The distribution's own: what root runs must not be a user's."""
@@ -44,9 +46,12 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     user: str = "",
-    quiet: bool = True,
+    show: bool = False,
 ) -> str:
-    """Run a program to its end; its output. When it fails, stop with what it printed."""
+    """Run a program to its end; its output. When it fails, stop with what it printed.
+
+    *show*: what it prints on its standard output goes to the terminal at once, and is not given back.
+    """
     done = subprocess.run(
         list(map(str, command)),
         cwd=cwd,
@@ -55,13 +60,15 @@ def run(
         group=user or None,
         extra_groups=[] if user else None,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if quiet else None,
-        stderr=subprocess.STDOUT if quiet else None,
+        stdout=None if show else subprocess.PIPE,
+        stderr=subprocess.PIPE if show else subprocess.STDOUT,
         text=True,
         check=False,
     )
     if done.returncode:
-        refuse(f"{' '.join(map(str, command))} failed ({done.returncode}).\n{done.stdout or ''}")
+        refuse(
+            f"{' '.join(map(str, command))} failed ({done.returncode}).\n{done.stdout or done.stderr or ''}".rstrip()
+        )
     return done.stdout or ""
 
 
@@ -71,39 +78,6 @@ def hash_of(parts: Iterable[bytes]) -> str:
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
     return digest.hexdigest()[:16]
-
-
-def configuration() -> dict[str, str]:
-    """The ``CNM_*`` variables that every process gets: the configuration file's, and where things are."""
-    values = {"CNM_STATE_DIR": str(STATE), "CNM_RUN_DIR": str(RUN), "CNM_STATIC_ROOT": str(CURRENT / "staticfiles")}
-    try:
-        lines = CONFIG.read_text().splitlines()
-    except FileNotFoundError:
-        lines = []
-    for line in lines:
-        name, found, value = line.strip().partition("=")
-        if found and name.startswith("CNM_"):
-            values[name] = value
-    return values
-
-
-def environment() -> dict[str, str]:
-    """The whole environment of the product's processes: nothing of the caller's leaks in."""
-    return {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "LANG": "C.UTF-8",
-        "HOME": str(STATE),
-        "PYTHONPATH": str(CURRENT),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "DJANGO_SETTINGS_MODULE": "cnmweb.settings",
-        "C_FORCE_ROOT": "1",  # Celery asks whether root is meant: the kernel worker is root's by design
-        **configuration(),
-    }
-
-
-def manage(*words: str, user: str = USER) -> str:
-    """A management command of the installed product."""
-    return run([CURRENT / "venv/bin/python", CURRENT / "manage.py", *words], cwd=CURRENT, env=environment(), user=user)
 
 
 def user_exists() -> bool:
@@ -116,10 +90,6 @@ def user_exists() -> bool:
 
 def has_systemd() -> bool:
     return Path("/run/systemd/system").is_dir()
-
-
-def host_name() -> str:
-    return configuration().get("CNM_HOST_NAME", "local")
 
 
 def python_is_new_enough() -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from layout import CURRENT, RUN, USER, configuration, host_name
+from configuration import bind, configuration, host_name
+from layout import CURRENT, RUN, USER
 
 _CELERY = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "WARNING")
 
@@ -22,35 +23,19 @@ class Program:
 def programs() -> tuple[Program, ...]:
     """All of them, in the order in which they start."""
     python, host = str(CURRENT / "venv/bin/python"), host_name()
-    address, _, port = configuration().get("CNM_BIND", "127.0.0.1:8000").rpartition(":")
+    address, port = bind()
     celery = (python, "-m", "celery", "-A", "cnmweb", "worker")
-    redis = (
-        "--unixsocket",
-        f"{RUN}/redis/redis.sock",
-        "--unixsocketperm",
-        "600",
-        "--port",
-        "0",
-        "--save",
-        "",
-        "--appendonly",
-        "no",
+    socket = ("--unixsocket", f"{RUN}/redis/redis.sock", "--unixsocketperm", "600", "--port", "0")
+    redis = Program(
+        "redis",
+        ("/usr/bin/redis-server", *socket, "--save", "", "--appendonly", "no"),
+        user=USER,
+        outlives=True,
+        description="messages between our processes",
     )
-    own_redis = (
-        ()
-        if "CNM_REDIS_URL" in configuration()
-        else (
-            Program(
-                "redis",
-                ("redis-server", *redis),
-                user=USER,
-                outlives=True,
-                description="messages between our processes",
-            ),
-        )
-    )
+    uvicorn = ("--host", address, "--port", str(port), "--log-level", "warning", "--no-server-header")
     return (
-        *own_redis,
+        *([] if "CNM_REDIS_URL" in configuration() else [redis]),
         Program(
             "holder",
             (python, "-m", "worker.holder", "--socket", f"{RUN}/holder.sock"),
@@ -70,20 +55,14 @@ def programs() -> tuple[Program, ...]:
         Program("monitor", (python, "-m", "worker.monitor"), description="sees what others change"),
         Program(
             "web",
-            (
-                python,
-                "-m",
-                "uvicorn",
-                "cnmweb.asgi:application",
-                "--host",
-                address,
-                "--port",
-                port,
-                "--log-level",
-                "warning",
-                "--no-server-header",
-            ),
+            (python, "-m", "uvicorn", "cnmweb.asgi:application", *uvicorn),
             user=USER,
             description="console and REST API",
         ),
     )
+
+
+def bootstrap() -> Program:
+    """Not a process that stays: takes the settings into the database at each boot, before the others start."""
+    command = (str(CURRENT / "venv/bin/python"), str(CURRENT / "manage.py"), "bootstrap")
+    return Program("bootstrap", command, user=USER, description="settings of this host")

@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import down
-from layout import CONFIG, LOGS, PREFIX, STATE, USER, refuse, require_root, run, say, user_exists
+from layout import CACHE, CONFIG, LOGS, PREFIX, STATE, USER, refuse, require_root, run, say, user_exists
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
         if input("Delete the database, all images and all files of containers? [yes/no] ").strip() != "yes":
             refuse("nothing was deleted.")
     down.main()
-    for folder in (STATE, LOGS, PREFIX, CONFIG.parent):
+    for folder in (STATE, LOGS, PREFIX, CACHE, CONFIG.parent):
         shutil.rmtree(folder, ignore_errors=True)
     if user_exists():
         run(["userdel", USER])

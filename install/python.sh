@@ -9,5 +9,9 @@ fi
 [ "$(id -u)" = 0 ] || { echo "cnmweb: python3-venv, python3-dev and gcc are missing: run this with sudo." >&2; exit 1; }
 export DEBIAN_FRONTEND=noninteractive
 echo "  installing Python"
-apt-get update -q >/dev/null
-apt-get install -y -q --no-install-recommends python3 python3-venv python3-dev gcc libc6-dev >/dev/null
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
+{
+    apt-get update -q &&
+        apt-get install -y -q --no-install-recommends python3 python3-venv python3-dev gcc libc6-dev
+} >"$said" 2>&1 || { cat "$said" >&2; exit 1; }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -9,25 +11,32 @@ import sys
 import time
 from pathlib import Path
 
-from layout import CURRENT, PYTHON, RUN, environment, has_systemd, run
+import units
+from configuration import environment
+from layout import CURRENT, LOGS, PYTHON, RUN, has_systemd, hash_of, run
 from processes import Program, programs
 from supervisor import SOCKET, ask
 
-UNITS = Path("/etc/systemd/system")
+STARTED_WITH = RUN / "started-with"
+"""What the processes that run were started with; see :func:`stale`."""
+READY = RUN / "kernel.pid"
+"""Written by the kernel worker when it is through with its first pass."""
+LOG_LINES = 6
 
 
 def start_all() -> bool:
     """Start what does not run; whether anything had to be started."""
     if has_systemd():
-        changed = _write_units()
-        idle = [p for p in programs() if not _active(p)]
-        if changed:
-            run(["systemctl", "daemon-reload"])
+        write_units()
+        idle = [program for program in programs() if not _active(program)]
         if idle:
-            run(["systemctl", "enable", "--now", *(_unit(p.name) for p in idle)])
+            _about_to_start()
+            names = [units.unit_name(name) for name in ("bootstrap", *(program.name for program in idle))]
+            run(["systemctl", "enable", "-q", "--now", *names])
         return bool(idle)
     if ask("status") is not None:
         return False
+    _about_to_start()
     subprocess.Popen(
         [PYTHON, "-I", str(CURRENT / "install/supervisor.py"), "run"],
         cwd="/",
@@ -42,29 +51,51 @@ def start_all() -> bool:
 
 def restart() -> None:
     """Replace our processes; what containers need goes on."""
-    names = [program.name for program in programs() if not program.outlives]
+    lasting = [program.name for program in programs() if program.outlives]
+    others = [program.name for program in programs() if not program.outlives]
+    _about_to_start()
     if has_systemd():
-        _write_units()
-        run(["systemctl", "daemon-reload"])
-        run(["systemctl", "restart", *map(_unit, names)])
-    elif ask("restart", *names) is None:
+        write_units()
+        run(["systemctl", "enable", "-q", "--now", *map(units.unit_name, ("bootstrap", *lasting))])
+        run(["systemctl", "enable", "-q", *map(units.unit_name, others)])
+        run(["systemctl", "restart", *map(units.unit_name, others)])
+    elif ask("start", *lasting) is None or ask("restart", *others) is None:
         start_all()
+
+
+def stale() -> bool:
+    """Whether the processes that run were started with other settings, or from another release, than are there now."""
+    with contextlib.suppress(FileNotFoundError):
+        return STARTED_WITH.read_text() != _fingerprint()
+    return True
+
+
+def _about_to_start() -> None:
+    READY.unlink(missing_ok=True)
+    STARTED_WITH.touch(mode=0o600)
+    STARTED_WITH.write_text(_fingerprint())
+
+
+def _fingerprint() -> str:
+    said = json.dumps([environment(), [program.command for program in programs()]], sort_keys=True)
+    return hash_of([said.encode(), str(CURRENT.resolve()).encode()])
 
 
 def stop(names: list[str]) -> None:
     if has_systemd():
-        present = [_unit(name) for name in names if (UNITS / _unit(name)).exists()]
+        present = [units.unit_name(name) for name in names if _unit_file(name).exists()]
         if present:
-            run(["systemctl", "disable", "--now", *present])
+            run(["systemctl", "disable", "-q", "--now", *present])
     else:
         ask("stop", *names)
 
 
 def stop_supervisor() -> None:
-    """End the supervisor with everything that it still runs, and wait until it is gone."""
+    """End the supervisor with everything that it still runs, and wait until it is gone; systemd forgets us."""
     if has_systemd():
-        for program in programs():
-            (UNITS / _unit(program.name)).unlink(missing_ok=True)
+        stop(["bootstrap"])
+        for path in units.files():
+            Path(path).unlink(missing_ok=True)
         run(["systemctl", "daemon-reload"])
         return
     pid_file = RUN / "supervisor.pid"
@@ -81,62 +112,44 @@ def stop_supervisor() -> None:
 
 
 def running() -> bool:
-    return (has_systemd() and all(map(_active, programs()))) or ask("status") is not None
+    return (has_systemd() and any(map(_active, programs()))) or ask("status") is not None
 
 
-def _unit(name: str) -> str:
-    return f"cnm-{name}.service"
+def last_words() -> str:
+    """The end of what each process has logged, for a start that did not succeed."""
+    found = []
+    for program in programs():
+        if has_systemd():
+            command = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", str(LOG_LINES), "-u"]
+            said = run([*command, units.unit_name(program.name)])
+        else:
+            log = LOGS / f"{program.name}.log"
+            said = log.read_text(errors="replace") if log.exists() else ""
+        lines = said.splitlines()[-LOG_LINES:]
+        found += [f"{program.name}: {line}" for line in lines if line.strip()]
+    return "\n".join(found)
 
 
-def _active(program: Program) -> bool:
-    command = ["systemctl", "is-active", "--quiet", _unit(program.name)]
-    return subprocess.run(command, check=False).returncode == 0
-
-
-def _write_units() -> bool:
+def write_units() -> bool:
     """Write the units; whether any differs from what is there."""
     changed = False
-    for program in programs():
-        path, text = UNITS / _unit(program.name), unit_text(program)
+    for name, text in units.files().items():
+        path = Path(name)
         if not path.exists() or path.read_text() != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
             changed = True
+    run(["systemctl", "daemon-reload"])  # always: an interrupted run may have written them and got no further
     return changed
 
 
-def unit_text(program: Program) -> str:
-    """The systemd unit of a process. What root runs keeps the host's mount namespace: sandboxes are mounted there."""
-    command = " ".join(f'"{word}"' if " " in word or not word else word for word in program.command)
-    lines = [
-        "[Unit]",
-        f"Description=CNM Web: {program.description}",
-        "After=network.target",
-        "",
-        "[Service]",
-        f"User={program.user}",
-        f"WorkingDirectory={CURRENT}",
-        *(f'Environment="{name}={value}"' for name, value in sorted(environment().items())),
-        f"ExecStart={command if command.startswith('/') else '/usr/bin/' + command}",
-        "Restart=always",
-        "RestartSec=1",
-        "RuntimeDirectory=cnm",
-        "RuntimeDirectoryPreserve=yes",
-        "TimeoutStopSec=30",
-    ]
-    if program.user == "root":
-        lines += ["KillMode=process", "OOMPolicy=continue", "Delegate=yes"]
-    else:
-        lines += [
-            "NoNewPrivileges=yes",
-            "CapabilityBoundingSet=",
-            "ProtectSystem=strict",
-            "ProtectHome=yes",
-            "PrivateTmp=yes",
-            "PrivateDevices=yes",
-            "ReadWritePaths=/var/lib/cnm /run/cnm",
-            "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
-        ]
-    return "\n".join([*lines, "", "[Install]", "WantedBy=multi-user.target", ""])
+def _unit_file(name: str) -> Path:
+    return Path("/etc/systemd/system") / units.unit_name(name)
+
+
+def _active(program: Program) -> bool:
+    command = ["systemctl", "is-active", "--quiet", units.unit_name(program.name)]
+    return subprocess.run(command, check=False).returncode == 0
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from layout import CURRENT, LOGS, RUN, environment
+from configuration import environment
+from layout import CURRENT, LOGS, RUN
 from processes import Program, programs
 
 SOCKET = RUN / "supervisor.sock"
@@ -142,7 +143,7 @@ class Supervisor:
         verb, names = (words[0] if words else ""), words[1:]
         if verb == "quit":
             self.quitting = True
-        if verb == "restart":  # what it runs may have changed with a new release
+        if verb in {"start", "restart"}:  # what is run may have changed with a new release or with a setting
             for program in programs():
                 if program.name in names:
                     self.children.setdefault(program.name, Child(program)).program = program

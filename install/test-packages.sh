@@ -15,6 +15,7 @@ need ip iproute2
 need ping iputils-ping
 need conntrack conntrack
 need busybox busybox-static
+need systemd-analyze systemd
 need chromium chromium
 need node nodejs
 need npm npm
@@ -25,8 +26,10 @@ export DEBIAN_FRONTEND=noninteractive
 echo "  installing$missing"
 guard=/usr/sbin/policy-rc.d
 made=""
+said=$(mktemp)
+trap 'rm -f "$said"; [ -z "$made" ] || rm -f "$guard"' EXIT
 [ -e "$guard" ] || { printf '#!/bin/sh\nexit 101\n' >"$guard"; chmod +x "$guard"; made=yes; }
-apt-get update -q >/dev/null
 # shellcheck disable=SC2086  # a list of packages
-apt-get install -y -q --no-install-recommends $missing >/dev/null
-[ -z "$made" ] || rm -f "$guard"
+{
+    apt-get update -q && apt-get install -y -q --no-install-recommends $missing
+} >"$said" 2>&1 || { cat "$said" >&2; exit 1; }

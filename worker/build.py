@@ -25,7 +25,7 @@ from .machine import Machine
 from .runtime.folders import Folders
 from .runtime.runtime import Runtime
 
-_NO_RULES = gettext_noop("CNM_IPTABLES is false, and no program that writes rules is installed.")
+NO_RULES = Choice(NONE, Text.of(gettext_noop("CNM_IPTABLES is false, and no program that writes rules is installed.")))
 GROUP = "cnm"
 """The product's own group: it may read containers' logs."""
 
@@ -46,12 +46,15 @@ def build_runtime() -> Runtime:
     return Runtime(folders, bind_roots=settings.BIND_ALLOWLIST)
 
 
-def build(host: Host) -> Parts:
-    """The parts of *host*. Raises Conflict or Unsupported where its rules cannot be written, saying why."""
+def build(host: Host, firewall: Choice | None = None) -> Parts:
+    """The parts of *host*; *firewall* is chosen where it is not given.
+
+    Raises Conflict or Unsupported where the host's rules cannot be written, saying why.
+    """
     naming = load_settings(host).naming
     ledger = settings.RUN_DIR / "ledger"
     ledger.mkdir(mode=0o700, parents=True, exist_ok=True)
-    firewall = choose_firewall(host)
+    firewall = firewall or choose_firewall(host)
     backend = NoRules() if firewall.flavour == NONE else Iptables(firewall.flavour)
     rules = RulesHandler(backend, naming, settings.RUN_DIR)
     processes = ProcessesHandler(build_runtime())
@@ -73,7 +76,7 @@ def choose_firewall(host: Host) -> Choice:
     wanted = load_settings(host)
     seen = survey(wanted.naming)
     if not wanted.iptables and not any(flavour.available for flavour in seen.values()):
-        return Choice(NONE, Text.of(_NO_RULES))
+        return NO_RULES
     firewall = choose(wanted.firewall, seen, command_flavour())
     if wanted.naming.key == "docker":
         known = (settings.RUN_DIR / "ledger" / "rules.json").exists()

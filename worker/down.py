@@ -1,4 +1,4 @@
-"""``python -m worker.down``: take everything of ours out of this host's kernel. Database, images and files stay.
+"""``python -m worker.down``: stop the containers and take everything of ours out of this host's kernel. Database, images and files stay.
 
 Desired state is not touched: the next start brings all of it back. Run it while the worker is stopped.
 """
@@ -6,29 +6,65 @@ Desired state is not touched: the next start brings all of it back. Run it while
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import django
+
+if TYPE_CHECKING:
+    from networks.models import Host
+
+    from .build import Parts
 
 
 def main() -> int:
     django.setup()
     from django.conf import settings
 
+    from networks.cnm.errors import CnmError
     from networks.models import Host
 
-    from .build import build
     from .diff import diff
 
     host = Host.objects.filter(name=settings.HOST_NAME).first()
     if host is None:
         return 0
-    parts = build(host)
+    try:
+        parts = _parts(host, settings.RUN_DIR)
+    except CnmError as error:
+        print(f"Our rules cannot be taken away: {error}", file=sys.stderr)
+        return 1
+    killed = parts.processes.runtime.stop_all(_asked(host))
     applied = parts.machine.apply_what_can_be(diff((), parts.machine.observe(None)), lambda owner: owner.id)
     parts.processes.runtime.tear_down()
     for step, error in applied.failed:
         print(f"{step.describe()}: {error}", file=sys.stderr)
+    if killed:
+        print(f"{killed} containers did not end in their time and were killed.")
     print(f"{len(applied.done)} things were taken away, {len(applied.failed)} could not be.")
     return 1 if applied.failed else 0
+
+
+def _parts(host: Host, run_dir: Path) -> Parts:
+    """The parts of the host; without rules where none of ours were ever written and none could be, so that its worker never started."""
+    from networks.cnm.errors import CnmError
+
+    from .build import NO_RULES, build
+
+    try:
+        return build(host)
+    except CnmError:
+        if (run_dir / "ledger" / "rules.json").exists():
+            raise
+        return build(host, NO_RULES)
+
+
+def _asked(host: Host) -> dict[str, tuple[str, float]]:
+    """Container id -> the signal that asks it to end, and how many seconds it may take."""
+    from networks.models import Container
+
+    rows = Container.objects.filter(host=host, kind="process").values_list("pk", "spec")
+    return {pk: (str(spec.get("stop_signal") or "SIGTERM"), float(spec.get("stop_timeout", 10))) for pk, spec in rows}
 
 
 if __name__ == "__main__":

@@ -1,117 +1,46 @@
-"""The README's commands, in order, on a throw-away host: up, up again, restart, down, up, purge."""
+"""The README's commands on a throw-away host: up, up again, restart, down, up, purge; and what may go wrong on the way."""
 
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
-from tests.testlib.bottle import REPOSITORY, Bottle
+from .machine import PASSWORD, Machine, fresh_machine, until
 
-pytestmark = [pytest.mark.kernel, pytest.mark.timeout(600)]
-PASSWORD = "only-for-this-throw-away-host"
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(900)]
 WEB = {"name": "web", "command": ["busybox", "nc", "-ll", "-p", "80", "-e", "echo", "hello"], "ports": ["8080:80"]}
-
-
-def prepare() -> None:
-    """Runs inside: places of the installer's own, and what it would fetch, for a throw-away host reaches no package index.
-
-    The locked Python packages are those of this virtual environment; npm finds its own in its cache.
-    """
-    for folder in ("/opt", "/var/log"):
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder], check=True)
-    sys.path.insert(0, str(REPOSITORY / "install"))
-    version = subprocess.run(
-        ["/usr/bin/python3", "-c", "import sys; print(sys.version)"], capture_output=True, check=True
-    )
-    from layout import PREFIX, hash_of  # type: ignore[import-not-found]  # the installer is no package: it runs before any is there
-
-    lock = (REPOSITORY / "requirements/base.txt").read_bytes()
-    venv = PREFIX / "venvs" / hash_of([lock, version.stdout.rstrip(b"\n")])
-    upper, work = Path("/opt/upper"), Path("/opt/work")
-    for folder in (venv, upper, work):
-        folder.mkdir(parents=True)
-    (upper / "complete").touch()
-    options = f"lowerdir={REPOSITORY / '.venv'},upperdir={upper},workdir={work}"
-    subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", str(venv)], check=True)
-
-
-def ask(method: str, path: str, token: str, body: Any) -> Any:
-    """Runs inside: one request to the installed console."""
-    headers = {"Authorization": f"Bearer {token}"}
-    answer = httpx.request(method, f"http://127.0.0.1:8000{path}", headers=headers, json=body, timeout=60)
-    answer.raise_for_status()
-    return answer.json() if answer.content else None
-
-
-class Machine:
-    """A fresh machine on which someone types the README's commands."""
-
-    def __init__(self, bottle: Bottle) -> None:
-        self.bottle = bottle
-        self.token = ""
-
-    def make(self, target: str) -> str:
-        env = {
-            "CNM_ADMIN_PASSWORD": PASSWORD,
-            "CNM_YES": "1",
-            "npm_config_offline": "true",
-        }
-        return self.bottle.run(["make", "-s", "-C", REPOSITORY, target], env=env, timeout=300).stdout
-
-    def api(self, method: str, path: str, body: Any = None) -> Any:
-        self.token = self.token or self.bottle.python("tests.testlib.product:make_token")
-        return self.bottle.python(ask, method, f"/api/v1/{path}", self.token, body)
-
-    def hears(self, address: str, port: int) -> str:
-        """What the published port says to the outside, within a few seconds."""
-        for _ in range(40):
-            command = ["busybox", "timeout", "2", "busybox", "nc", "-w", "2", address, str(port)]
-            said = self.bottle.run(command, netns="outside", check=False, input="").stdout.strip()
-            if said:
-                return said
-            time.sleep(0.1)
-        return ""
-
-    def processes(self) -> dict[str, str]:
-        """User of each of our processes, by a word of its command line."""
-        words = ("redis-server", "worker.holder", "kernel@", "slow@", "worker.monitor", "uvicorn")
-        found = {}
-        for line in self.bottle.run(["ps", "-wweo", "user:32,args"]).stdout.splitlines():
-            for word in words:
-                if word in line:
-                    found[word] = line.split()[0]
-        return found
+ALL = {
+    "redis-server": "cnm",
+    "worker.holder": "root",
+    "kernel@": "root",
+    "slow@": "root",
+    "worker.monitor": "root",
+    "uvicorn": "cnm",
+}
+OUTWARD = "-A POSTROUTING -s 172.17.0.0/16 ! -o cnm0"
+SAYS_GOODBYE = "trap 'echo goodbye >/out/said; exit 0' USR1; echo ready >/out/said; while :; do sleep 0.1; done"
+DEAF = "trap '' TERM; while :; do sleep 0.1; done"
 
 
 @pytest.fixture
 def machine() -> Iterator[Machine]:
-    with tempfile.TemporaryDirectory() as state, Bottle(uplink=True, state_dir=Path(state)) as bottle:
-        bottle.python(prepare)
-        yield Machine(bottle)
+    with fresh_machine() as made:
+        yield made
 
 
 def test_the_readmes_commands_do_what_they_say(machine: Machine) -> None:
     before = machine.bottle.dump()
     said = machine.make("up")
     assert "http://127.0.0.1:8000/" in said
-    assert machine.processes() == {
-        "redis-server": "cnm",
-        "worker.holder": "root",
-        "kernel@": "root",
-        "slow@": "root",
-        "worker.monitor": "root",
-        "uvicorn": "cnm",
-    }
+    assert machine.processes() == ALL
     assert machine.bottle.run(["stat", "-c", "%a %U", "/run/cnm/redis"]).stdout.split() == ["700", "cnm"]
+    assert machine.bottle.run(["stat", "-c", "%a %U", "/etc/cnm/cnm.env"]).stdout.split() == ["640", "root"]
     assert "nothing had to be changed" in machine.make("up")
 
     machine.api("POST", "containers", WEB)
@@ -132,3 +61,101 @@ def test_the_readmes_commands_do_what_they_say(machine: Machine) -> None:
     for path in ("/opt/cnmweb/current", "/etc/cnm", "/var/log/cnm", "/run/cnm", "/var/lib/cnm/db"):
         assert not os.path.lexists(machine.bottle.root / path.lstrip("/")), path
     assert machine.bottle.run(["id", "cnm"], check=False).returncode != 0
+
+
+def test_changed_settings_take_effect_and_those_that_cannot_be_kept_change_nothing(machine: Machine) -> None:
+    code, said = machine.type("up", {"CNM_STATE_DIR": "/srv/cnm"})
+    assert code
+    assert "CNM_STATE_DIR=/srv/cnm cannot be used" in said
+    assert not (machine.bottle.root / "etc/cnm").exists(), "refused before anything is changed"
+    said = machine.make("up", {"CNM_MTU": "1400", "CNM_SECRET_KEY": 'odd " key \\ with # and $'})
+    machine.api("POST", "containers", WEB)
+    assert machine.bottle.ip("link", "show", "cnm0")[0]["mtu"] == 1400
+
+    machine.set(CNM_BIND="0.0.0.0:8000", CNM_IP_MASQ="false", CNM_MTU="1300")
+    assert "every address of this host; name the host names" in machine.make("restart")
+    assert OUTWARD not in machine.bottle.run(["iptables", "-t", "nat", "-S"]).stdout
+    assert machine.bottle.ip("link", "show", "cnm0")[0]["mtu"] == 1300
+    machine.set(CNM_BIND="[::]:8001", CNM_IP_MASQ="")
+    assert "http://[::1]:8001/" in machine.make("up"), "make up sees that the file has changed"
+    machine.base = "http://[::1]:8001"
+    assert machine.state("web") == "running"
+    assert OUTWARD in machine.bottle.run(["iptables", "-t", "nat", "-S"]).stdout
+    assert "nothing had to be changed" in machine.make("up")
+    assert "CNM_ICC of this run's environment: not used" in machine.make("up", {"CNM_ICC": "false"})
+
+    running = machine.processes()
+    for wrong, words in (
+        ({"CNM_ICC": "perhaps"}, "CNM_ICC='perhaps' cannot be used"),
+        ({"CNM_BIP": "192.0.2.65/26"}, "which belongs to the host's device eth0"),
+        ({"CNM_BIP": "10.9.0.1/24"}, "web have addresses there"),
+        ({"CNM_BIND": "8000"}, "CNM_BIND=8000 cannot be used"),
+    ):
+        machine.set(**wrong)
+        code, said = machine.type("restart")
+        assert code
+        assert words in said
+        assert machine.processes() == running
+        machine.set(**dict.fromkeys(wrong, "[::]:8001" if "CNM_BIND" in wrong else ""))
+    assert machine.hears("192.0.2.2", 8080) == "hello"
+
+
+def test_a_start_that_fails_says_why_and_loses_nothing(machine: Machine) -> None:
+    machine.bottle.run(["iptables", "-N", "DOCKER"])
+    code, said = machine.type("up", {"CNM_ADMIN_PASSWORD": "", "CNM_NAMES": "docker"})
+    assert code
+    assert "the worker cannot start: Chains named DOCKER stand on this host already" in said
+    assert "Set CNM_NAMES to cnm" in said
+    shown = re.search(r"Password \(shown once\): (\S+)", said)
+    assert shown is not None, said
+    machine.bottle.run(["iptables", "-X", "DOCKER"])
+    assert "Password" not in machine.make("up")
+    assert machine.bottle.python("tests.packaging.test_lifecycle:signs_in", "admin", shown[1])
+    assert not machine.bottle.python("tests.packaging.test_lifecycle:signs_in", "admin", PASSWORD)
+
+
+def signs_in(name: str, password: str) -> bool:
+    """Runs inside."""
+    import django
+
+    django.setup()
+    from django.contrib.auth import authenticate
+
+    return authenticate(username=name, password=password) is not None
+
+
+def test_down_lets_containers_end_and_up_starts_who_should_run(machine: Machine) -> None:
+    machine.make("up")
+    machine.bottle.run(["mkdir", "/run/out"])
+    bind = {"binds": ["/run/out:/out"], "stop_signal": "SIGUSR1", "stop_timeout": 60}
+    machine.api("POST", "containers", {"name": "polite", "command": ["sh", "-c", SAYS_GOODBYE], **bind})
+    machine.api("POST", "containers", {"name": "deaf", "command": ["sh", "-c", DEAF], "stop_timeout": 1})
+    for policy in ("always", "unless-stopped"):
+        machine.api("POST", "containers", {"name": policy, "command": ["sleep", "999"], "restart_policy": policy})
+        machine.api("POST", f"containers/{policy}/stop", {"timeout": 0})
+        assert machine.state(policy) == "exited"
+    assert until(lambda: machine.bottle.read("/run/out/said").strip() == "ready", 20)
+    machine.make("restart")
+    assert machine.state("always") == "exited", "replacing our processes starts nothing"
+
+    assert "1 containers did not end in their time" in machine.make("down")
+    assert machine.bottle.read("/run/out/said").strip() == "goodbye"
+    machine.make("up")
+    assert until(lambda: machine.state("always") == "running", 20)
+    assert machine.state("unless-stopped") == "exited"
+    assert {machine.state("polite"), machine.state("deaf")} == {"running"}
+
+
+def test_up_goes_on_where_an_interrupted_one_stopped(machine: Machine) -> None:
+    for seconds in (0.7, 3, 8):
+        process = machine.bottle.popen(
+            ["make", "-s", "-C", os.fspath(machine.tree), "up"], env={"npm_config_offline": "true"}
+        )
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+        subprocess.run(["sleep", "0.1"], check=True)
+        for line in machine.bottle.run(["ps", "-eo", "pid,args"]).stdout.splitlines():
+            if "install/up.py" in line or "manage.py" in line or "npm" in line:
+                machine.bottle.run(["kill", "-KILL", line.split()[0]], check=False)
+    machine.make("up")
+    assert machine.processes() == ALL

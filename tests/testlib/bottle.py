@@ -77,8 +77,7 @@ class Bottle:
         assert init.stdin is not None
         assert init.stdout is not None
         assert init.stderr is not None
-        options = {"uplink": self.uplink, "state_dir": str(self.state_dir or "")}
-        init.stdin.write(json.dumps(options) + "\n")
+        init.stdin.write(json.dumps(self.options()) + "\n")
         init.stdin.flush()
         readable, _, _ = select.select([init.stdout], [], [], START_TIMEOUT_S)
         answer = init.stdout.readline() if readable else ""
@@ -86,6 +85,10 @@ class Bottle:
             init.kill()
             raise BottleError(f"The throw-away host did not start: {init.stderr.read()}")
         self.pid = json.loads(answer)["pid"]
+
+    def options(self) -> dict[str, Any]:
+        """What the first process is told."""
+        return {"uplink": self.uplink, "state_dir": str(self.state_dir or "")}
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None

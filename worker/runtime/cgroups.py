@@ -23,6 +23,7 @@ CGROUP_MAGIC = 0x27E0EB
 CGROUP2_MAGIC = 0x63677270
 TMPFS_MAGIC = 0x01021994
 CPU_PERIOD_US = 100_000
+_UNITS = (".service", ".scope")
 CONTROLLERS = ("memory", "cpu", "pids")
 
 
@@ -150,13 +151,13 @@ class Cgroups:
         return result
 
     def _unit_hierarchies(self) -> list[Path]:
-        """The hierarchies in which this process belongs to a systemd service."""
+        """The hierarchies in which this process belongs to a service of systemd, or to a container of Docker."""
         named = {"": self.v2, "name=systemd": self.v1.get("name=systemd")}
         result = []
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             _, name, path = line.split(":", 2)
             hierarchy = named.get(name)
-            if hierarchy is not None and any(part.endswith(".service") for part in path.split("/")):
+            if hierarchy is not None and any(part == "docker" or part.endswith(_UNITS) for part in path.split("/")):
                 result.append(hierarchy)
         return result
 

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -259,6 +259,32 @@ class Runtime:
                     wait_for_end(fd, END_TIMEOUT_S)
         self._await_conmon(record)
         return read_exit_code(self.folders, container_id)
+
+    def stop_all(self, wanted: Mapping[str, tuple[str, float]]) -> int:
+        """End many at once: each gets its own signal and its own time (container id -> both); how many had to be killed.
+
+        All signals go out first and all times run from then, so the whole takes as long as the longest of them.
+        """
+        killed = 0
+        with contextlib.ExitStack() as stack:
+            started = time.monotonic()
+            waiting = []
+            for container_id, (signal_name, timeout_s) in wanted.items():
+                record = read_record(self.folders, container_id)
+                fd = stack.enter_context(record.pid.open()) if record is not None else None
+                if record is None or fd is None:
+                    continue
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(fd, signal_number(signal_name))
+                waiting.append((started + timeout_s, record, fd))
+            for deadline, record, fd in sorted(waiting, key=lambda item: item[0]):
+                if not wait_for_end(fd, max(0.0, deadline - time.monotonic())):
+                    killed += 1
+                    with contextlib.suppress(ProcessLookupError):
+                        signal.pidfd_send_signal(fd, signal.SIGKILL)
+                    wait_for_end(fd, END_TIMEOUT_S)
+                self._await_conmon(record)
+        return killed
 
     def wait(self, container_id: str, timeout_s: float) -> bool:
         """Wait until the process ends; whether it did within *timeout_s*."""

@@ -1,0 +1,103 @@
+"""What systemd is told: a unit for each process, and the folders that vanish at a reboot. Pure text.
+
+Settings stand in none of them: a unit may be read by everybody, ``/etc/cnm/cnm.env`` by root alone.
+"""
+
+from __future__ import annotations
+
+from configuration import BASE
+from layout import CONFIG, CURRENT, RUN, STATE, USER
+from processes import Program, bootstrap, programs
+
+FOLDERS = ((RUN, 0o755, "root"), (RUN / "redis", 0o700, USER))
+"""Folder, mode and owner of what is gone after a reboot; the group is the product's own."""
+_RULES = "nftables.service netfilter-persistent.service firewalld.service ufw.service docker.service"
+"""They load rules at boot, and some flush what stands there: ours come after."""
+
+
+def files() -> dict[str, str]:
+    """Path -> text of everything that is written for systemd."""
+    made = {f"/etc/systemd/system/{unit_name(program.name)}": unit_text(program) for program in programs()}
+    return {
+        **made,
+        f"/etc/systemd/system/{unit_name('bootstrap')}": unit_text(bootstrap()),
+        "/etc/tmpfiles.d/cnm.conf": tmpfiles_text(),
+    }
+
+
+def unit_name(name: str) -> str:
+    return f"cnm-{name}.service"
+
+
+def tmpfiles_text() -> str:
+    """tmpfiles.d(5): makes the folders at each boot, before any of our processes starts."""
+    lines = [f"d {folder} {mode:04o} {owner} {USER} -" for folder, mode, owner in FOLDERS]
+    return "\n".join(["# Made by CNM Web's installer.", *lines, ""])
+
+
+def unit_text(program: Program) -> str:
+    """The unit of a process. What root runs keeps the host's mount namespace: sandboxes are mounted there."""
+    once = program.name == "bootstrap"
+    lines = [
+        "[Unit]",
+        f"Description=CNM Web: {_literal(program.description)}",
+        *_order(program),
+        "StartLimitIntervalSec=0",
+        "",
+        "[Service]",
+        *(["Type=oneshot", "RemainAfterExit=yes", "Restart=on-failure"] if once else ["Restart=always"]),
+        "RestartSec=2",
+        f"User={program.user}",
+        f"WorkingDirectory={CURRENT}",
+        *(f"Environment={_quoted(f'{name}={value}')}" for name, value in sorted(BASE.items())),
+        f"EnvironmentFile={CONFIG}",
+        "ExecStart=" + " ".join(_word(word) for word in program.command),
+        "TimeoutStopSec=30",
+        *(_ROOT if program.user == "root" else _CONFINED),
+        "",
+        "[Install]",
+        "WantedBy=multi-user.target",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+_ROOT = ("KillMode=process", "OOMPolicy=continue", "Delegate=yes")
+_CONFINED = (
+    "NoNewPrivileges=yes",
+    "CapabilityBoundingSet=",
+    "ProtectSystem=strict",
+    "ProtectHome=yes",
+    "PrivateTmp=yes",
+    "PrivateDevices=yes",
+    f"ReadWritePaths=-{RUN}/redis -{STATE}/db",
+    "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
+)
+
+
+def _order(program: Program) -> list[str]:
+    """Nothing is required: what starts without the other waits for it, and says so."""
+    before = {
+        "redis": "network.target",
+        "holder": "network.target",
+        "bootstrap": f"network-online.target postgresql.service {unit_name('redis')} {_RULES}",
+        "kernel": " ".join(unit_name(name) for name in ("bootstrap", "redis", "holder")) + f" {_RULES}",
+    }.get(program.name, " ".join(unit_name(name) for name in ("bootstrap", "redis")))
+    online = ["Wants=network-online.target"] if program.name == "bootstrap" else []
+    return [f"After={before}", *online]
+
+
+def _literal(text: str) -> str:
+    """systemd fills in what follows a percent sign."""
+    return text.replace("%", "%%")
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{_literal(escaped)}"'
+
+
+def _word(word: str) -> str:
+    """One word of a command line, in which ``$`` names a variable, too."""
+    plain = word and all(character.isalnum() or character in "/._-@:+=,[]" for character in word)
+    return word if plain else _quoted(word).replace("$", "$$")

@@ -1,0 +1,118 @@
+"""A fresh machine on which someone types the README's commands, and words to look at what came of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from tests.testlib.bottle import REPOSITORY, Bottle
+
+T = TypeVar("T")
+PASSWORD = "only-for-this-throw-away-host"
+COMMAND_TIMEOUT_S = 300
+
+
+def prepare(cache: str = "") -> None:
+    """Runs inside: places of the installer's own, and what it would fetch, for a throw-away host reaches no package index.
+
+    The locked Python packages are those of this virtual environment; npm finds its own in its cache. *cache*: where
+    ``make demo`` builds.
+    """
+    for folder in ("/opt", "/var/log", "/var/cache"):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder], check=True)
+    sys.path.insert(0, str(REPOSITORY / "install"))
+    version = subprocess.run(
+        ["/usr/bin/python3", "-c", "import sys; print(sys.version)"], capture_output=True, check=True
+    )
+    from layout import CACHE, PREFIX, hash_of  # type: ignore[import-not-found]  # the installer is no package: it runs before any is there
+
+    lock = (REPOSITORY / "requirements/base.txt").read_bytes()
+    venv = (CACHE if cache else PREFIX) / "venvs" / hash_of([lock, version.stdout.rstrip(b"\n")])
+    upper, work = Path("/opt/upper"), Path("/opt/work")
+    for folder in (venv, upper, work):
+        folder.mkdir(parents=True)
+    (upper / "complete").touch()
+    options = f"lowerdir={REPOSITORY / '.venv'},upperdir={upper},workdir={work}"
+    subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", str(venv)], check=True)
+
+
+def ask(method: str, path: str, token: str, body: Any, base: str) -> Any:
+    """Runs inside: one request to the installed console."""
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = httpx.request(method, f"{base}{path}", headers=headers, json=body, timeout=60)
+    answer.raise_for_status()
+    return answer.json() if answer.content else None
+
+
+class Machine:
+    """A throw-away host with nothing of ours on it yet."""
+
+    def __init__(self, bottle: Bottle) -> None:
+        self.bottle = bottle
+        self.token = ""
+        self.base = "http://127.0.0.1:8000"
+        self.tree = REPOSITORY
+
+    def type(self, target: str, env: Mapping[str, str] | None = None) -> tuple[int, str]:
+        """``make TARGET``: its exit code, and all that it printed."""
+        values = {"CNM_ADMIN_PASSWORD": PASSWORD, "CNM_YES": "1", "npm_config_offline": "true", **(env or {})}
+        done = self.bottle.run(
+            ["make", "-s", "-C", self.tree, target], env=values, timeout=COMMAND_TIMEOUT_S, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def make(self, target: str, env: Mapping[str, str] | None = None) -> str:
+        code, said = self.type(target, env)
+        assert code == 0, said
+        return said
+
+    def api(self, method: str, path: str, body: Any = None) -> Any:
+        self.token = self.token or self.bottle.python("tests.testlib.product:make_token")
+        return self.bottle.python(ask, method, f"/api/v1/{path}", self.token, body, self.base)
+
+    def set(self, **values: str) -> None:
+        """Change lines of the file of settings, as an editor would."""
+        lines = self.bottle.read("/etc/cnm/cnm.env").splitlines()
+        left = [line for line in lines if line.partition("=")[0] not in values]
+        self.bottle.write("/etc/cnm/cnm.env", "\n".join([*left, *(f"{n}={v}" for n, v in values.items() if v)]) + "\n")
+
+    def state(self, container: str) -> str:
+        return str(self.api("GET", f"containers/{container}")["state"])
+
+    def hears(self, address: str, port: int) -> str:
+        """What the published port says to the outside, within a few seconds."""
+        command = ["busybox", "timeout", "2", "busybox", "nc", "-w", "2", address, str(port)]
+        return until(lambda: self.bottle.run(command, netns="outside", check=False, input="").stdout.strip(), 20)
+
+    def processes(self) -> dict[str, str]:
+        """User of each of our processes, by a word of its command line."""
+        words = ("redis-server", "worker.holder", "kernel@", "slow@", "worker.monitor", "uvicorn")
+        found = {}
+        for line in self.bottle.run(["ps", "-wweo", "user:32,args"]).stdout.splitlines():
+            for word in words:
+                if word in line:
+                    found[word] = line.split()[0]
+        return found
+
+
+def until(look: Callable[[], T], timeout_s: float) -> T:
+    """What *look* gives as soon as it is true, or at last."""
+    deadline = time.monotonic() + timeout_s
+    while not (found := look()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
+
+
+@contextmanager
+def fresh_machine() -> Iterator[Machine]:
+    with tempfile.TemporaryDirectory() as state, Bottle(uplink=True, state_dir=Path(state)) as bottle:
+        bottle.python(prepare)
+        yield Machine(bottle)
