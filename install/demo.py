@@ -64,7 +64,7 @@ def prepare(pid: int) -> None:
     for folder in (PREFIX.parent, LOGS.parent):
         inside(pid, "mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder)
     inside(pid, "mkdir", PREFIX)
-    inside(pid, "mount", "--bind", CACHE, PREFIX)
+    inside(pid, "mount", "--rbind", CACHE, PREFIX)
 
 
 def listeners() -> list[tuple[socket.socket, int]]:
