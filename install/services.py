@@ -13,12 +13,12 @@ from pathlib import Path
 
 import units
 from configuration import environment
-from layout import CURRENT, LOGS, PYTHON, RUN, has_systemd, hash_of, run
+from layout import CURRENT, LOGS, PYTHON, RUN, STATE, has_systemd, hash_of, run
 from processes import Program, programs
 from supervisor import SOCKET, ask
 
-STARTED_WITH = RUN / "started-with"
-"""What the processes that run were started with; see :func:`stale`."""
+STARTED_WITH = STATE / "started-with"
+"""What the processes that run were started with; see :func:`stale`. It outlives a reboot, after which systemd starts the same."""
 READY = RUN / "kernel.pid"
 """Written by the kernel worker when it is through with its first pass."""
 LOG_LINES = 6

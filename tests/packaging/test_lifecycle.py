@@ -87,7 +87,7 @@ def test_changed_settings_take_effect_and_those_that_cannot_be_kept_change_nothi
     running = machine.processes()
     for wrong, words in (
         ({"CNM_ICC": "perhaps"}, "CNM_ICC='perhaps' cannot be used"),
-        ({"CNM_BIP": "192.0.2.65/26"}, "which belongs to the host's device eth0"),
+        ({"CNM_BIP": "192.0.2.65/26"}, "overlaps 192.0.2.0/24, which belongs to a route of the host"),
         ({"CNM_BIP": "10.9.0.1/24"}, "web have addresses there"),
         ({"CNM_BIND": "8000"}, "CNM_BIND=8000 cannot be used"),
     ):
