@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -14,10 +15,12 @@ from networks.models import Activity, Container, Drift, Network, Observation, Op
 from ..audit_view import grouped, owners
 from ..base import PageRequest, page
 from ..etc_files import files_of_all
+from ..listing import Listing
 from ..words import for_topology
 
 RECENT = 12
 FILES_PER_PAGE = 20
+RULES_PER_PAGE = 300
 
 
 @page()
@@ -77,19 +80,26 @@ def topology(request: PageRequest) -> HttpResponse:
 
 @page()
 def firewall(request: PageRequest) -> HttpResponse:
-    names = ("family", "table", "chain", "owner", "q")
+    names = (*audit.FILTERS, "q")
     wanted = {name: request.GET.get(name, "").strip() for name in names}
     everything = audit.rules(request.host)
     chains = audit.chains(request.host)
     found = audit.filtered(everything, **wanted)
     narrowed = any(wanted.values())
+    page_now = Paginator(found, RULES_PER_PAGE).get_page(request.GET.get("page"))
+    shown = list(page_now.object_list)
+    here = {(rule["family"], rule["table"], rule["chain"]) for rule in shown}
+    whole = not narrowed and page_now.paginator.num_pages == 1
     seen = Observation.objects.filter(host=request.host, kind="rules").first()
     ours = sum(1 for rule in everything if rule["ours"])
     return render(
         request,
         "firewall.html",
         {
-            "tables": grouped(found, [] if narrowed else chains),
+            "tables": grouped(
+                shown, [chain for chain in chains if whole or (chain["family"], chain["table"], chain["name"]) in here]
+            ),
+            "listing": Listing(shown, page_now, wanted["q"], "", wanted, len(everything)),
             "found": len(found),
             "total": len(everything),
             "ours": ours,

@@ -1,0 +1,67 @@
+"""All rules with owner and reason: narrowed by each of their sides, and made anew only when something changed."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from networks import audit
+from networks.models import Observation, User
+from networks.services import ports
+from networks.services.spec_ports import PortRequest
+from tests.testlib.world import OPERATOR, World
+
+RULES = (
+    "-A CNM ! -i cnm0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80",
+    "-A CNM -p tcp -m tcp --dport 9000:9100 -j DNAT --to-destination 172.17.0.3:9000-9100",
+    "-A CNM -p tcp -m multiport --dports 22,443 -j ACCEPT",
+    "-A CNM -d 10.80.0.0/16 -j ACCEPT",
+)
+
+
+def seen(world: World, *texts: str) -> None:
+    rules = [
+        {"family": 4, "table": "nat", "chain": "CNM", "position": n, "text": text, "packets": 0, "bytes": 0, "tag": ""}
+        for n, text in enumerate(texts)
+    ]
+    Observation.objects.update_or_create(
+        host=world.host, kind="rules", defaults={"data": {"rules": rules, "chains": []}, "generation": timezone.now()}
+    )
+
+
+@pytest.mark.parametrize(
+    ("port", "found"), [("8080", [0]), ("80", [0]), ("9050", [1]), ("443", [2]), ("4", []), ("x", [])]
+)
+def test_rules_are_found_by_a_port_in_any_spelling(world: World, port: str, found: list[int]) -> None:
+    seen(world, *RULES)
+    assert [rule["position"] for rule in audit.filtered(audit.rules(world.host), port=port)] == found
+
+
+def test_the_answer_follows_the_kernel_and_the_desired_state(world: World) -> None:
+    container = world.container("web")
+    seen(world, RULES[0])
+    assert audit.rules(world.host)[0]["owner"] is None
+    ports.publish(OPERATOR, container, [PortRequest(container_port=80, host_port=8080)])
+    world.work()
+    wanted = [text for (_f, table, _c, text), _r in audit._wanted(world.host).items() if table == "nat"]
+    text = next(text for text in wanted if "--dport 8080" in text)
+    seen(world, text)
+    assert [rule["owner"]["kind"] for rule in audit.rules(world.host)] == ["port"]
+    seen(world)
+    assert audit.rules(world.host) == []
+
+
+def test_ten_thousand_rules_come_in_pages_with_the_chain_of_each(world: World) -> None:
+    seen(world, *(f"-A CNM -d 10.{n // 250}.{n % 250}.1/32 -j ACCEPT" for n in range(10_000)))
+    User.objects.create_user(username="vera", password="only-looking-around", role="viewer")
+    browser = Client()
+    browser.login(username="vera", password="only-looking-around")
+    first = browser.get("/firewall/").content.decode()
+    assert "10.0.0.1/32" in first
+    assert "10.39.249.1/32" not in first
+    assert first.count('class="rule-text"') == 300
+    last = browser.get("/firewall/?page=34").content.decode()
+    assert "10.39.249.1/32" in last
+    narrowed = browser.get("/firewall/?q=10.39.249.").content.decode()
+    assert narrowed.count('class="rule-text"') == 1
