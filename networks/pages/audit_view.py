@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from networks import audit
 from networks.models import Container, Host
+
+from .words import OWNERS
 
 Rule = dict[str, Any]
 
@@ -56,9 +60,11 @@ def owners(rules: Iterable[Rule]) -> list[tuple[str, str]]:
     for rule in rules:
         owner = rule["owner"]
         if owner and owner["id"]:
-            found.setdefault(owner["id"], f"{owner['kind']} {owner['name'] or owner['id'][:12]}")
+            word = OWNERS.get(owner["kind"], owner["kind"])
+            found.setdefault(owner["id"], f"{word} {owner['name'] or owner['id'][:12]}")
         elif owner:
-            found.setdefault(owner["kind"], owner["kind"])
+            found.setdefault(owner["kind"], str(OWNERS.get(owner["kind"], owner["kind"])))
         elif rule["foreign_class"]:
-            found.setdefault(rule["foreign_class"], rule["foreign_class"])
+            known = rule["foreign_class"] != "unknown"
+            found.setdefault(rule["foreign_class"], rule["foreign_class"] if known else _("not ours"))
     return sorted(found.items(), key=lambda pair: pair[1])

@@ -35,6 +35,7 @@ urlpatterns = [
     path("images/add/", images.add, name="image-add"),
     path("images/<path:name>/remove/", images.remove, name="image-remove"),
     path("topology/", overview.topology, name="topology"),
+    path("topology/places/", overview.places, name="topology-places"),
     path("firewall/", overview.firewall, name="firewall"),
     path("files/", overview.files, name="files"),
     path("operations/", work.operations, name="operations"),

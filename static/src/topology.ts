@@ -3,9 +3,12 @@ import { quadtree, type Quadtree } from "d3-quadtree";
 import { select } from "d3-selection";
 import { zoom, zoomIdentity, type D3ZoomEvent, type ZoomBehavior, type ZoomTransform } from "d3-zoom";
 import { known, onFeed } from "./live/store";
+import { readView, writeView, type View } from "./topology/address";
 import { Painter, type Scene } from "./topology/draw";
-import { graph, neighbours, type Graph, type Node } from "./topology/graph";
+import { download, type Format } from "./topology/exports";
+import { graph, neighbours, type Graph, type Node, type Wishes } from "./topology/graph";
 import { layout, TALL, WIDE, type Box, type Layout } from "./topology/layout";
+import { grabs, install, Places } from "./topology/moves";
 import { palette } from "./topology/palette";
 import { iconName, panel } from "./topology/panel";
 import { Tree } from "./topology/tree";
@@ -19,7 +22,8 @@ interface Spot {
 
 const LEAST_ZOOM = 0.02;
 const MOST_ZOOM = 3;
-const MARGIN = 40;
+const MARGIN = 24;
+const LONGEST_PAUSE_MS = 500;
 
 class Topology {
   private graph: Graph;
@@ -33,6 +37,9 @@ class Topology {
   private readonly words: Record<string, string>;
   private frame = 0;
   private dirty = false;
+  private pause = 0;
+  private readonly places: Places;
+  private readonly view: View;
   private fitted = false;
   private moved = false;
 
@@ -44,6 +51,8 @@ class Topology {
     private readonly summary: HTMLElement,
   ) {
     this.words = words();
+    this.places = new Places(canvas.dataset["places"] ?? "");
+    this.view = readView(tools);
     this.painter = new Painter(canvas, palette());
     this.tree = new Tree(treeRoot, {
       choose: (id, open) => (open ? this.openPage(id) : this.choose(id, false)),
@@ -51,7 +60,7 @@ class Topology {
       iconOf: iconName,
     });
     this.graph = graph(known().state, this.wishes());
-    this.layout = layout(this.graph, this.aspect());
+    this.layout = layout(this.graph, this.aspect(), this.places.moved);
     this.spots = quadtree<Spot>();
     this.scene = {
       graph: this.graph,
@@ -64,6 +73,7 @@ class Topology {
     };
     this.zoomer = zoom<HTMLCanvasElement, unknown>()
       .scaleExtent([LEAST_ZOOM, MOST_ZOOM])
+      .filter((event: MouseEvent) => !event.ctrlKey && !event.button && !(event.type === "mousedown" && this.grabbed(event)))
       .on("zoom", (event: D3ZoomEvent<HTMLCanvasElement, unknown>) => {
         this.transform = event.transform;
         if (event.sourceEvent) this.moved = true; // a person chose this view: it stays
@@ -73,11 +83,48 @@ class Topology {
     this.listen();
     this.rebuild();
     this.resize();
+    performance.mark("topology:painted");
   }
 
-  private wishes(): { emptyPredefined: boolean; stopped: boolean } {
+  /** Take in what the feed told. A large graph takes time to rebuild, so it gets three times as long for frames in between. */
+  private follow(): void {
+    const begun = performance.now();
+    this.rebuild();
+    if (!this.moved) this.fit();
+    say(this.summary.textContent ?? "");
+    this.pause = Math.min(LONGEST_PAUSE_MS, (performance.now() - begun) * 3);
+  }
+
+  private wishes(): Wishes {
     const data = new FormData(this.tools);
-    return { emptyPredefined: data.has("empty"), stopped: data.has("stopped") };
+    return { emptyPredefined: data.has("empty"), stopped: data.has("stopped"), collapsed: this.view.collapsed, focus: this.view.focused };
+  }
+
+  private grabbed(event: MouseEvent): boolean {
+    const [x, y] = this.transform.invert([event.offsetX, event.offsetY]);
+    const node = this.graph.nodes.get(this.find(x, y) ?? "");
+    const kind = grabs(node, node && this.layout.boxes.get(node.id), y);
+    return kind === "room" || (kind === "line" && this.mayConnect(node!));
+  }
+
+  private mayConnect(node: Node): boolean {
+    const mode = String(node.data?.["network_mode"] ?? "");
+    return this.side.dataset["may"] === "1" && node.kind === "container" && mode !== "host" && !mode.startsWith("container:");
+  }
+
+  /** Fold a network's containers away, or bring them back. */
+  private fold(id: string): void {
+    if (!this.view.collapsed.delete(id)) this.view.collapsed.add(id);
+    writeView(this.tools, this.view);
+    this.rebuild();
+  }
+
+  /** Show `id` with what it touches alone; null: everything. */
+  private focus(id: string | null): void {
+    this.view.focused = id;
+    writeView(this.tools, this.view);
+    this.rebuild();
+    this.fit();
   }
 
   /** Two shapes only, so that a window that grows a little moves nothing. */
@@ -88,7 +135,16 @@ class Topology {
   private rebuild(): void {
     this.dirty = false;
     this.graph = graph(known().state, this.wishes());
-    this.layout = layout(this.graph, this.aspect());
+    this.arrange();
+    if (this.scene.selected && !this.graph.nodes.has(this.scene.selected)) this.scene.selected = null;
+    this.search();
+    this.inform();
+    this.summarize();
+  }
+
+  /** Where everything stands, after something came, went or was moved. */
+  private arrange(): void {
+    this.layout = layout(this.graph, this.aspect(), this.places.moved);
     this.spots = quadtree<Spot>(
       [...this.layout.boxes].filter(([id]) => !["host", "network"].includes(this.graph.nodes.get(id)?.kind ?? "host")).map(([id, box]) => ({
         id,
@@ -98,11 +154,18 @@ class Topology {
       (spot) => spot.x,
       (spot) => spot.y,
     );
-    if (this.scene.selected && !this.graph.nodes.has(this.scene.selected)) this.scene.selected = null;
     this.scene = { ...this.scene, graph: this.graph, layout: this.layout };
-    this.search();
-    panel(this.side, this.graph, this.graph.nodes.get(this.scene.selected ?? ""), this.words, (id) => this.choose(id, true));
-    this.summarize();
+    document.querySelector<HTMLElement>("[data-put-back]")?.toggleAttribute("hidden", this.places.moved.size === 0);
+    document.querySelector<HTMLElement>("[data-unfocus]")?.toggleAttribute("hidden", this.view.focused === null);
+  }
+
+  private inform(): void {
+    panel(this.side, this.graph, this.graph.nodes.get(this.scene.selected ?? ""), this.words, {
+      choose: (id) => this.choose(id, true),
+      fold: (id) => this.fold(id),
+      folded: (id) => this.view.collapsed.has(id),
+      focus: (id) => this.focus(id),
+    });
   }
 
   private summarize(): void {
@@ -111,6 +174,7 @@ class Topology {
     this.summary.textContent = text;
     this.canvas.setAttribute("aria-label", text);
     this.canvas.dataset["nodes"] = String(this.graph.nodes.size);
+    this.canvas.dataset["n"] = String(known().n);
   }
 
   private search(): void {
@@ -131,7 +195,9 @@ class Topology {
 
   private label(node: Node): string {
     const state = node.state ? this.words[`state.${node.state}`] ?? node.state : "";
-    return [this.words[`kind.${node.kind}`] ?? node.kind, node.name, state, node.detail].filter(Boolean).join(", ");
+    const drift = node.drift ? fill(this.words["drift"] ?? "", { count: node.drift }) : "";
+    const folded = node.folded ? fill(this.words["folded"] ?? "", { count: node.folded }) : "";
+    return [this.words[`kind.${node.kind}`] ?? node.kind, node.name, state, node.detail, drift, folded].filter(Boolean).join(", ");
   }
 
   private choose(id: string | null, show: boolean): void {
@@ -139,7 +205,7 @@ class Topology {
     this.search();
     this.tree.select(id, show);
     const node = this.graph.nodes.get(id ?? "");
-    panel(this.side, this.graph, node, this.words, (other) => this.choose(other, true));
+    this.inform();
     if (node) this.reveal(node.id);
     this.paint();
   }
@@ -160,7 +226,10 @@ class Topology {
   }
 
   private at(event: MouseEvent): string | null {
-    const [x, y] = this.transform.invert([event.offsetX, event.offsetY]);
+    return this.find(...this.transform.invert([event.offsetX, event.offsetY]));
+  }
+
+  private find(x: number, y: number): string | null {
     const inside = (box: Box | undefined): boolean =>
       !!box && x >= box.x && y >= box.y && x <= box.x + box.width && y <= box.y + box.height;
     const spot = this.spots.find(x, y, 90);
@@ -178,6 +247,16 @@ class Topology {
       this.frame = 0;
       this.painter.paint(this.scene, this.transform);
     });
+  }
+
+  /** Where each thing stands on the canvas, in its pixels: for tests and benchmarks, which have a mouse and no eyes. */
+  standing(): Record<string, { head: [number, number]; middle: [number, number] }> {
+    return Object.fromEntries(
+      [...this.layout.boxes].map(([id, box]) => [
+        id,
+        { head: this.transform.apply([box.x + 20, box.y + 14]), middle: this.transform.apply([box.x + box.width / 2, box.y + box.height / 2]) },
+      ]),
+    );
   }
 
   fit(): void {
@@ -227,11 +306,37 @@ class Topology {
     });
     this.canvas.addEventListener("keydown", (event) => this.key(event));
     this.tools.addEventListener("input", (event) => {
+      writeView(this.tools, this.view);
       if ((event.target as HTMLInputElement).name === "q") this.search();
       else this.rebuild();
     });
     this.tools.addEventListener("submit", (event) => event.preventDefault());
+    install(this.canvas, {
+      place: (event) => this.transform.invert([event.offsetX, event.offsetY]),
+      node: (x, y) => this.graph.nodes.get(this.find(x, y) ?? ""),
+      box: (id) => this.layout.boxes.get(id),
+      hostOf: (node) => this.layout.boxes.get(node.parent ?? ""),
+      mayConnect: (node) => this.mayConnect(node),
+      moved: (id, to) => this.move(id, to),
+      drawing: (line) => {
+        this.scene.drawing = line;
+        this.paint();
+      },
+      connect: (container, network) => {
+        const url = (this.side.dataset["connectUrl"] ?? "").replace("OBJECT", encodeURIComponent(container));
+        location.href = `${url}?network=${encodeURIComponent(this.graph.nodes.get(network)?.name ?? "")}`;
+      },
+    });
     document.querySelector(".topology")?.addEventListener("click", (event) => {
+      const target = event.target as Element;
+      const format = target.closest<HTMLElement>("[data-export]")?.dataset["export"] as Format | undefined;
+      if (format) void download(format, this.scene, this.painter.colours);
+      if (target.closest("[data-put-back]")) {
+        this.places.forget();
+        this.arrange();
+        this.paint();
+      }
+      if (target.closest("[data-unfocus]")) this.focus(null);
       const action = (event.target as Element).closest<HTMLElement>("[data-zoom]")?.dataset["zoom"];
       if (action === "in") this.zoomer.scaleBy(select(this.canvas), 1.3);
       else if (action === "out") this.zoomer.scaleBy(select(this.canvas), 1 / 1.3);
@@ -243,15 +348,32 @@ class Topology {
     onFeed(() => {
       if (this.dirty) return;
       this.dirty = true;
-      requestAnimationFrame(() => {
-        this.rebuild();
-        if (!this.moved) this.fit();
-        say(this.summary.textContent ?? "");
-      });
+      window.setTimeout(() => requestAnimationFrame(() => this.follow()), this.pause);
     });
   }
 
+  private move(id: string, to: [number, number]): void {
+    this.places.put(id, to);
+    this.moved = true; // the view stays while things are put where they are wanted
+    this.arrange();
+    this.paint();
+  }
+
+  /** Without a mouse: Shift and an arrow move the chosen network. */
+  private nudge(event: KeyboardEvent): boolean {
+    const node = this.graph.nodes.get(this.scene.selected ?? "");
+    const box = node && this.layout.boxes.get(node.id);
+    const host = node && this.layout.boxes.get(node.parent ?? "");
+    const steps: Record<string, [number, number]> = { ArrowLeft: [-20, 0], ArrowRight: [20, 0], ArrowUp: [0, -20], ArrowDown: [0, 20] };
+    const step = event.shiftKey ? steps[event.key] : undefined;
+    if (!step || !box || !host || node.kind !== "network") return false;
+    event.preventDefault();
+    this.move(node.id, [box.x - host.x + step[0], box.y - host.y + step[1]]);
+    return true;
+  }
+
   private key(event: KeyboardEvent): void {
+    if (this.nudge(event)) return;
     const canvas = select(this.canvas);
     const far = 60 / this.transform.k;
     const keys: Record<string, () => void> = {
@@ -271,9 +393,12 @@ class Topology {
   }
 }
 
+performance.mark("topology:begun");
 const canvas = document.querySelector<HTMLCanvasElement>("canvas.map");
 const side = document.getElementById("panel");
 const tree = document.getElementById("tree");
 const tools = document.querySelector<HTMLFormElement>("form.map-tools");
 const summary = document.getElementById("map-summary");
-if (canvas && side && tree && tools && summary) new Topology(canvas, side, tree, tools, summary);
+if (canvas && side && tree && tools && summary) {
+  Object.assign(window, { cnmTopology: new Topology(canvas, side, tree, tools, summary) });
+}

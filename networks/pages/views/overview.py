@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
 
 from networks import audit, feed, represent
 from networks.models import Activity, Container, Drift, Network, Observation, Operation
@@ -21,6 +23,10 @@ from ..words import for_topology
 RECENT = 12
 FILES_PER_PAGE = 20
 RULES_PER_PAGE = 300
+TABLE_ROWS = 200
+PLACES = 2000
+"""Networks whose places are remembered at most."""
+FARTHEST = 10**6
 
 
 @page()
@@ -64,18 +70,42 @@ def dashboard(request: PageRequest) -> HttpResponse:
 
 @page()
 def topology(request: PageRequest) -> HttpResponse:
-    snapshot = feed.snapshot()
-    kinds = ("host", "network", "container")
-    return render(
-        request,
-        "topology.html",
-        {
+    context: dict[str, Any] = {
+        "words": for_topology(),
+        "containers": [
+            represent.container(row) for row in represent.prepared(Container).filter(host=request.host)[:TABLE_ROWS]
+        ],
+    }
+    if "X-Live-Refresh" not in request.headers:  # a page that is open has the state already, and follows the feed
+        snapshot = feed.snapshot()
+        kinds = ("host", "network", "container", "drift")
+        context |= {
             "snapshot": {**snapshot, "state": {kind: snapshot["state"].get(kind, {}) for kind in kinds}},
-            "words": for_topology(),
-            "networks": list(snapshot["state"].get("network", {}).values()),
-            "containers": list(snapshot["state"].get("container", {}).values())[:200],
-        },
-    )
+            "places": request.user.preferences.get("topology", {}),
+        }
+    return render(request, "topology.html", context)
+
+
+@require_POST
+@page(write="viewer")
+def places(request: PageRequest) -> HttpResponse:
+    """Remember where the person put networks in the picture, from the corner of their host."""
+    try:
+        given = json.loads(request.body)
+        kept = {str(key)[:64]: [_length(place[0]), _length(place[1])] for key, place in given.items()}
+    except (ValueError, TypeError, AttributeError, IndexError, KeyError):
+        return HttpResponse(status=400)
+    known = set(Network.objects.filter(pk__in=list(kept)[:PLACES]).values_list("pk", flat=True))
+    request.user.preferences["topology"] = {key: place for key, place in kept.items() if key in known}
+    request.user.save(update_fields=["preferences"])
+    return HttpResponse(status=204)
+
+
+def _length(value: Any) -> int:
+    """Pixels of the picture. Raises ValueError for what is no number or out of all bounds."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < FARTHEST:
+        raise ValueError(value)
+    return round(value)
 
 
 @page()

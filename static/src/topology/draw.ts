@@ -18,6 +18,8 @@ export interface Scene {
   hovered: string | null;
   outsideName: string;
   words: Record<string, string>;
+  /** A line that a person draws from a container to where the pointer is, to connect it. */
+  drawing?: { from: string; x: number; y: number; to: string | null } | null;
 }
 
 const LABELS_FROM = 0.5;
@@ -70,6 +72,8 @@ export class Painter {
       else this.outside(box, scene);
     }
     pen.globalAlpha = 1;
+    if (view.k >= 0.16) this.marks(scene, seen);
+    this.drawnLine(scene);
     const told = new Set<string>();
     for (const { text, x, y, colour } of this.labels) {
       if (told.has(`${text}${x}${y}`)) continue; // each line is drawn twice
@@ -194,6 +198,63 @@ export class Painter {
     pen.textAlign = "center";
     pen.fillText(this.clip(scene.outsideName, box.width - 10, 12.5), x, box.y + box.height - 17);
     pen.textAlign = "start";
+  }
+
+  /** A triangle with a mark of exclamation at everything that differs from the kernel; a count at what is collapsed. */
+  private marks(scene: Scene, seen: (box: Box) => boolean): void {
+    const { pen, colours } = this;
+    for (const node of scene.graph.nodes.values()) {
+      if (!node.drift && !node.folded) continue;
+      const box = scene.layout.boxes.get(node.id);
+      if (!box || !seen(box)) continue;
+      pen.textAlign = "center";
+      pen.textBaseline = "middle";
+      if (node.folded) {
+        pen.fillStyle = colours.ink2;
+        pen.font = `600 13px ${colours.font}`;
+        pen.fillText(`+ ${node.folded}`, box.x + box.width / 2, box.y + NETWORK_HEAD + (box.height - NETWORK_HEAD) / 2 - 4);
+      }
+      if (node.drift) {
+        const x = box.x + box.width - 4;
+        const y = box.y + 2;
+        pen.fillStyle = colours.warn;
+        pen.strokeStyle = colours.surface;
+        pen.lineWidth = 2;
+        pen.beginPath();
+        pen.moveTo(x, y - 11);
+        pen.lineTo(x + 11, y + 9);
+        pen.lineTo(x - 11, y + 9);
+        pen.closePath();
+        pen.stroke();
+        pen.fill();
+        pen.fillStyle = colours.surface;
+        pen.font = `800 12px ${colours.font}`;
+        pen.fillText("!", x, y + 2.5);
+      }
+      pen.textAlign = "start";
+    }
+  }
+
+  private drawnLine(scene: Scene): void {
+    const drawing = scene.drawing;
+    const from = drawing ? scene.layout.boxes.get(drawing.from) : undefined;
+    if (!drawing || !from) return;
+    const { pen, colours } = this;
+    const target = drawing.to ? scene.layout.boxes.get(drawing.to) : undefined;
+    if (target) {
+      rounded(pen, target, 11);
+      pen.strokeStyle = colours.focus;
+      pen.lineWidth = 3;
+      pen.stroke();
+    }
+    pen.strokeStyle = colours.focus;
+    pen.lineWidth = 2;
+    pen.setLineDash(target ? [] : [5, 4]);
+    pen.beginPath();
+    pen.moveTo(from.x + from.width / 2, from.y + from.height / 2);
+    pen.lineTo(drawing.x, drawing.y);
+    pen.stroke();
+    pen.setLineDash([]);
   }
 
   private outline(scene: Scene, id: string, colour: string, width: number, dash: number[]): void {

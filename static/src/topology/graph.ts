@@ -13,6 +13,10 @@ export interface Node {
   state: string;
   parent: string | null;
   data: Json | null;
+  /** How many things of it differ from the kernel. */
+  drift: number;
+  /** How many containers stand in it that are not shown, for it is collapsed. */
+  folded: number;
   /** Everything that the search looks through, in lower case. */
   text: string;
 }
@@ -36,6 +40,10 @@ export interface Wishes {
   /** Predefined networks that hold nothing are left out unless asked for. */
   emptyPredefined: boolean;
   stopped: boolean;
+  /** Networks that are shown without what they hold. */
+  collapsed?: ReadonlySet<string>;
+  /** Only this node and what it touches. */
+  focus?: string | null;
 }
 
 interface Reference {
@@ -43,6 +51,8 @@ interface Reference {
   name: string;
 }
 interface EndpointData {
+  id: string;
+  mac: string;
   network: Reference;
   ipv4: string;
   ipv6: string;
@@ -93,18 +103,65 @@ export function graph(state: State, wishes: Wishes): Graph {
   const homes = new Map<string, string>();
   for (const item of containers) homes.set(item.id, home(item, networks, homes));
   const inhabited = new Set(homes.values());
+  for (const item of containers) for (const endpoint of item.endpoints) inhabited.add(endpoint.network.id);
 
   for (const [id, data] of Object.entries(state["host"] ?? {})) addHost(result, id, data);
   for (const data of [...networks].sort((a, b) => a.activation - b.activation)) {
-    const used = inhabited.has(data.id) || containers.some((c) => c.endpoints.some((e) => e.network.id === data.id));
-    if (data.predefined && !used && !wishes.emptyPredefined) continue;
+    if (data.predefined && !inhabited.has(data.id) && !wishes.emptyPredefined) continue;
     addNetwork(result, data);
   }
-  for (const data of containers) addContainer(result, data, homes.get(data.id) ?? "");
-  for (const data of containers) addEdges(result, data, homes.get(data.id) ?? "");
-  for (const data of containers) addPorts(result, data);
+  const folded = new Map<string, string>(); // container -> the collapsed network in whose place it is
+  for (const data of containers) {
+    const at = homes.get(data.id) ?? "";
+    const room = wishes.collapsed?.has(at) ? result.nodes.get(at) : undefined;
+    if (room) {
+      room.folded += 1;
+      room.text += ` ${data.name.toLowerCase()}`;
+      folded.set(data.id, at);
+    } else addContainer(result, data, at);
+  }
+  for (const data of containers) addEdges(result, data, homes.get(data.id) ?? "", folded);
+  for (const data of containers) addPorts(result, data, folded);
+  addDrift(result, state, containers, folded);
   for (const children of result.children.values()) children.sort((a, b) => rank(result, a) - rank(result, b));
-  return result;
+  return wishes.focus && result.nodes.has(wishes.focus) ? around(result, wishes.focus) : result;
+}
+
+/** A count at each node for what differs from the kernel; what belongs to an endpoint, a port or a link counts at its container. */
+function addDrift(result: Graph, state: State, containers: ContainerData[], folded: Map<string, string>): void {
+  const open = Object.values(state["drift"] ?? {}).filter((item) => !item["resolved_at"]);
+  if (!open.length) return;
+  const holders = new Map<string, string>();
+  for (const data of containers) {
+    for (const part of [...data.endpoints, ...data.links]) holders.set(part.id, data.id);
+    for (const port of data.ports) holders.set(port.id, data.id);
+  }
+  for (const item of open) {
+    const owner = String((item["owner"] as Json | undefined)?.["id"] ?? "");
+    const holder = holders.get(owner) ?? owner;
+    const node = result.nodes.get(folded.get(holder) ?? holder) ?? result.nodes.get(`host:${String(item["host"])}`);
+    if (node) node.drift += 1;
+  }
+}
+
+/** `id`, what it touches and holds, and the rooms in which all that stands. */
+function around(from: Graph, id: string): Graph {
+  const kept = neighbours(from, id);
+  const deep = (inside: string): void => {
+    for (const child of from.children.get(inside) ?? []) {
+      kept.add(child);
+      deep(child);
+    }
+  };
+  deep(id);
+  for (const node of [...kept]) {
+    for (let up = from.nodes.get(node)?.parent ?? null; up; up = from.nodes.get(up)?.parent ?? null) kept.add(up);
+  }
+  return {
+    nodes: new Map([...from.nodes].filter(([key]) => kept.has(key))),
+    edges: from.edges.filter((edge) => kept.has(edge.from) && kept.has(edge.to)),
+    children: new Map([...from.children].map(([key, list]) => [key, list.filter((child) => kept.has(child))])),
+  };
 }
 
 /** Rooms as they were made, the host's own and the empty one last, then ports by number. (Sorting keeps the order of equals.) */
@@ -125,7 +182,7 @@ function put(result: Graph, node: Node): void {
 function addHost(result: Graph, id: string, data: Json): void {
   const kernel = String(data["kernel"] ?? "");
   const state = data["alive"] ? "alive" : "silent";
-  put(result, { id: `host:${id}`, kind: "host", name: id, detail: kernel, state, parent: null, data, text: id.toLowerCase() });
+  put(result, { id: `host:${id}`, kind: "host", name: id, detail: kernel, state, parent: null, data, drift: 0, folded: 0, text: id.toLowerCase() });
 }
 
 function addNetwork(result: Graph, data: NetworkData): void {
@@ -138,6 +195,8 @@ function addNetwork(result: Graph, data: NetworkData): void {
     state: data.status,
     parent: `host:${data.host}`,
     data,
+    drift: 0,
+    folded: 0,
     text: [data.name, data.driver, data.bridge, subnets, data.id].join(" ").toLowerCase(),
   });
 }
@@ -164,29 +223,33 @@ function addContainer(result: Graph, data: ContainerData, parent: string): void 
     state: data.state,
     parent: result.nodes.has(parent) ? parent : `host:${data.host}`,
     data,
+    drift: 0,
+    folded: 0,
     text: [data.name, data.image, data.state, data.id, ...addresses].join(" ").toLowerCase(),
   });
 }
 
-function addEdges(result: Graph, data: ContainerData, parent: string): void {
+function addEdges(result: Graph, data: ContainerData, parent: string, folded: Map<string, string>): void {
+  const from = folded.get(data.id) ?? data.id;
+  const put = (id: string, kind: Edge["kind"], target: string, label: string): void => {
+    const to = folded.get(target) ?? target;
+    if (from !== to && result.nodes.has(to) && result.nodes.has(from)) result.edges.push({ id, kind, from, to, label });
+  };
   for (const item of data.endpoints) {
-    if (item.network.id === parent || !result.nodes.has(item.network.id)) continue;
-    const label = [item.interface, (item.ipv4 || item.ipv6).split("/")[0]].filter(Boolean).join(" ");
-    result.edges.push({ id: `${data.id}>${item.network.id}`, kind: "endpoint", from: data.id, to: item.network.id, label });
+    if (item.network.id === parent) continue;
+    const label = [item.interface, (item.ipv4 || item.ipv6).split("/")[0], item.mac].filter(Boolean).join(" ");
+    put(`${data.id}>${item.network.id}`, "endpoint", item.network.id, label);
   }
-  for (const item of data.links) {
-    if (!result.nodes.has(item.source.id)) continue;
-    result.edges.push({ id: item.id, kind: "link", from: data.id, to: item.source.id, label: item.alias });
-  }
+  for (const item of data.links) put(item.id, "link", item.source.id, item.alias);
   if (data.network_mode.startsWith("container:")) {
     const owner = data.network_mode.slice("container:".length);
-    if (result.nodes.has(owner)) result.edges.push({ id: `${data.id}=${owner}`, kind: "shared", from: data.id, to: owner, label: "" });
+    put(`${data.id}=${owner}`, "shared", owner, "");
   }
 }
 
 const LOOPBACK = /^(127\.|::1$)/;
 
-function addPorts(result: Graph, data: ContainerData): void {
+function addPorts(result: Graph, data: ContainerData, folded: Map<string, string>): void {
   for (const item of data.ports) {
     if (!item.host_port) continue;
     const id = `port:${item.id}`;
@@ -199,12 +262,14 @@ function addPorts(result: Graph, data: ContainerData): void {
       state: data.state,
       parent: `host:${data.host}`,
       data: { ...item, container: { id: data.id, name: data.name } },
+      drift: 0,
+      folded: 0,
       text: [name, item.host_address, data.name].join(" ").toLowerCase(),
     });
-    result.edges.push({ id, kind: "port", from: id, to: data.id, label: `→ ${item.container_port}` });
+    result.edges.push({ id, kind: "port", from: id, to: folded.get(data.id) ?? data.id, label: `→ ${item.container_port}` });
     if (LOOPBACK.test(item.host_address)) continue;
     if (!result.nodes.has(OUTSIDE)) {
-      result.nodes.set(OUTSIDE, { id: OUTSIDE, kind: "outside", name: "", detail: "", state: "", parent: null, data: null, text: "" });
+      result.nodes.set(OUTSIDE, { id: OUTSIDE, kind: "outside", name: "", detail: "", state: "", parent: null, data: null, drift: 0, folded: 0, text: "" });
     }
     result.edges.push({ id: `${OUTSIDE}>${id}`, kind: "outside", from: OUTSIDE, to: id, label: "" });
   }

@@ -38,15 +38,21 @@ export function columns(count: number): number {
   return Math.max(1, Math.ceil(Math.sqrt((step(count) * 1.7 * CONTAINER.height) / CONTAINER.width)));
 }
 
-/** `aspect` is the wanted ratio of width to height of the rooms: less than one for a tall, narrow canvas. */
-export function layout(graph: Graph, aspect = WIDE): Layout {
+/** Where a person put a room, from its host's corner. */
+export type Moved = ReadonlyMap<string, readonly [number, number]>;
+
+/**
+ * `aspect` is the wanted ratio of width to height of the rooms: less than one for a tall, narrow canvas. A room that a person moved
+ * stands where it was put; its place in the packing stays free, so that nobody else moves.
+ */
+export function layout(graph: Graph, aspect = WIDE, moved: Moved = new Map()): Layout {
   const boxes = new Map<string, Box>();
   const hosts = [...graph.nodes.values()].filter((node) => node.kind === "host");
-  const left = graph.nodes.has(OUTSIDE) ? OUTSIDE_BOX.width + 90 : 0;
+  const left = graph.nodes.has(OUTSIDE) ? OUTSIDE_BOX.width + PORT.width / 2 + 44 : 0;
   let y = 0;
   let width = 0;
   for (const host of hosts) {
-    const box = placeHost(graph, boxes, host, left, y, aspect);
+    const box = placeHost(graph, boxes, host, left, y, aspect, moved);
     y += box.height + 48;
     width = Math.max(width, left + box.width);
   }
@@ -55,7 +61,7 @@ export function layout(graph: Graph, aspect = WIDE): Layout {
   return { boxes, bounds: { x: 0, y: 0, width: Math.max(width, 1), height: Math.max(height, 1) } };
 }
 
-function placeHost(graph: Graph, boxes: Map<string, Box>, host: Node, x: number, y: number, aspect: number): Box {
+function placeHost(graph: Graph, boxes: Map<string, Box>, host: Node, x: number, y: number, aspect: number, moved: Moved): Box {
   const inside = (graph.children.get(host.id) ?? []).map((id) => graph.nodes.get(id)!);
   const rooms = inside.filter((node) => node.kind !== "port").map((node) => ({ node, ...size(graph, node) }));
   const ports = inside.filter((node) => node.kind === "port");
@@ -64,19 +70,45 @@ function placeHost(graph: Graph, boxes: Map<string, Box>, host: Node, x: number,
   const columnHeight = Math.max(tallest, 110 * step(Math.ceil(Math.sqrt(area / aspect) / 110)));
   const portRows = Math.max(6, Math.ceil(columnHeight / (PORT.height + PORT_GAP)));
   const portColumns = Math.ceil(ports.length / portRows);
-  const startX = x + HOST_PAD + (portColumns ? portColumns * (PORT.width + PORT_GAP) + 48 : 0);
+  const startX = x + HOST_PAD + portsWidth(portColumns);
   const startY = y + HOST_HEAD + 8;
   const taken = placeRooms(graph, boxes, rooms, { x: startX, y: startY }, columnHeight);
+  const far = placeMoved(graph, boxes, rooms, { x, y }, moved);
   placePorts(graph, boxes, ports, { x, y: startY }, portRows, portColumns);
   const portsHeight = Math.min(ports.length, portRows) * (PORT.height + PORT_GAP);
   const box = {
     x,
     y,
-    width: Math.max(startX - x + taken.width + HOST_PAD, 320),
-    height: HOST_HEAD + 8 + Math.max(taken.height, portsHeight, 60) + HOST_PAD,
+    width: Math.max(startX - x + taken.width + HOST_PAD, far.x - x + HOST_PAD, 320),
+    height: Math.max(HOST_HEAD + 8 + Math.max(taken.height, portsHeight, 60), far.y - y) + HOST_PAD,
   };
   boxes.set(host.id, box);
   return box;
+}
+
+/** What ports take inside a host, with room for their lines; a single column stands half outside. */
+function portsWidth(across: number): number {
+  if (!across) return 0;
+  return across === 1 ? PORT.width / 2 + 48 : across * (PORT.width + PORT_GAP) + 48;
+}
+
+/** Shift what a person moved, with what it holds; the far corner of all that. */
+function placeMoved(graph: Graph, boxes: Map<string, Box>, rooms: { node: Node }[], from: { x: number; y: number }, moved: Moved): { x: number; y: number } {
+  const far = { x: from.x, y: from.y };
+  for (const { node } of rooms) {
+    const to = moved.get(node.id);
+    const box = boxes.get(node.id);
+    if (!to || !box) continue;
+    const dx = from.x + Math.max(HOST_PAD, to[0]) - box.x;
+    const dy = from.y + Math.max(HOST_HEAD, to[1]) - box.y;
+    for (const id of [node.id, ...(graph.children.get(node.id) ?? [])]) {
+      const old = boxes.get(id)!;
+      boxes.set(id, { ...old, x: old.x + dx, y: old.y + dy });
+    }
+    far.x = Math.max(far.x, box.x + dx + box.width);
+    far.y = Math.max(far.y, box.y + dy + box.height);
+  }
+  return far;
 }
 
 /** Columns from the left, filled from the top: what stands in a column starts at one line, so that lines into it stay short. */

@@ -1,10 +1,19 @@
 // What is known of the chosen node, with links to where it can be changed.
+import { fill } from "../words";
+import { csrf } from "./moves";
 import { icon } from "./tree";
 import type { ContainerData, Graph, NetworkData, Node } from "./graph";
 
 type Words = Record<string, string>;
 
-export function panel(place: HTMLElement, graph: Graph, node: Node | undefined, words: Words, choose: (id: string) => void): void {
+export interface Deeds {
+  choose(id: string): void;
+  fold(id: string): void;
+  folded(id: string): boolean;
+  focus(id: string): void;
+}
+
+export function panel(place: HTMLElement, graph: Graph, node: Node | undefined, words: Words, deeds: Deeds): void {
   if (!node) {
     place.replaceChildren(element("p", words["choose"] ?? "", "text-secondary mb-0"));
     return;
@@ -23,7 +32,7 @@ export function panel(place: HTMLElement, graph: Graph, node: Node | undefined, 
   const to = (id: string, name: string): HTMLElement => {
     const button = element("button", name, "btn-link-inline") as HTMLButtonElement;
     button.type = "button";
-    button.addEventListener("click", () => choose(id));
+    button.addEventListener("click", () => deeds.choose(id));
     return button;
   };
   if (node.kind === "container") containerFacts(node.data as ContainerData, fact, to, words);
@@ -31,14 +40,58 @@ export function panel(place: HTMLElement, graph: Graph, node: Node | undefined, 
   else if (node.kind === "port") portFacts(node, fact, to);
   else if (node.kind === "host") hostFacts(node, fact, words);
   else parts.push(element("p", words["outsideHelp"] ?? "", "text-secondary"));
+  if (node.drift) parts.splice(1, 0, element("p", fill(words["drift"] ?? "", { count: node.drift }), "note note-warning"));
   const url = place.dataset[`${node.kind}Url`];
+  const row = element("div", "", "panel-actions");
   const target = node.kind === "host" ? "" : node.kind === "port" ? (node.data?.["container"] as { id: string }).id : node.id;
   if (url && node.kind !== "outside") {
     const link = element("a", words["open"] ?? "", "btn btn-sm btn-primary") as HTMLAnchorElement;
     link.href = url.replace("OBJECT", encodeURIComponent(target));
-    parts.push(link);
+    row.append(link);
   }
+  if (node.kind === "network" || node.kind === "container") row.append(does(words["focus"] ?? "", () => deeds.focus(node.id)));
+  if (node.kind === "network" && (node.folded || graph.children.get(node.id)?.length)) {
+    row.append(does((deeds.folded(node.id) ? words["unfold"] : words["fold"]) ?? "", () => deeds.fold(node.id)));
+  }
+  if (node.kind === "container") containerActions(place, node, row, words);
+  if (row.childElementCount) parts.push(row);
   place.replaceChildren(...parts);
+}
+
+function does(text: string, act: (button: HTMLButtonElement) => void): HTMLButtonElement {
+  const button = element("button", text, "btn btn-sm") as HTMLButtonElement;
+  button.type = "button";
+  button.addEventListener("click", () => act(button));
+  return button;
+}
+
+/** Start and stop at once, over REST; what shows a plan first is a page of its own. */
+function containerActions(place: HTMLElement, node: Node, row: HTMLElement, words: Words): void {
+  const id = encodeURIComponent(node.id);
+  const goTo = (url: string | undefined, text: string | undefined): void => {
+    const link = element("a", text ?? "", "btn btn-sm") as HTMLAnchorElement;
+    link.href = (url ?? "").replace("OBJECT", id);
+    row.append(link);
+  };
+  const page = place.dataset["containerUrl"] ?? "";
+  goTo(`${page}?tab=logs`, words["logs"]);
+  if (place.dataset["may"] !== "1") return;
+  const verb = node.data?.["wanted"] === "running" ? "stop" : "start";
+  row.append(does(words[verb] ?? verb, (button) => void order(`/api/v1/containers/${id}/${verb}?wait=0`, button, row)));
+  goTo(place.dataset["connectUrl"], words["connect"]);
+  goTo(`${page}?tab=exec`, words["commands"]);
+}
+
+async function order(url: string, button: HTMLButtonElement, row: HTMLElement): Promise<void> {
+  button.disabled = true;
+  row.querySelector("[role=alert]")?.remove();
+  const answer = await fetch(url, { method: "POST", headers: { "Content-Type": "application/json", "X-CSRFToken": csrf() }, body: "{}" }).catch(() => null);
+  if (answer?.ok) return; // the feed brings the new state, and with it a new panel
+  button.disabled = false;
+  const problem = answer ? ((await answer.json().catch(() => ({}))) as { detail?: string; remedy?: string }) : {};
+  const said = element("p", [problem.detail, problem.remedy].filter(Boolean).join(" ") || (answer?.statusText ?? "—"), "note note-error");
+  said.setAttribute("role", "alert");
+  row.prepend(said);
 }
 
 type Fact = (term: string, value: string | HTMLElement) => void;
@@ -50,7 +103,7 @@ function containerFacts(data: ContainerData, fact: Fact, to: To, words: Words): 
   if (!data.endpoints.length) fact("network", data.network_mode);
   for (const item of data.endpoints) {
     const line = element("span", "");
-    line.append(to(item.network.id, item.network.name), element("span", ` ${item.interface} ${[item.ipv4, item.ipv6].filter(Boolean).join(" ")}`, "mono"));
+    line.append(to(item.network.id, item.network.name), element("span", ` ${[item.interface, item.ipv4, item.ipv6, item.mac].filter(Boolean).join(" ")}`, "mono"));
     fact("endpoint", line);
   }
   for (const item of data.ports) {

@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Json, State } from "../live/reducer";
+import { asJson, asMermaid } from "./exports";
+import { graph, type Graph } from "./graph";
+import { layout } from "./layout";
+import { grabs } from "./moves";
+
+function network(id: string): Json {
+  return { id, name: id, host: "h", driver: "bridge", bridge: `br-${id}`, predefined: false, status: "ready", activation: 1, subnets: [] };
+}
+
+function container(id: string, networks: string[], more: Json = {}): Json {
+  const endpoints = networks.map((name, number) => ({ id: `e-${id}-${name}`, network: { id: name, name }, ipv4: `10.0.${number}.2/24`, ipv6: "", interface: `eth${number}`, mac: "02:42:0a:00:00:02" }));
+  return { id, name: id, host: "h", image: "host", state: "running", created_at: id, network_mode: networks[0], endpoints, ports: [], links: [], ...more };
+}
+
+const keyed = (list: Json[]): Record<string, Json> => Object.fromEntries(list.map((item) => [String(item["id"]), item]));
+const port = { ports: [{ id: "p", protocol: "tcp", host_address: "", host_port: 8080, container_port: 80 }] };
+const STATE: State = {
+  host: { h: { kernel: "6.1", alive: true } },
+  network: keyed(["app", "db", "spare"].map(network)),
+  container: keyed([
+    container("web", ["app", "db"], port),
+    container("worker", ["app"], { links: [{ id: "l", source: { id: "store", name: "store" }, alias: "db" }] }),
+    container("store", ["db"]),
+  ]),
+};
+const ALL = { emptyPredefined: true, stopped: true };
+const ends = (found: Graph): string[] => found.edges.map((edge) => `${edge.kind} ${edge.from} ${edge.to}`).sort();
+
+test("an edge to a further network tells interface, address and MAC", () => {
+  const label = graph(STATE, ALL).edges.find((edge) => edge.kind === "endpoint")?.label;
+  assert.equal(label, "eth1 10.0.1.2 02:42:0a:00:00:02");
+});
+
+test("a collapsed network stands for what it holds, and edges end at it", () => {
+  const found = graph(STATE, { ...ALL, collapsed: new Set(["app"]) });
+  assert.ok(!found.nodes.has("web") && !found.nodes.has("worker"));
+  assert.equal(found.nodes.get("app")?.folded, 2);
+  assert.deepEqual(ends(found), ["endpoint app db", "link app store", "outside outside port:p", "port port:p app"]);
+  assert.ok(found.nodes.get("app")?.text.includes("worker"), "the search still finds what is folded away");
+});
+
+test("a focus keeps what a node touches, with the rooms in which it stands", () => {
+  const found = graph(STATE, { ...ALL, focus: "store" });
+  assert.deepEqual([...found.nodes.keys()].sort(), ["db", "host:h", "store", "worker", "app"].sort());
+  assert.deepEqual(ends(found), ["link worker store"]);
+  assert.equal(graph(STATE, { ...ALL, focus: "gone" }).nodes.size, graph(STATE, ALL).nodes.size);
+});
+
+test("drift counts at the container whose endpoint or port it is, at the network, or at the host", () => {
+  const at = (owner: string): Json => ({ id: owner, host: "h", owner: { id: owner }, resolved_at: null });
+  const drift = keyed([at("e-web-db"), at("p"), at("db"), at("nobody"), { ...at("store"), resolved_at: "2030-01-01" }]);
+  const found = graph({ ...STATE, drift }, ALL);
+  assert.deepEqual(["web", "db", "host:h", "store"].map((id) => found.nodes.get(id)?.drift), [2, 1, 1, 0]);
+  assert.equal(graph({ ...STATE, drift }, { ...ALL, collapsed: new Set(["app"]) }).nodes.get("app")?.drift, 2);
+});
+
+test("a moved network takes along what it holds, moves nobody else, and its host grows around it", () => {
+  const found = graph(STATE, ALL);
+  const before = layout(found);
+  const after = layout(found, undefined, new Map([["app", [900, 700] as const]]));
+  const room = after.boxes.get("app")!;
+  assert.deepEqual([room.x - after.boxes.get("host:h")!.x, room.y - after.boxes.get("host:h")!.y], [900, 700]);
+  assert.equal(after.boxes.get("web")!.x - room.x, before.boxes.get("web")!.x - before.boxes.get("app")!.x);
+  for (const id of ["db", "store", "spare"]) assert.deepEqual(after.boxes.get(id), before.boxes.get(id), id);
+  const host = after.boxes.get("host:h")!;
+  assert.ok(room.x + room.width <= host.x + host.width && room.y + room.height <= host.y + host.height);
+});
+
+test("a drag takes a network by its head, a container anywhere, and nothing else", () => {
+  const found = graph(STATE, ALL);
+  const { boxes } = layout(found);
+  const app = boxes.get("app")!;
+  assert.equal(grabs(found.nodes.get("app"), app, app.y + 5), "room");
+  assert.equal(grabs(found.nodes.get("app"), app, app.y + app.height - 2), null);
+  assert.equal(grabs(found.nodes.get("web"), boxes.get("web"), boxes.get("web")!.y + 20), "line");
+  assert.equal(grabs(found.nodes.get("host:h"), boxes.get("host:h"), 5), null);
+});
+
+test("Mermaid and JSON hold every node and edge, and no name breaks out of its quotes", () => {
+  const state: State = { ...STATE, network: keyed([{ ...network("app"), name: 'a"] end; x["' }, network("db"), network("spare")]) };
+  const found = graph(state, ALL);
+  const chart = asMermaid(found, "Outside");
+  assert.equal(chart.split("\n").filter((line) => /^\s+(subgraph )?n\d+[[(]/.test(line)).length, found.nodes.size);
+  assert.equal(chart.split("\n").filter((line) => /^ {2}n\d+ (-->|---|-\.->|-\.-)/.test(line)).length, found.edges.length);
+  for (const line of chart.split("\n")) assert.equal((line.match(/"/g) ?? []).length % 2, 0, line);
+  assert.ok(chart.includes("a#quot;] end; x[#quot;"));
+  const told = JSON.parse(asJson(found)) as { nodes: unknown[]; edges: unknown[] };
+  assert.deepEqual([told.nodes.length, told.edges.length], [found.nodes.size, found.edges.length]);
+});

@@ -1,0 +1,133 @@
+"""What others do shows in an open page by itself: other people, other programs, and work that takes its time."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.product.conftest import Console
+
+from .conftest import ADDRESS, NewPage
+
+pytestmark = [pytest.mark.kernel, pytest.mark.browser]
+
+
+def never_loaded_again(page: Page) -> None:
+    """The mark that was put on the page's window is still there: it is the same page."""
+    assert page.evaluate("window.sameAsBefore") is True
+
+
+def open_once(page: Page, path: str) -> None:
+    page.goto(path)
+    page.wait_for_selector("#live[data-state=live]")
+    page.evaluate("window.sameAsBefore = true")
+
+
+def test_two_people_see_each_others_changes(console: Console, new_page: NewPage) -> None:
+    anna, boris = new_page(), new_page()
+    open_once(boris, "/networks/")
+    anna.goto("/networks/new/")
+    anna.locator("#f-name").fill("shared")
+    expect(anna.locator("#plan")).to_contain_text("network shared")
+    anna.get_by_role("button", name="Create network").click()
+    anna.wait_for_url(f"{ADDRESS}/networks/shared/")
+    row = boris.get_by_role("row", name=re.compile("shared"))
+    expect(row).to_contain_text("ready")
+    open_once(anna, "/networks/shared/")
+    boris.goto("/networks/shared/remove/")
+    boris.get_by_role("button", name="Remove").click()
+    expect(anna.get_by_text("does not exist any more")).to_be_visible()
+    never_loaded_again(anna)
+
+
+def test_an_operation_shows_how_far_it_is_and_its_end(console: Console, page: Page) -> None:
+    console.run("stubborn", "sh", "-c", "trap '' TERM; while :; do sleep 1; done", stop_timeout=6)
+    open_once(page, "/operations/")
+    console.call("POST", "containers/stubborn/stop", {}, wait=0)
+    row = page.get_by_role("row", name=re.compile("stopped container stubborn"))
+    expect(row).to_contain_text("running")
+    expect(row.get_by_role("progressbar")).to_be_visible()
+    expect(row).to_contain_text("done")
+    expect(row.get_by_role("progressbar")).to_have_count(0)
+    never_loaded_again(page)
+    console.remove("stubborn")
+
+
+def test_a_flushed_rule_a_deleted_veth_and_a_changed_setting_show_by_themselves(
+    console: Console, new_page: NewPage
+) -> None:
+    console.run("victim", ports=["8082:80"])
+    device = console.get("containers/victim")["endpoints"][0]["device"]
+    rules, drift, topology = new_page(), new_page(), new_page()
+    for page, path in ((rules, "/firewall/?port=8082"), (drift, "/drift/"), (topology, "/topology/")):
+        open_once(page, path)
+    expect(rules.locator(".rule-text").filter(has_text="DNAT")).to_have_count(1)
+    topology.get_by_role("treeitem", name=re.compile("network, bridge")).locator("[data-toggle]").first.click()
+    item = topology.get_by_role("treeitem", name=re.compile("container, victim"))
+    expect(item).not_to_have_accessible_name(re.compile("differences"))
+    console.bottle.run(["iptables", "-t", "nat", "-F", "CNM"])
+    expect(rules.locator(".rule-text").filter(has_text="DNAT")).to_have_count(0)
+    expect(drift.locator("#list")).to_contain_text("--dport 8082")
+    console.bottle.run(["ip", "link", "del", device])
+    expect(drift.locator("#list")).to_contain_text(device)
+    expect(item).to_have_accessible_name(re.compile("differences from the kernel"))
+    console.bottle.run(["sysctl", "-w", "net.ipv4.ip_forward=0"])
+    expect(drift.locator("#list")).to_contain_text("ip_forward")
+    for page in (rules, drift, topology):
+        never_loaded_again(page)
+    console.call("POST", "drift/repair", {})
+    expect(drift.locator("#list tr")).to_have_count(0)
+    expect(item).not_to_have_accessible_name(re.compile("differences"))
+    console.remove("victim")
+
+
+def test_an_address_taken_away_inside_a_sandbox_shows_by_itself(console: Console, page: Page) -> None:
+    console.run("inner")
+    open_once(page, "/drift/")
+    sandbox, address = console.sandbox("inner"), console.get("containers/inner")["endpoints"][0]["ipv4"]
+    console.bottle.run(["ip", "-n", sandbox, "addr", "del", address, "dev", "eth0"])
+    expect(page.locator("#list")).to_contain_text(address.partition("/")[0])
+    never_loaded_again(page)
+    console.remove("inner")
+
+
+def test_rules_are_narrowed_by_owner_chain_and_port(console: Console, page: Page) -> None:
+    console.network("narrow")
+    console.run("server", network="narrow", ports=["8083:80", "8084:81"])
+    page.goto("/firewall/")
+    texts = page.locator(".rule-text")
+    page.get_by_label("Owner").select_option(label="published port 8083/tcp")
+    expect(texts.filter(has_text="8083")).not_to_have_count(0)
+    expect(texts.filter(has_text="8084")).to_have_count(0)
+    expect(page).to_have_url(re.compile("owner="))
+    page.reload()  # the address holds the filter
+    expect(texts.filter(has_text="8084")).to_have_count(0)
+    page.goto("/firewall/?port=8084")
+    expect(texts.filter(has_text="8084")).not_to_have_count(0)
+    expect(texts.filter(has_text="8083")).to_have_count(0)
+    page.get_by_label("Chain").select_option("FORWARD")
+    expect(page.get_by_text("No rule matches")).to_be_visible()
+    console.remove("server")
+    console.call("DELETE", "networks/narrow")
+
+
+def test_guessing_a_password_is_slowed_down(console: Console, new_page: NewPage) -> None:
+    admin, stranger = new_page(), new_page(signed_in=False)
+    open_once(admin, "/activity/")
+
+    def try_password(password: str) -> None:
+        stranger.goto("/sign-in/")
+        stranger.get_by_label("Name").fill("mallory")
+        stranger.get_by_label("Password").fill(password)
+        stranger.get_by_role("button", name="Sign in").click()
+
+    for number in range(5):
+        try_password(f"guess-{number}")
+        expect(stranger.get_by_role("alert")).to_contain_text("is wrong")
+    try_password("guess-6")
+    expect(stranger.get_by_role("alert")).to_contain_text("Too many failed attempts. Try again in 5 minutes.")
+    refused = admin.get_by_role("row", name=re.compile("mallory"))
+    expect(refused).to_have_count(5)  # what was not even looked at is not written down
+    never_loaded_again(admin)
