@@ -235,4 +235,10 @@ BIND_ALLOWLIST = env.words("CNM_BIND_ALLOWLIST")
 """Host folders below which bind mounts are allowed for operators; empty: nobody but admins."""
 WRITE_WAIT_S = env.integer("CNM_WRITE_WAIT_SECONDS", 30, least=1, most=600)
 """How long a write waits for the kernel before it answers 202."""
+KEEP_HISTORY_DAYS = env.integer("CNM_KEEP_HISTORY_DAYS", 90, least=1, most=36500)
+"""How long ended operations, the activity log and resolved drift are kept."""
+KEEP_HISTORY_ROWS = env.integer("CNM_KEEP_HISTORY_ROWS", 50_000, least=100, most=10_000_000)
+"""How many rows of each of them at most, whatever their age."""
+KEEP_EVENTS = env.integer("CNM_KEEP_EVENTS", 10_000, least=100, most=1_000_000)
+"""Events kept for pages that were away; one that missed more takes a new snapshot."""
 HEARTBEAT_STALE_S = 15

@@ -20,6 +20,7 @@ need chromium chromium
 need node nodejs
 need npm npm
 need git git
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 [ -z "$missing" ] && exit 0
 [ "$(id -u)" = 0 ] || { echo "cnmweb: these packages are missing:$missing. Run this with sudo." >&2; exit 1; }
 export DEBIAN_FRONTEND=noninteractive

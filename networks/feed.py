@@ -1,7 +1,11 @@
-"""Numbered events: what open pages are told, in the order in which it was committed.
+"""Numbered events: what open pages are told, in the order in which it was committed; and the one door to all writing.
 
 ``put`` and ``delete`` inside ``transaction`` collect; at its end each object's last word is written as one event. The counter
 row is the last thing that the transaction writes, so numbers commit in order (a database sequence does not promise that).
+
+One transaction writes at a time, on every database: SQLite's begins with the write lock, and where rows are locked instead,
+the counter row is taken first. So what a use case reads inside stays true until it commits: numbers, addresses and ports are
+given out once, and a decision never rests on a row that another has changed meanwhile.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings
-from django.db import models
+from django.db import connection, models
 from django.db import transaction as db_transaction
 from redis import Redis
 from redis.exceptions import RedisError
@@ -29,10 +33,6 @@ from .models import Event, FeedCounter, Host
 log = logging.getLogger(__name__)
 
 GROUP = "live"
-PRUNE_EVERY = 100
-KEPT = 10_000
-"""Events kept; a page that missed more takes a new snapshot."""
-
 
 _Changes = dict[tuple[str, str], "models.Model | dict[str, Any] | None"]
 
@@ -56,12 +56,19 @@ def transaction(actor: str = "") -> Iterator[None]:
     token = _pending.set(pending)
     try:
         with db_transaction.atomic():
+            become_writer()
             yield
             last = _write(pending)
     finally:
         _pending.reset(token)
     if last:
         _announce(last)
+
+
+def become_writer() -> None:
+    """Wait until nobody else writes. For the beginning of a transaction."""
+    if connection.features.has_select_for_update:
+        FeedCounter.objects.select_for_update().get_or_create(pk=1)
 
 
 def put(kind: str, row: models.Model) -> None:
@@ -105,8 +112,6 @@ def _write(pending: _Pending) -> int:
     )
     counter.last += len(described)
     counter.save(update_fields=["last"])
-    if first % PRUNE_EVERY < len(described):
-        Event.objects.filter(number__lte=counter.last - KEPT).delete()
     return counter.last
 
 
@@ -149,7 +154,7 @@ def since(number: int, epoch: str) -> list[dict[str, Any]] | None:
     counter = FeedCounter.objects.filter(pk=1).first()
     if counter is None or counter.epoch != epoch or number > counter.last:
         return None
-    events = list(Event.objects.filter(number__gt=number)[: KEPT + 1])
+    events = list(Event.objects.filter(number__gt=number)[: settings.KEEP_EVENTS + 1])
     if counter.last > number and (not events or events[0].number != number + 1):
         return None
     return [event_json(event) for event in events]

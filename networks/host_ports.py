@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from ipaddress import ip_address
 
+from . import feed
 from .cnm.facts import HostFacts
 from .models import Container, Endpoint, Host, Network, PublishedPort
 
@@ -17,12 +18,21 @@ BINDING = "com.docker.network.bridge.host_binding_ipv4"
 def ports_taken(host: Host, besides: Container | None = None) -> Taken:
     """The host ports that containers on *host* hold, *besides* aside."""
     taken: Taken = {}
-    rows = PublishedPort.objects.filter(container__host=host, container__wanted="running").exclude(host_port=0)
-    rows = rows.exclude(container=besides)
     bindings = _bindings(host)
-    for container, protocol, port, address in rows.values_list("container", "protocol", "host_port", "host_address"):
-        taken.setdefault((protocol, port), set()).add(address or bindings.get(container, ""))
+    for row in ports_held(host, besides):
+        address = row.host_address or bindings.get(row.container_id, "")
+        taken.setdefault((row.protocol, row.host_port), set()).add(address)
     return taken
+
+
+def ports_held(host: Host, besides: Container | None = None) -> Iterator[PublishedPort]:
+    """Their rows: also those of failed containers, which may be repaired, but of none that ended by itself."""
+    rows = PublishedPort.objects.filter(container__host=host, container__wanted="running").exclude(host_port=0)
+    of_container = (f"container__{column}" for column in ("name", "exited_run", "generation", "restart_count"))
+    needed = rows.select_related("container").only("protocol", "host_port", "host_address", *of_container)
+    for row in needed.exclude(container=besides):
+        if row.container.exited_run != row.container.run:
+            yield row
 
 
 def published_on(endpoints: Iterable[Endpoint]) -> str:
@@ -97,15 +107,16 @@ def move_on(host: Host, port_id: str, refused: Collection[int], facts: HostFacts
 
     *refused* are the host ports that were tried. What a person named stays as it is.
     """
-    row = PublishedPort.objects.select_related("container__host").filter(pk=port_id).first()
-    if row is None or is_fixed(row):
-        return False
-    address = row.host_address or binding_of(row.container)
-    taken = ports_taken(host)
-    taken.setdefault((row.protocol, row.host_port), set()).add(address)
-    found = next((port for port in free_ports(row, address, taken, facts) if port not in refused), None)
-    if found is None:
-        return False
-    row.host_port = found
-    row.save(update_fields=["host_port"])
-    return True
+    with feed.transaction("worker"):
+        row = PublishedPort.objects.select_related("container__host").filter(pk=port_id).first()
+        if row is None or is_fixed(row):
+            return False
+        address = row.host_address or binding_of(row.container)
+        taken = ports_taken(host)
+        taken.setdefault((row.protocol, row.host_port), set()).add(address)
+        found = next((port for port in free_ports(row, address, taken, facts) if port not in refused), None)
+        if found is None:
+            return False
+        row.host_port = found
+        row.save(update_fields=["host_port"])
+        return True

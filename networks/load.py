@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
+from ipaddress import IPv4Address, IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 from typing import Any, TypeVar
 
 from networks.cnm import desired
@@ -12,7 +12,7 @@ from networks.cnm.facts import HostFacts
 from networks.cnm.options import read_options
 
 from .models import Container, Endpoint, Host, Link, Network, PublishedPort, Subnet
-from .models.choices import NetworkStatus, Wanted
+from .models.choices import Wanted
 
 T = TypeVar("T")
 
@@ -31,11 +31,12 @@ def load_settings(host: Host) -> desired.HostSettings:
 
 
 def is_live(container: Container) -> bool:
-    """Whether its sandbox, and its process if it has one, should exist now: it is wanted, and its current run is not over.
+    """Whether its sandbox, and its process if it has one, should exist now: it is wanted, and its current run neither is over
+    nor could not be brought up.
 
     A run that a restart policy goes on with gets a new number at once, so that only a final end leaves the run over.
     """
-    return container.wanted == Wanted.RUNNING and container.exited_run != container.run
+    return container.wanted == Wanted.RUNNING and container.run not in {container.exited_run, container.failed_run}
 
 
 def load_host(host: Host, *, as_if_kept: bool = False) -> desired.Host:
@@ -66,7 +67,7 @@ class _Rows:
 
 
 def _wanted(rows: _Rows) -> desired.Host:
-    return _host(rows, [row for row in rows.networks if row.status != NetworkStatus.REMOVING], as_if_kept=False)
+    return _host(rows, [row for row in rows.networks if not row.removing and not row.withheld], as_if_kept=False)
 
 
 def _kept(rows: _Rows) -> desired.Host:
@@ -140,15 +141,24 @@ def _container(row: Container, children: _Rows, networks: set[str], as_if_kept: 
         endpoints=tuple(
             _endpoint(item)
             for item in children.endpoints[row.id]
-            if item.network_id in networks and (as_if_kept or not item.removing)
+            if item.network_id in networks and (as_if_kept or _counts(item))
         ),
-        ports=tuple(
-            _port(item) for item in children.ports[row.id] if item.host_port and (as_if_kept or not item.removing)
-        ),
-        links=tuple(
-            desired.Link(id=item.id, source_id=item.source_id, alias=item.alias, activation=item.activation)
-            for item in children.links[row.id]
-        ),
+        ports=tuple(_port(item) for item in children.ports[row.id] if item.host_port and (as_if_kept or _counts(item))),
+        links=tuple(_link(item) for item in children.links[row.id] if as_if_kept or not item.withheld),
+    )
+
+
+def _counts(row: Endpoint | PublishedPort) -> bool:
+    return not row.removing and not row.withheld
+
+
+def _link(row: Link) -> desired.Link:
+    return desired.Link(
+        id=row.id,
+        source_id=row.source_id,
+        alias=row.alias,
+        activation=row.activation,
+        last_ipv4=IPv4Address(row.last_ipv4) if row.last_ipv4 else None,
     )
 
 

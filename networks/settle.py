@@ -6,17 +6,19 @@ stayed known.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from . import feed
 from .cnm.errors import CnmError
-from .models import Activity, Container, Endpoint, Host, Lease, Network, Operation, PublishedPort
-from .models.choices import ContainerStatus, NetworkStatus, OperationState, RestartPolicy, Wanted
+from .load import is_live
+from .models import Activity, Container, Endpoint, Host, Lease, Link, Network, Operation, PublishedPort
+from .models.choices import LEAVES_STATE, ContainerStatus, NetworkStatus, OperationState, RestartPolicy, Wanted
+from .withheld import failed_parts
 
 ACTOR = "worker"
 
@@ -24,9 +26,8 @@ ACTOR = "worker"
 def open_operation(host: Host, verb: str, scope: Mapping[str, Any]) -> Operation:
     """An operation that the worker itself begins (a start, a repair), running already."""
     with feed.transaction(ACTOR):
-        last = Operation.objects.order_by("-number").values_list("number", flat=True).first() or 0
         operation = Operation.objects.create(
-            number=last + 1,
+            number=Operation.objects.next_number(),
             host=host,
             verb=verb,
             scope=dict(scope),
@@ -43,11 +44,26 @@ def settle(operation: Operation, failed: CnmError | None = None, result: Mapping
     """End *operation*: its row, the status of what it was about, the rows of what is gone, and the events of all that."""
     with feed.transaction(ACTOR):
         if failed is None:
-            _settle_networks(operation)
-            _settle_containers(operation)
+            waiting = unfinished(operation.host, after=operation.number)
+            _settle_networks(set(operation.scope.get("networks", [])) - waiting)
+            _settle_containers(set(operation.scope.get("containers", [])) - waiting)
         else:
             _mark(operation.scope, failed)
         _end(operation, failed, result)
+
+
+def unfinished(host: Host, after: int = 0) -> set[str]:
+    """The networks and containers that operations with numbers *after* that have not ended will settle.
+
+    What such an operation asks for was decided after the kernel was compared: to take it for done would lose its kernel names.
+    """
+    open_states = [OperationState.PENDING, OperationState.RUNNING]
+    rows = Operation.objects.filter(host=host, state__in=open_states, number__gt=after).exclude(verb__in=LEAVES_STATE)
+    return {
+        object_id
+        for scope in rows.values_list("scope", flat=True)
+        for object_id in (*scope.get("networks", []), *scope.get("containers", []))
+    }
 
 
 def _end(operation: Operation, failed: CnmError | None, result: Mapping[str, Any] | None = None) -> None:
@@ -69,25 +85,36 @@ def end_only(operation: Operation, failed: CnmError | None = None, result: Mappi
         _end(operation, failed, result)
 
 
-def settle_everything(host: Host) -> None:
-    """After a full pass: every status that still says "on the way" has arrived."""
-    networks = Network.objects.filter(host=host, status__in=[NetworkStatus.PENDING, NetworkStatus.REMOVING])
-    moving = [ContainerStatus.STARTING, ContainerStatus.STOPPING, ContainerStatus.REMOVING, ContainerStatus.RESTARTING]
-    containers = Container.objects.filter(host=host, status__in=moving)
-    scope = {
-        "networks": list(networks.values_list("pk", flat=True)),
-        "containers": list(containers.values_list("pk", flat=True)),
-    }
-    if any(scope.values()):
-        with feed.transaction(ACTOR):
-            carrier = Operation(host=host, scope=scope)
-            _settle_networks(carrier)
-            _settle_containers(carrier)
+_SETTLED = (ContainerStatus.CREATED, ContainerStatus.RUNNING, ContainerStatus.EXITED)
 
 
-def _settle_networks(operation: Operation) -> None:
-    rows = Network.objects.filter(pk__in=operation.scope.get("networks", []))
-    for row in rows.filter(status=NetworkStatus.REMOVING):
+def settle_everything(host: Host, besides: Collection[str] = ()) -> None:
+    """After a full pass: every status that still says "on the way" or "failed" has arrived, *besides* these ids aside."""
+    networks = Network.objects.filter(host=host).exclude(status=NetworkStatus.READY)
+    containers = Container.objects.filter(host=host).exclude(status__in=_SETTLED, error=None)
+    with feed.transaction(ACTOR):
+        left = {*besides, *unfinished(host)}
+        _settle_networks(set(networks.values_list("pk", flat=True)) - left)
+        _settle_containers(set(containers.values_list("pk", flat=True)) - left)
+
+
+def going(host: Host, operation: Operation | None = None) -> list[str]:
+    """The ids of containers that go for good with *operation*, or (None) with a full pass that found nothing in its way."""
+    rows = Container.objects.filter(Q(wanted=Wanted.REMOVED) | Q(auto_remove=True), host=host)
+    if operation is not None and not operation.scope.get("all"):
+        rows = rows.filter(pk__in=operation.scope.get("containers", []))
+    left = unfinished(host, operation.number if operation is not None else 0)
+    return [row.pk for row in rows if row.pk not in left and _goes(row)]
+
+
+def _goes(row: Container) -> bool:
+    """Whether nothing of a container is to be kept once the kernel has let go of it."""
+    return row.wanted == Wanted.REMOVED or (row.auto_remove and row.generation > 0 and row.exited_run == row.run)
+
+
+def _settle_networks(ids: set[str]) -> None:
+    rows = Network.objects.filter(pk__in=ids, withheld=False)
+    for row in Network.objects.filter(pk__in=ids, removing=True):
         feed.delete("network", row.pk)
         row.endpoints.all().delete()
         row.delete()
@@ -98,8 +125,8 @@ def _settle_networks(operation: Operation) -> None:
         feed.put("network", row)
 
 
-def _settle_containers(operation: Operation) -> None:
-    rows = list(Container.objects.filter(pk__in=operation.scope.get("containers", [])).select_related("host"))
+def _settle_containers(ids: set[str]) -> None:
+    rows = list(Container.objects.filter(pk__in=ids).select_related("host").order_by("created_at", "id"))
     touched = set(Endpoint.objects.filter(container__in=rows).values_list("network_id", flat=True))
     Endpoint.objects.filter(container__in=rows, removing=True).delete()
     _free_leases_of_nobody(touched)
@@ -107,7 +134,7 @@ def _settle_containers(operation: Operation) -> None:
     over = [row for row in rows if row.wanted != Wanted.RUNNING or row.exited_run == row.run]
     _let_go(over)
     for row in rows:
-        if row.wanted == Wanted.REMOVED or (row.auto_remove and row.exited_run == row.run and row.generation):
+        if _goes(row):
             feed.delete("container", row.pk)
             _touch_neighbours(row)
             row.delete()
@@ -116,6 +143,11 @@ def _settle_containers(operation: Operation) -> None:
         feed.put("container", row)
     for network in Network.objects.filter(pk__in=touched):
         feed.put("network", network)
+
+
+def rests(row: Container) -> bool:
+    """Whether a kernel has nothing of a container: it is stopped, and no operation about it is under way."""
+    return row.status in {ContainerStatus.CREATED, ContainerStatus.EXITED} and row.pk not in unfinished(row.host)
 
 
 def _free_leases_of_nobody(networks: set[str]) -> None:
@@ -128,8 +160,10 @@ def _touch_neighbours(row: Container) -> None:
 
 
 def _let_go(containers: list[Container]) -> None:
-    """What ended keeps no address and no ephemeral port."""
+    """What ended keeps no address and no ephemeral port. Links to it remember the address that it had."""
     endpoints = Endpoint.objects.filter(container__in=containers)
+    for source, cidr in endpoints.filter(network__predefined=True).exclude(ipv4="").values_list("container", "ipv4"):
+        Link.objects.filter(source=source).update(last_ipv4=cidr.partition("/")[0])
     Lease.objects.filter(endpoint__in=endpoints).update(endpoint=None, released_at=timezone.now())
     endpoints.exclude(ipv4="", ipv6="").update(ipv4="", ipv6="", mac="")
     PublishedPort.objects.filter(container__in=containers, wanted_host_port=0).update(host_port=0)
@@ -137,24 +171,33 @@ def _let_go(containers: list[Container]) -> None:
 
 def _arrive(row: Container) -> None:
     """The status of a container whose operation is done."""
-    if row.wanted == Wanted.RUNNING and row.exited_run != row.run:
-        if row.status != ContainerStatus.RUNNING:
+    if row.wanted == Wanted.RUNNING and row.failed_run == row.run:
+        return  # it was left out
+    if is_live(row):
+        if row.status == ContainerStatus.RUNNING:
+            if row.error is not None and not failed_parts(row):
+                row.error = None
+                row.save(update_fields=["error"])
+        else:
             row.status, row.error = ContainerStatus.RUNNING, None
             row.started_at, row.finished_at, row.exit_code = timezone.now(), None, None
             row.save(update_fields=["status", "error", "started_at", "finished_at", "exit_code"])
-    elif row.status not in {ContainerStatus.CREATED, ContainerStatus.EXITED, ContainerStatus.FAILED}:
-        row.status, row.pid = ContainerStatus.EXITED, None
+    elif row.status not in {ContainerStatus.CREATED, ContainerStatus.EXITED}:
+        row.status, row.pid, row.error = ContainerStatus.EXITED, None, None
         row.finished_at = row.finished_at or timezone.now()
-        row.save(update_fields=["status", "pid", "finished_at"])
+        row.save(update_fields=["status", "pid", "error", "finished_at"])
 
 
 def _mark(scope: Mapping[str, Any], error: CnmError) -> None:
+    """Note *error* with what the scope names. A container that runs on as before keeps its status."""
     for network in Network.objects.filter(pk__in=scope.get("networks", [])):
         network.status, network.error = NetworkStatus.FAILED, error.to_json()
         network.save(update_fields=["status", "error"])
         feed.put("network", network)
     for container in Container.objects.filter(pk__in=scope.get("containers", [])):
-        container.status, container.error = ContainerStatus.FAILED, error.to_json()
+        if container.status != ContainerStatus.RUNNING:
+            container.status = ContainerStatus.FAILED
+        container.error = error.to_json()
         container.save(update_fields=["status", "error"])
         feed.put("container", container)
 
@@ -203,7 +246,7 @@ def mark_exited(
     """
     with feed.transaction(ACTOR):
         row = Container.objects.select_related("host").filter(host=host, pk=container_id).first()
-        if row is None or row.run != run or row.exited_run == run:
+        if row is None or row.run != run or run in {row.exited_run, row.failed_run}:
             return None
         row.exit_code, row.finished_at, row.pid, row.oom_killed = exit_code, at, None, oom_killed
         again = row.wanted == Wanted.RUNNING and _restarts(row, exit_code)
@@ -253,9 +296,8 @@ def _open_end(row: Container) -> None:
 
 
 def _pending(row: Container, verb: str) -> Operation:
-    last = Operation.objects.order_by("-number").values_list("number", flat=True).first() or 0
     operation = Operation.objects.create(
-        number=last + 1,
+        number=Operation.objects.next_number(),
         host=row.host,
         verb=verb,
         subject_kind="container",

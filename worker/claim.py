@@ -28,7 +28,8 @@ def claim_next(host: Host, queue: str) -> Operation | None:
 
 
 def requeue_interrupted(host: Host, queue: str) -> int:
-    """Put back what a worker that died had taken; how many. Safe because applying twice changes nothing.
+    """Put back what a worker that died had taken; how many. Safe because applying twice changes nothing; what is done anew each
+    time (``worker.slow.ONCE``) was ended before.
 
     Only for the start of the single worker of a queue, which holds that queue's lock.
     """

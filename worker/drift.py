@@ -38,10 +38,8 @@ def record(host: Host, plan: Plan, looked_at: frozenset[str], writer: str = "") 
     return len(gone) + len(new)
 
 
-def keys_of(ids: Sequence[int] | None) -> set[Key] | None:
-    """The resource keys that drift rows speak of; None stays None: all of them."""
-    if ids is None:
-        return None
+def keys_of(ids: Sequence[int]) -> set[Key]:
+    """The resource keys that drift rows speak of."""
     return {
         tuple(difference["key"]) for difference in Drift.objects.filter(pk__in=ids).values_list("difference", flat=True)
     }

@@ -15,9 +15,10 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 
-from networks import feed, settle
+from networks import feed, retention, settle, withheld
 from networks.cnm.errors import CnmError
 from networks.cnm.facts import HostFacts
+from networks.cnm.resources import PortReservation
 from networks.cnm.text import gettext_noop
 from networks.models import Host, Observation, Operation
 from networks.wake import send
@@ -64,6 +65,8 @@ class Engine:
             log.warning("%s interrupted operations are taken up again", again)
         self.look_at_facts()
         self.collect_exits()
+        with feed.transaction(settle.ACTOR):
+            withheld.take_up_all(self.host)
         self.pass_over_everything("host.start")
         self.drain()
         self.look(EVERYTHING)
@@ -101,8 +104,14 @@ class Engine:
 
     def _run(self, operation: Operation) -> None:
         try:
-            if operation.verb == "host.repair":
-                self.reconciler.repair(operation, drift.keys_of(operation.args.get("drift")))
+            if operation.verb == "host.repair" and operation.args.get("drift") is not None:
+                self.reconciler.repair(operation, drift.keys_of(operation.args["drift"]))
+                self.look(EVERYTHING)
+            elif operation.verb == "host.ports":
+                self.reconciler.repair(operation, self.reconciler.lost(PortReservation.kind))
+                self.look(frozenset({PortReservation.kind}) | RULES)
+            elif operation.verb == "host.repair":
+                self.reconciler.run(operation)
                 self.look(EVERYTHING)
             elif operation.verb == "host.look":
                 self.look(EVERYTHING)
@@ -111,7 +120,7 @@ class Engine:
                 self.reconciler.run(operation)
         except Exception as error:
             log.exception("operation %s ended in a defect of ours", operation.number)
-            settle.settle(operation, failed=defect(error))
+            self.reconciler.refuse(operation, defect(error))
 
     def notice(self, what: Iterable[str], writer: str = "") -> None:
         """News from the monitor: look at what it names."""
@@ -119,6 +128,8 @@ class Engine:
         news = set(what)
         if "exits" in news:
             self.collect_exits()
+        if "holder" in news:
+            self.reserve_again()
         if "clock" in news:
             self.beat()
             self.look_at_facts()
@@ -132,6 +143,7 @@ class Engine:
     def beat(self) -> None:
         """Say that we live, and do what is to be done now and then."""
         self.parts.processes.runtime.tend_logs()
+        retention.forget_history(self.host)
         Host.objects.filter(pk=self.host.pk).update(heartbeat_at=timezone.now(), worker_version=settings.VERSION)
 
     def pass_over_everything(self, verb: str) -> None:
@@ -141,7 +153,17 @@ class Engine:
             self.run(settle.open_operation(self.host, verb, scope={"all": True}))
         else:
             self.reconciler.remember_all(compiled)
-        settle.settle_everything(self.host)
+            self.reconciler.settle_all()
+
+    def reserve_again(self) -> None:
+        """The port holder is a process of ours: what it lost when it died is no drift that waits for a person."""
+        try:
+            lost = self.reconciler.lost(PortReservation.kind)
+        except CnmError as error:
+            log.warning("the ports could not be reserved again: %s", error)
+            return
+        if lost:
+            self.run(settle.open_operation(self.host, "host.ports", scope={}))
 
     def look(self, kinds: frozenset[str], writer: str = "") -> None:
         """Measure drift of *kinds* against what was last applied, and mend it where the settings say so."""

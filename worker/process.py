@@ -79,7 +79,9 @@ def _started(host: Host) -> Engine:
 
 def start_slow() -> None:
     _lock("slow")
-    requeue_interrupted(Host.objects.get(name=settings.HOST_NAME), "slow")
+    host = Host.objects.get(name=settings.HOST_NAME)
+    slow.end_interrupted(host)
+    requeue_interrupted(host, "slow")
     build_runtime().images.tidy()
     work_slowly()
 

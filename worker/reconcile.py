@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
-from networks import feed, settle
+from networks import feed, settle, withheld
 from networks.cnm.desired import Host as DesiredHost
 from networks.cnm.errors import CnmError, Conflict
-from networks.cnm.plan import Plan, Step
-from networks.cnm.resources import EtcFile, Key, PortReservation, Process, Resource
+from networks.cnm.plan import Action, Plan, Step
+from networks.cnm.resources import EtcFile, Key, Owner, PortReservation, Process, Resource, Sandbox
 from networks.host_ports import move_on
 from networks.load import load_both, load_facts
-from networks.models import Container, Host, Operation
+from networks.models import Host, Operation
 
 from .apply.processes import ProcessesHandler
 from .compile import compile_host
@@ -29,6 +29,20 @@ PORT_TRIES = 64
 """How many host ports in a row may be lost to other programs before a published port counts as failed."""
 PROGRESS_INTERVAL_S = 0.25
 """How often at most the operation's row is told how far its plan is."""
+REMOVALS = frozenset(
+    {
+        "network.delete",
+        "network.disconnect",
+        "container.stop",
+        "container.remove",
+        "container.exited",
+        "port.unpublish",
+        "link.delete",
+    }
+)
+"""Verbs that take away: they go on after a step that fails, for to put back what nobody wants helps no one."""
+VITAL = frozenset({"bridge", "sandbox", "veth", "port", "process"})
+"""Kinds without which their owner is not there. Of a link that has rules, these are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,46 +84,72 @@ class Reconciler:
             try:
                 compiled = self.compile()
                 plan = self.plan(compiled, scope)
-                applied = self._apply(operation, plan, compiled, scope)
             except CnmError as error:
                 log.exception("operation %s failed before its first step", operation.number)
-                settle.settle(operation, failed=error)
+                self.refuse(operation, error)
                 return Applied()
+            applied = self._apply(operation, plan, compiled, scope)
             if not self._moved_on(applied, tried):
                 break
+        if applied.failed:
+            parties = self._broken(applied, compiled) if scope.everything else scope.networks | scope.containers
+            compiled = self._give_up(compiled, scope, applied, parties)
         self._remember(compiled, scope, applied)
         self._settle(operation, plan, applied, compiled)
         return applied
 
-    def repair(self, operation: Operation, keys: set[Key] | None) -> Applied:
-        """Mend the drift of *keys* (None: all of it). Statuses stay: nothing is decided anew."""
+    def refuse(self, operation: Operation, error: CnmError) -> None:
+        """End *operation* as failed where nothing is known of the kernel."""
+        with feed.transaction(settle.ACTOR):
+            withheld.withhold_unseen(self.host, operation.scope)
+            settle.settle(operation, failed=error)
+
+    def repair(self, operation: Operation, keys: Set[Key]) -> Applied:
+        """Mend the drift of *keys* and nothing else. What cannot be mended is withheld, as after any failure."""
         compiled = self.compile()
         whole = self.plan(compiled, Scope(everything=True))
-        plan = whole if keys is None else Plan(tuple(step for step in whole if step.key in keys))
+        plan = Plan(tuple(step for step in whole if step.key in keys))
         applied = self.machine.apply_what_can_be(plan, party(compiled.kept), _progress(operation, plan))
-        if keys is None:
-            self._remember(compiled, Scope(everything=True), applied)
+        if applied.failed:
+            owners = {step.resource.owner for step, _ in applied.failed}
+            compiled = self._give_up(compiled, Scope(everything=True), applied, self._broken(applied, compiled), owners)
+            self._forget_applied(applied)
         operation.plan = _plan_json(plan, applied)
         operation.done_steps, operation.total_steps = len(applied.done), len(plan)
-        settle.end_only(operation, failed=_failure(applied))
+        failed = _failure(applied)
+        with feed.transaction(settle.ACTOR):
+            settle.mark_failed(self.host, self._errors(applied, compiled))
+            settle.end_only(operation, failed=failed)
         return applied
+
+    def lost(self, kind: str) -> set[Key]:
+        """The keys of what is wanted of *kind* and not there."""
+        wanted = {resource.key for resource in self.compile().wanted if resource.kind == kind}
+        return wanted - {resource.key for resource in self.machine.observe(wanted)} if wanted else set()
 
     def plan(self, compiled: Compiled, scope: Scope) -> Plan:
         """What would take the kernel to *compiled*, within *scope*."""
         if scope.everything:
-            return diff(compiled.wanted, self.machine.observe(None))
+            return _named(diff(compiled.wanted, self.machine.observe(None)), compiled)
         keys = scope.keys(compiled.kept, (*compiled.wanted, *compiled.known))
         wanted = [r for r in compiled.wanted if r.key in keys or r.kind in WHOLE_KINDS]
-        return diff(wanted, self.machine.observe(keys, whole=WHOLE_KINDS))
+        return _named(diff(wanted, self.machine.observe(keys, whole=WHOLE_KINDS)), compiled)
 
     def remember_all(self, compiled: Compiled) -> None:
         """The kernel was seen to be as *compiled* asks."""
         self._applied = {resource.key: resource for resource in compiled.wanted}
 
+    def settle_all(self) -> None:
+        """A full pass found nothing to do: everything that was on its way has arrived."""
+        self._forget_removed(None)
+        settle.settle_everything(self.host)
+
     def _apply(self, operation: Operation, plan: Plan, compiled: Compiled, scope: Scope) -> Applied:
         progress = _progress(operation, plan)
         if scope.everything:
             return self.machine.apply_what_can_be(plan, party(compiled.kept), progress)
+        if operation.verb in REMOVALS:
+            return self.machine.apply_what_can_be(plan, lambda owner: f"{owner.kind} {owner.id}", progress)
         return self.machine.apply(plan, progress)
 
     def _moved_on(self, applied: Applied, tried: dict[str, set[int]]) -> bool:
@@ -130,6 +170,59 @@ class Reconciler:
                 moved |= move_on(self.host, resource.owner.id, refused, load_facts(self.host))
         return moved
 
+    @staticmethod
+    def _errors(applied: Applied, compiled: Compiled) -> dict[str, CnmError]:
+        """The first error of each network and container that had one, by its id."""
+        belongs = party(compiled.kept)
+        return {belongs(step.resource.owner): error for step, error in reversed(applied.failed)}
+
+    def _broken(self, applied: Applied, compiled: Compiled) -> set[str]:
+        return set(self._errors(applied, compiled))
+
+    def _give_up(
+        self,
+        compiled: Compiled,
+        scope: Scope,
+        applied: Applied,
+        parties: Set[str],
+        owners: Set[Owner] | None = None,
+    ) -> Compiled:
+        """Leave out of the desired state what of *parties* (and, if given, of *owners*) is not there, and take away what is
+        left of it: the desired state as it is then. *applied* learns what is gone after all."""
+        missing = self._missing(compiled, parties)
+        with feed.transaction(settle.ACTOR):
+            if not withheld.withhold(self.host, missing):
+                return compiled
+        before, compiled = compiled, self.compile()
+        rest = self.plan(compiled, scope)
+        if owners is not None:
+            dropped = {resource.key for resource in before.wanted} - {resource.key for resource in compiled.wanted}
+            rest = Plan(tuple(step for step in rest if step.key in dropped or step.resource.owner in owners))
+        cleared = self.machine.apply_what_can_be(rest, party(compiled.kept))
+        gone = {step.key for step in cleared.done if step.action is Action.DELETE}
+        undone = set(map(id, applied.undone))
+        applied.undone += [step for step in applied.done if step.key in gone and id(step) not in undone]
+        applied.left = [step for step in applied.left if step.key not in gone]
+        return compiled
+
+    def _missing(self, compiled: Compiled, parties: Set[str]) -> Mapping[str, Set[str]]:
+        """Kind of owner -> ids of those of *parties* that lack something vital."""
+        belongs = party(compiled.kept)
+        vital = [
+            resource
+            for resource in compiled.wanted
+            if (resource.kind in VITAL or (resource.kind == "rule" and resource.owner.kind == "link"))
+            and belongs(resource.owner) in parties
+        ]
+        whole = WHOLE_KINDS if any(resource.kind in WHOLE_KINDS for resource in vital) else frozenset()
+        keys = {resource.key for resource in vital if resource.kind not in WHOLE_KINDS}
+        found = {resource.key: resource for resource in self.machine.observe(keys, whole=whole)}
+        missing: dict[str, set[str]] = {}
+        for resource in vital:
+            if not _is_there(resource, found.get(resource.key)):
+                missing.setdefault(resource.owner.kind, set()).add(resource.owner.id)
+        return missing
+
     def _remember(self, compiled: Compiled, scope: Scope, applied: Applied) -> None:
         if scope.everything or not self._applied:
             self.remember_all(compiled)
@@ -141,23 +234,29 @@ class Reconciler:
                 del self._applied[key]
             self._applied |= {r.key: r for r in compiled.wanted if r.key in keys or r.key in whole}
         if applied.failed:
-            for step in (*applied.undone, *(step for step, _ in applied.failed)):
-                self._applied.pop(step.key, None)
-                if step.before is not None:
-                    self._applied[step.key] = step.before
+            self._forget_applied(applied)
+
+    def _forget_applied(self, applied: Applied) -> None:
+        """What failed or was undone is as it was before: no drift."""
+        for step in (*applied.undone, *(step for step, _ in applied.failed)):
+            self._applied.pop(step.key, None)
+            if step.before is not None:
+                self._applied[step.key] = step.before
 
     def _settle(self, operation: Operation, plan: Plan, applied: Applied, compiled: Compiled) -> None:
         operation.plan = _plan_json(plan, applied)
         operation.done_steps, operation.total_steps, operation.step = len(applied.done), len(plan), ""
         failed = _failure(applied)
-        if operation.scope.get("all") and failed is not None:
-            belongs = party(compiled.kept)
-            settle.mark_failed(self.host, {belongs(step.resource.owner): error for step, error in applied.failed})
-        if failed is None:
-            self._forget_removed(operation)
+        everything = bool(operation.scope.get("all"))
+        errors = self._errors(applied, compiled) if everything else {}
+        if everything or failed is None:
+            self._forget_removed(operation, besides=errors)
         with feed.transaction(settle.ACTOR):  # one transaction, so that each object is described once
             self._note(applied)
+            settle.mark_failed(self.host, errors)
             settle.settle(operation, failed=failed)
+            if everything:
+                settle.settle_everything(self.host, besides=errors)
 
     def _note(self, applied: Applied) -> None:
         """Tell the rows what was seen on the way: process ids, and what the three files hold."""
@@ -175,11 +274,35 @@ class Reconciler:
         if files or pids:
             settle.note(self.host, files, pids)
 
-    def _forget_removed(self, operation: Operation) -> None:
+    def _forget_removed(self, operation: Operation | None, besides: Mapping[str, CnmError] | None = None) -> None:
         """Delete the files of containers that are gone for good; then nothing of them is left but the log of what was done."""
-        gone = Container.objects.filter(pk__in=operation.scope.get("containers", []), wanted="removed")
-        for container_id in gone.values_list("pk", flat=True):
-            self.processes.remove_container(container_id)
+        for container_id in settle.going(self.host, operation):
+            if container_id not in (besides or ()):
+                self.processes.remove_container(container_id)
+
+
+def _named(plan: Plan, compiled: Compiled) -> Plan:
+    """*plan* with the owner and the reason of what it deletes, where they are known: the kernel tells of neither."""
+    if all(step.action is not Action.DELETE for step in plan):
+        return plan
+    known = {resource.key: resource for resource in compiled.known}
+
+    def named(step: Step) -> Step:
+        had = known.get(step.key) if step.after is None else None
+        if had is None or step.before is None:
+            return step
+        return Step(replace(step.before, owner=had.owner, why=had.why), None)
+
+    return Plan(tuple(map(named, plan)))
+
+
+def _is_there(wanted: Resource, found: Resource | None) -> bool:
+    """Whether *found* is what *wanted* names, perhaps with other settings, and not merely something in its place."""
+    if isinstance(wanted, Process):
+        return found == wanted
+    if isinstance(wanted, Sandbox):
+        return isinstance(found, Sandbox) and found.up
+    return found is not None
 
 
 def _progress(operation: Operation, plan: Plan) -> Callable[[Step], None]:

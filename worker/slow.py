@@ -15,7 +15,8 @@ from networks import feed, settle
 from networks.cnm.errors import CnmError, NotFound
 from networks.cnm.text import gettext_noop
 from networks.load import process_value
-from networks.models import Container, Image, Operation
+from networks.models import Container, Host, Image, Operation
+from networks.models.choices import OperationState
 from networks.wake import wake
 
 from .claim import pass_on
@@ -29,6 +30,22 @@ UPLOAD = "upload:"
 """Begins the source of an image that was sent with a browser."""
 
 Work = Callable[[Operation, Runtime], None]
+
+
+ONCE = ("container.exec", "container.kill")
+"""Verbs that do something anew each time: a worker that died may have done them, so nobody does them again unasked."""
+
+
+def end_interrupted(host: Host) -> None:
+    """End as failed what a worker that died had begun and what must not happen twice."""
+    for operation in Operation.objects.filter(host=host, queue="slow", state=OperationState.RUNNING, verb__in=ONCE):
+        error = CnmError(
+            gettext_noop(
+                "The worker ended while this was under way: it may have happened in full, in part or not at all."
+            ),
+            remedy=gettext_noop("Look into the container, then send it again if it is still wanted."),
+        )
+        settle.end_only(operation, failed=error)
 
 
 def carry_out(operation: Operation, runtime: Runtime) -> None:

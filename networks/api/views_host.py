@@ -13,7 +13,7 @@ from networks.models import Activity, ApiToken, Container, Drift, Host, Image, N
 from networks.models.choices import Role
 from networks.services import drift as drift_services
 from networks.services import images as image_services
-from networks.services import operations as operation_services
+from networks.services import repair as repair_services
 from networks.services import tokens as token_services
 from networks.services.body import Body, bad
 from networks.services.find import find_host, find_image, find_operation
@@ -148,7 +148,7 @@ class RetryOperation(CnmView):
     @documented("Do again what failed", answer=schemas.Operation, write=True)
     def post(self, request: Request, ref: str) -> Response:
         def use_case() -> Outcome:
-            return Outcome(None, operation_services.retry(self.actor, find_operation(ref)))
+            return Outcome(None, repair_services.retry(self.actor, find_operation(ref)))
 
         return self.write(use_case, body=operation_body, would=lambda outcome: None)
 

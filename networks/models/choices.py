@@ -61,6 +61,10 @@ class OperationState(models.TextChoices):
     CANCELLED = "cancelled", _("cancelled")
 
 
+LEAVES_STATE = ("container.exec", "container.kill", "container.commit", "host.look")
+"""Verbs of operations that change nothing that a status tells of."""
+
+
 class Protocol(models.TextChoices):
     TCP = "tcp", "TCP"
     UDP = "udp", "UDP"

@@ -48,6 +48,8 @@ class Container(models.Model):
     exit_code = models.IntegerField(null=True, blank=True)
     exited_run = models.CharField(max_length=32, blank=True)
     """The run (``generation.restart_count``) that was last seen to end."""
+    failed_run = models.CharField(max_length=32, blank=True)
+    """The run that could not be brought up: it is left out of the desired state until a repair or a start opens another."""
     restart_count = models.PositiveIntegerField(default=0)
     """Restarts by policy since the last start by a person."""
     started_at = models.DateTimeField(null=True, blank=True)
@@ -94,6 +96,8 @@ class Endpoint(models.Model):
     gw_priority = models.IntegerField(default=0)
     removing = models.BooleanField(default=False)
     """Disconnected, but the kernel may still hold it; the row tells the worker what to take away and goes afterwards."""
+    withheld = models.BooleanField(default=False)
+    """It could not be made (observation): left out until a repair or a start (``networks.withheld``)."""
 
     class Meta:
         ordering = ["position"]
@@ -130,6 +134,8 @@ class PublishedPort(models.Model):
     activation = models.BigIntegerField(default=0)
     """The order of ports on the host; a range is counted from its highest port down, as Docker programs it."""
     removing = models.BooleanField(default=False)
+    withheld = models.BooleanField(default=False)
+    """It could not be reserved (observation): left out until a repair or a start (``networks.withheld``)."""
 
     class Meta:
         ordering = ["activation"]
@@ -146,6 +152,10 @@ class Link(models.Model):
     source = models.ForeignKey(Container, on_delete=models.CASCADE, related_name="linked_by")
     alias = models.CharField(max_length=128)
     activation = models.BigIntegerField(default=0)
+    last_ipv4 = models.CharField(max_length=15, blank=True)
+    """The source's address on the default bridge when it last let go of one (observation)."""
+    withheld = models.BooleanField(default=False)
+    """Its rules could not be made (observation): left out until a repair or a start (``networks.withheld``)."""
 
     class Meta:
         ordering = ["activation"]

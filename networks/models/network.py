@@ -29,10 +29,14 @@ class Network(models.Model):
     activation = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=150, blank=True)
+    removing = models.BooleanField(default=False)
+    """Somebody asked for its end, but the kernel may still hold it; the row goes when the worker is through."""
 
     # Observations
     status = models.CharField(max_length=16, choices=NetworkStatus.choices, default=NetworkStatus.PENDING)
     error = models.JSONField(null=True, blank=True)
+    withheld = models.BooleanField(default=False)
+    """It could not be made: it is left out of the desired state until somebody repairs it (``networks.withheld``)."""
 
     class Meta:
         ordering = ["activation"]

@@ -10,6 +10,12 @@ from .choices import OperationState
 from .host import Host
 
 
+class _Operations(models.Manager["Operation"]):
+    def next_number(self) -> int:
+        """The number after the last one's. Inside ``feed.transaction`` nobody else can take it."""
+        return (self.order_by("-number").values_list("number", flat=True).first() or 0) + 1
+
+
 class Operation(models.Model):
     """One piece of work for a host's worker. Celery messages only wake the worker; this row says what to do.
 
@@ -46,6 +52,8 @@ class Operation(models.Model):
     """The plan that was applied; each step has ``state``: done, undone, failed or planned."""
     result = models.JSONField(null=True, blank=True)
     error = models.JSONField(null=True, blank=True)
+
+    objects = _Operations()
 
     class Meta:
         ordering = ["-number"]

@@ -83,6 +83,7 @@ VERBS = {
     "host.bulk": gettext_lazy("changed several objects"),
     "host.repair": gettext_lazy("repaired drift"),
     "host.look": gettext_lazy("looked for drift"),
+    "host.ports": gettext_lazy("reserved the ports of this host again"),
     "host.reconcile": gettext_lazy("compared everything"),
     "operation.retry": gettext_lazy("repaired operation"),
     "token.create": gettext_lazy("created token"),

@@ -20,8 +20,9 @@ from networks.models.choices import ContainerStatus, Wanted
 from . import features, ipam, ports
 from .actor import Actor, require
 from .find import find_container, find_image, find_network
+from .fresh import check_not_removed, refresh
 from .links import add_link, check_sources
-from .networks import add_endpoint, add_network, give_addresses
+from .networks import add_endpoint, add_network, check_usable, give_addresses
 from .operations import check_alive, enqueue, next_activation, record
 from .outcome import Outcome
 from .spec_container import AttachRequest, ContainerRequest
@@ -106,13 +107,7 @@ def add_container(actor: Actor, host: Host, request: ContainerRequest) -> tuple[
         raise _name_taken(container.name) from None
     for attach in _attachments(request):
         network = find_network(host, attach.network)
-        if network.status == "removing":
-            raise NotFound(
-                gettext_noop("Network {name} is being removed."),
-                remedy=gettext_noop("Choose another network."),
-                field="network",
-                name=attach.network,
-            )
+        check_usable(network)
         if network.driver not in {"null", "host"}:
             add_endpoint(container, network, attach)
     for source, alias in request.links:
@@ -124,6 +119,10 @@ def add_container(actor: Actor, host: Host, request: ContainerRequest) -> tuple[
 
 def prepare_start(container: Container) -> None:
     """Everything that a start decides: addresses, host ports, the run's number. The caller opens the operation."""
+    for part in (container.endpoints, container.ports, container.links):
+        part.filter(withheld=True).update(withheld=False)
+    for endpoint in container.endpoints.filter(removing=False).select_related("network"):
+        check_usable(endpoint.network)
     check_sources(container)
     if container.shares_id and container.shares is not None and container.shares.wanted != Wanted.RUNNING:
         raise Conflict(
@@ -136,11 +135,20 @@ def prepare_start(container: Container) -> None:
     container.status = ContainerStatus.STARTING
     container.generation += 1
     container.restart_count = 0
-    container.exited_run = ""
+    container.exited_run = container.failed_run = ""
     container.error = None
     container.activation = next_activation(container.host)
     container.save(
-        update_fields=["wanted", "status", "generation", "restart_count", "exited_run", "error", "activation"]
+        update_fields=[
+            "wanted",
+            "status",
+            "generation",
+            "restart_count",
+            "exited_run",
+            "failed_run",
+            "error",
+            "activation",
+        ]
     )
     for endpoint in container.endpoints.filter(removing=False).select_related("network__host"):
         if not (endpoint.ipv4 or endpoint.ipv6):
@@ -154,10 +162,11 @@ def start_container(actor: Actor, container: Container) -> Outcome:
     """Start a container that does not run; nothing happens to one that does."""
     require(actor, "operator")
     check_alive(actor, container.host)
-    if container.wanted == Wanted.RUNNING and container.status in {"running", "starting", "restarting"}:
-        return Outcome(container)
-    _check_not_removed(container)
     with feed.transaction(actor.name):
+        refresh(container)
+        if container.wanted == Wanted.RUNNING and container.status in {"running", "starting", "restarting"}:
+            return Outcome(container)
+        check_not_removed(container)
         prepare_start(container)
         operation = enqueue(actor, container.host, "container.start", container, containers=[container])
         record(actor, "container.start", container, {}, operation)
@@ -168,9 +177,11 @@ def stop_container(actor: Actor, container: Container, timeout: int | None = Non
     """Ask its process to end, end it when *timeout* seconds are over, and take its network away."""
     require(actor, "operator")
     check_alive(actor, container.host)
-    if container.wanted != Wanted.RUNNING:
-        return Outcome(container)
     with feed.transaction(actor.name):
+        refresh(container)
+        check_not_removed(container)
+        if container.wanted != Wanted.RUNNING and container.status != ContainerStatus.FAILED:
+            return Outcome(container)
         container.wanted, container.status = Wanted.STOPPED, ContainerStatus.STOPPING
         container.save(update_fields=["wanted", "status"])
         feed.put("container", container)
@@ -183,8 +194,9 @@ def restart_container(actor: Actor, container: Container, timeout: int | None = 
     """Stop and start; it keeps its addresses and ports where nobody else has taken them."""
     require(actor, "operator")
     check_alive(actor, container.host)
-    _check_not_removed(container)
     with feed.transaction(actor.name):
+        refresh(container)
+        check_not_removed(container)
         running = container.wanted == Wanted.RUNNING
         prepare_start(container)
         operation = (
@@ -200,13 +212,9 @@ def kill_container(actor: Actor, container: Container, signal: str = "SIGKILL") 
     """Send *signal* to its process. What follows from the process's end follows as from any other end."""
     require(actor, "operator")
     check_alive(actor, container.host)
-    if container.status not in {"running", "restarting", "stopping"} or container.kind != "process":
-        raise Conflict(
-            gettext_noop("Container {name} is not running."),
-            remedy=gettext_noop("Start it first."),
-            name=container.name,
-        )
     with feed.transaction(actor.name):
+        refresh(container)
+        _check_runs(container, ("running", "restarting", "stopping"))
         operation = enqueue(
             actor,
             container.host,
@@ -224,9 +232,10 @@ def remove_container(actor: Actor, container: Container, force: bool = False) ->
     """Take a container away with its sandbox, files and log; a running one only with *force*."""
     require(actor, "operator")
     check_alive(actor, container.host)
-    _check_removable(container, force)
     with feed.transaction(actor.name):
-        was_running = container.wanted == Wanted.RUNNING or container.status == ContainerStatus.STOPPING
+        refresh(container)
+        _check_removable(container, force)
+        was_running = container.wanted == Wanted.RUNNING or container.status in {"stopping", "failed"}
         container.wanted, container.status = Wanted.REMOVED, ContainerStatus.REMOVING
         container.save(update_fields=["wanted", "status"])
         feed.put("container", container)
@@ -243,9 +252,11 @@ def rename_container(actor: Actor, container: Container, name: str) -> Outcome:
     """Give a container another name; its neighbours' files follow."""
     require(actor, "operator")
     check_alive(actor, container.host)
-    if Container.objects.filter(host=container.host, name=name).exclude(pk=container.pk).exists():
-        raise _name_taken(name)
     with feed.transaction(actor.name):
+        refresh(container)
+        check_not_removed(container)
+        if Container.objects.filter(host=container.host, name=name).exclude(pk=container.pk).exists():
+            raise _name_taken(name)
         before, container.name = container.name, name
         container.save(update_fields=["name"])
         feed.put("container", container)
@@ -258,13 +269,9 @@ def exec_in_container(actor: Actor, container: Container, command: Sequence[str]
     """Run a command inside; the operation's result holds its exit code and the end of what it printed."""
     require(actor, "operator")
     check_alive(actor, container.host)
-    if container.status != ContainerStatus.RUNNING or container.kind != "process":
-        raise Conflict(
-            gettext_noop("Container {name} is not running."),
-            remedy=gettext_noop("Start it first."),
-            name=container.name,
-        )
     with feed.transaction(actor.name):
+        refresh(container)
+        _check_runs(container, ("running",))
         args = {"command": list(command), **options}
         operation = enqueue(
             actor, container.host, "container.exec", container, containers=[container], queue="slow", args=args
@@ -277,13 +284,15 @@ def commit_container(actor: Actor, container: Container, image_name: str) -> Out
     """Make an image of a container's files, without the three that CNM Web writes."""
     require(actor, "operator")
     check_alive(actor, container.host)
-    if container.kind != "process":
-        raise Conflict(
-            gettext_noop("Container {name} has no files of its own."),
-            remedy=gettext_noop("Choose one with a process."),
-            name=container.name,
-        )
     with feed.transaction(actor.name):
+        refresh(container)
+        check_not_removed(container)
+        if container.kind != "process":
+            raise Conflict(
+                gettext_noop("Container {name} has no files of its own."),
+                remedy=gettext_noop("Choose one with a process."),
+                name=container.name,
+            )
         image, _ = Image.objects.update_or_create(
             host=container.host,
             name=image_name,
@@ -452,17 +461,18 @@ def _check_policy(actor: Actor, request: ContainerRequest) -> None:
             )
 
 
-def _check_not_removed(container: Container) -> None:
-    if container.wanted == Wanted.REMOVED:
-        raise NotFound(
-            gettext_noop("Container {name} is being removed."),
-            remedy=gettext_noop("Run a new one."),
+def _check_runs(container: Container, states: Sequence[str]) -> None:
+    if container.status not in states or container.kind != "process":
+        raise Conflict(
+            gettext_noop("Container {name} is not running."),
+            remedy=gettext_noop("Start it first."),
             name=container.name,
         )
 
 
 def _check_removable(container: Container, force: bool) -> None:
-    _check_not_removed(container)
+    if container.status != ContainerStatus.FAILED:  # a removal that failed may be asked for again
+        check_not_removed(container)
     sharing = container.shared_by.exclude(wanted=Wanted.REMOVED)
     if sharing:
         raise Conflict(

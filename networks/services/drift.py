@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from django.db.models import QuerySet
 
-from networks import feed
+from networks import feed, withheld
 from networks.models import Drift, Host
 
 from .actor import Actor, require
@@ -19,6 +19,8 @@ def repair(actor: Actor, host: Host, drift_ids: Sequence[int] | None = None) -> 
     require(actor, "operator")
     check_alive(actor, host)
     with feed.transaction(actor.name):
+        if drift_ids is None:
+            withheld.take_up_all(host)  # what could not be made is part of what is to be mended
         args = {} if drift_ids is None else {"drift": list(drift_ids)}
         operation = enqueue(actor, host, "host.repair", None, everything=True, args=args)
         record(actor, "host.repair", None, args, operation)

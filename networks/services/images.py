@@ -10,6 +10,7 @@ from networks.cnm.text import gettext_noop
 from networks.models import Container, Host, Image
 
 from .actor import Actor, require
+from .fresh import refresh
 from .operations import check_alive, enqueue, record
 from .outcome import Outcome
 from .uploads import PREFIX
@@ -76,6 +77,18 @@ def remove_image(actor: Actor, image: Image) -> Outcome:
             gettext_noop("The image host is always there and is not removed."),
             remedy=gettext_noop("Leave it; it holds nothing of its own."),
         )
+    with feed.transaction(actor.name):
+        refresh(image)
+        _check_unused(image)
+        image.status = "removing"
+        image.save(update_fields=["status"])
+        feed.put("image", image)
+        operation = enqueue(actor, image.host, "image.remove", image, queue="slow", args={"image": image.pk})
+        record(actor, "image.remove", image, {}, operation)
+    return Outcome(image, operation)
+
+
+def _check_unused(image: Image) -> None:
     users = Container.objects.filter(host=image.host, image__in=[image.name, image.name.removesuffix(":latest")])
     if users:
         raise Conflict(
@@ -84,10 +97,3 @@ def remove_image(actor: Actor, image: Image) -> Outcome:
             name=image.name,
             containers=", ".join(users.values_list("name", flat=True)),
         )
-    with feed.transaction(actor.name):
-        image.status = "removing"
-        image.save(update_fields=["status"])
-        feed.put("image", image)
-        operation = enqueue(actor, image.host, "image.remove", image, queue="slow", args={"image": image.pk})
-        record(actor, "image.remove", image, {}, operation)
-    return Outcome(image, operation)

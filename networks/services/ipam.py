@@ -110,12 +110,16 @@ def lease_addresses(endpoint: Endpoint, order: str, subnets: Iterable[Subnet] | 
         name = "ipv4" if cidr.version == 4 else "ipv6"
         wanted = getattr(endpoint, f"wanted_{name}")
         address = _static(endpoint, subnet, wanted) if wanted else _dynamic(endpoint, subnet, order)
-        Lease.objects.update_or_create(
-            network=endpoint.network,
-            address=str(address),
-            defaults={"endpoint": endpoint, "released_at": None, "last_container_id": endpoint.container_id},
-        )
+        _take(endpoint, str(address))
         setattr(endpoint, name, f"{address}/{cidr.prefixlen}")
+
+
+def _take(endpoint: Endpoint, address: str) -> None:
+    """Make the lease of *address* the endpoint's, unless it is somebody else's: the database would refuse a second row."""
+    held = {"endpoint": endpoint, "released_at": None, "last_container_id": endpoint.container_id}
+    rows = Lease.objects.filter(network_id=endpoint.network_id, address=address)
+    if not rows.filter(Q(endpoint=None) | Q(endpoint=endpoint)).update(**held):
+        Lease.objects.create(network_id=endpoint.network_id, address=address, **held)
 
 
 def release_addresses(endpoints: Iterable[Endpoint]) -> None:

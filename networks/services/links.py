@@ -8,6 +8,7 @@ from networks.cnm.text import gettext_noop
 from networks.models import Container, Link
 
 from .actor import Actor, require
+from .fresh import check_not_removed, refresh
 from .operations import check_alive, enqueue, next_activation, record
 from .outcome import Outcome
 
@@ -17,6 +18,7 @@ def link(actor: Actor, recipient: Container, source: Container, alias: str = "")
     require(actor, "operator")
     check_alive(actor, recipient.host)
     with feed.transaction(actor.name):
+        refresh(recipient, source)
         row = add_link(recipient, source, alias or source.name)
         check_sources(recipient)
         operation = enqueue(actor, recipient.host, "link.create", recipient, containers=[recipient, source])
@@ -30,6 +32,7 @@ def unlink(actor: Actor, row: Link) -> Outcome:
     require(actor, "operator")
     check_alive(actor, row.recipient.host)
     with feed.transaction(actor.name):
+        refresh(row)
         recipient, source = row.recipient, row.source
         row.delete()
         operation = enqueue(actor, recipient.host, "link.delete", recipient, containers=[recipient, source])
@@ -57,6 +60,7 @@ def add_link(recipient: Container, source: Container, alias: str) -> Link:
             alias=alias,
         )
     for container in (recipient, source):
+        check_not_removed(container)
         if not container.endpoints.filter(removing=False).exists():
             raise Conflict(
                 gettext_noop("Container {name} is on no network, so it cannot be linked."),

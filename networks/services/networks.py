@@ -15,16 +15,18 @@ from networks.cnm.facts import HostFacts
 from networks.cnm.names import PREDEFINED_NETWORKS
 from networks.cnm.options import ENDPOINT_IFNAME, read_endpoint_options, read_options
 from networks.cnm.text import gettext_noop
-from networks.load import load_facts, load_settings, network_value
+from networks.load import is_live, load_facts, load_settings, network_value
 from networks.models import Container, Endpoint, Host, Network
 from networks.models.choices import NetworkStatus
 from networks.represent import bridge_of
+from networks.settle import rests
 from worker.drivers import driver as find_driver
 
 from . import ipam
 from .actor import Actor, require
 from .default_bridge import ensure_default_bridge
 from .features import require_feature
+from .fresh import check_not_removed, refresh
 from .operations import check_alive, enqueue, next_activation, record
 from .outcome import Outcome
 from .spec_container import AttachRequest
@@ -79,6 +81,7 @@ def update_network(actor: Actor, network: Network, changes: Mapping[str, Any]) -
     """Change the labels of a network; nothing in a kernel depends on them."""
     require(actor, "operator")
     with feed.transaction(actor.name):
+        refresh(network)
         if "labels" in changes:
             network.labels = dict(changes["labels"])
             network.save(update_fields=["labels"])
@@ -99,6 +102,7 @@ def delete_network(actor: Actor, network: Network) -> Outcome:
             name=network.name,
         )
     with feed.transaction(actor.name):
+        refresh(network)
         attached = Container.objects.filter(endpoints__network=network, endpoints__removing=False).distinct()
         if attached:
             raise Conflict(
@@ -108,8 +112,8 @@ def delete_network(actor: Actor, network: Network) -> Outcome:
                 name=network.name,
                 containers=ipam.names_of(attached),
             )
-        network.status = NetworkStatus.REMOVING
-        network.save(update_fields=["status"])
+        network.removing, network.status = True, NetworkStatus.REMOVING
+        network.save(update_fields=["removing", "status"])
         feed.put("network", network)
         operation = enqueue(actor, network.host, "network.delete", network, networks=[network])
         record(actor, "network.delete", network, {}, operation)
@@ -120,11 +124,13 @@ def connect(actor: Actor, network: Network, container: Container, attach: Attach
     """Attach *container* to *network*, at once when it runs."""
     require(actor, "operator")
     check_alive(actor, network.host)
-    _check_connectable(network, container)
     with feed.transaction(actor.name):
+        refresh(network, container)
+        check_usable(network)
+        _check_connectable(network, container)
         endpoint = add_endpoint(container, network, attach)
         operation = None
-        if container.wanted == "running":
+        if is_live(container):
             give_addresses(endpoint)
             operation = enqueue(actor, network.host, "network.connect", container, containers=[container])
         feed.put("container", container)
@@ -138,6 +144,7 @@ def disconnect(actor: Actor, network: Network, container: Container, force: bool
     require(actor, "operator")
     check_alive(actor, network.host)
     with feed.transaction(actor.name):
+        refresh(container)
         endpoint = container.endpoints.filter(network=network, removing=False).first()
         if endpoint is None:
             raise NotFound(
@@ -147,7 +154,7 @@ def disconnect(actor: Actor, network: Network, container: Container, force: bool
                 network=network.name,
             )
         operation = None
-        if container.wanted == "running":
+        if not rests(container):
             endpoint.removing = True
             endpoint.save(update_fields=["removing"])
             operation = enqueue(actor, network.host, "network.disconnect", container, containers=[container])
@@ -292,7 +299,26 @@ def _check_features(host: Host, request: NetworkRequest) -> None:
         require_feature(host, facts, "bridge-nf", "options")
 
 
+def check_usable(network: Network) -> None:
+    """Whether containers can be on *network*: it is neither going nor failed to come."""
+    if network.removing:
+        raise NotFound(
+            gettext_noop("Network {name} is being removed."),
+            remedy=gettext_noop("Choose another network."),
+            field="network",
+            name=network.name,
+        )
+    if network.withheld:
+        raise Conflict(
+            gettext_noop("Network {name} could not be made."),
+            remedy=gettext_noop("Repair it, or remove it and make it anew."),
+            field="network",
+            name=network.name,
+        )
+
+
 def _check_connectable(network: Network, container: Container) -> None:
+    check_not_removed(container)
     if container.network_mode == "host" or container.shares_id or network.driver in {"host", "null"}:
         raise Conflict(
             gettext_noop(

@@ -11,18 +11,16 @@ from django.db import connection, transaction
 from django.db.models import F, Model
 
 from networks import feed
-from networks.cnm.errors import Conflict, Unavailable, from_json
+from networks.cnm.errors import Unavailable, from_json
 from networks.cnm.text import gettext_noop
 from networks.models import Activity, Container, Host, Network, Operation
 from networks.represent import is_alive
 from networks.wake import wake
 
-from .actor import Actor, require
+from .actor import Actor
 
 _FIRST_LOOK_S, _LOOK_INTERVAL_S = 0.002, 0.015
 _STATE = f"SELECT state FROM {Operation._meta.db_table} WHERE id = %s"  # noqa: S608  # our own table's name
-SLOW_TO_THE_END = ("image.import", "image.remove", "container.commit", "container.exec", "container.kill")
-"""What the slow queue carries out alone; everything else ends in the kernel queue."""
 SECRET_WORDS = ("pass", "secret", "token", "key", "credential")
 
 
@@ -71,7 +69,7 @@ def enqueue(
     if everything:
         scope["all"] = True
     operation = Operation.objects.create(
-        number=_next_number(),
+        number=Operation.objects.next_number(),
         host=host,
         verb=verb,
         subject_kind=kind_of(subject),
@@ -128,45 +126,6 @@ def _state(operation: Operation) -> str | None:
         cursor.execute(_STATE, [operation.pk])
         row = cursor.fetchone()
     return row[0] if row else None
-
-
-def retry(actor: Actor, operation: Operation) -> Operation:
-    """Do what a failed operation was to do, again: the repair of what it left."""
-    require(actor, "operator")
-    if operation.state != "failed":
-        raise Conflict(
-            gettext_noop("Operation {number} has not failed."),
-            remedy=gettext_noop("Only a failed operation is repaired."),
-            number=operation.number,
-        )
-    check_alive(actor, operation.host)
-    with feed.transaction(actor.name):
-        scope = operation.scope
-        again = enqueue(
-            actor,
-            operation.host,
-            operation.verb,
-            None,
-            networks=Network.objects.filter(pk__in=scope.get("networks", [])),
-            containers=Container.objects.filter(pk__in=scope.get("containers", [])),
-            everything=bool(scope.get("all")),
-            queue="slow" if operation.verb in SLOW_TO_THE_END else "kernel",
-            args=operation.args,
-        )
-        again.subject_kind, again.subject_id = operation.subject_kind, operation.subject_id
-        again.subject_name = operation.subject_name
-        again.save(update_fields=["subject_kind", "subject_id", "subject_name"])
-        Container.objects.filter(pk__in=scope.get("containers", []), status="failed", wanted="running").update(
-            status="starting", generation=F("generation") + 1, restart_count=0, exited_run="", error=None
-        )
-        record(actor, "operation.retry", operation, {"number": operation.number}, again)
-    return again
-
-
-def _next_number() -> int:
-    """The number after the last operation's. The transaction holds the write lock (or the counter row) by now."""
-    last = Operation.objects.order_by("-number").values_list("number", flat=True).first()
-    return (last or 0) + 1
 
 
 def _without_secrets(value: Any) -> Any:

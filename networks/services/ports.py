@@ -8,11 +8,24 @@ from networks import feed
 from networks.cnm.errors import Conflict, Exhausted, NotFound
 from networks.cnm.facts import HostFacts
 from networks.cnm.text import Text, gettext_noop
-from networks.host_ports import Taken, binding_of, bounds, collide, free_ports, holders, is_fixed, plain, ports_taken
-from networks.load import load_facts
+from networks.host_ports import (
+    Taken,
+    binding_of,
+    bounds,
+    collide,
+    free_ports,
+    holders,
+    is_fixed,
+    plain,
+    ports_held,
+    ports_taken,
+)
+from networks.load import is_live, load_facts
 from networks.models import Container, PublishedPort
+from networks.settle import rests
 
 from .actor import Actor, require
+from .fresh import check_not_removed, refresh
 from .operations import check_alive, enqueue, next_activation, record
 from .outcome import Outcome
 from .spec_container import ContainerRequest
@@ -24,9 +37,11 @@ def publish(actor: Actor, container: Container, requests: Sequence[PortRequest])
     require(actor, "operator")
     check_alive(actor, container.host)
     with feed.transaction(actor.name):
+        refresh(container)
+        check_not_removed(container)
         _add(container, requests)
         operation = None
-        if container.wanted == "running":
+        if is_live(container):
             assign_ports(container)
             operation = enqueue(actor, container.host, "port.publish", container, containers=[container])
         feed.put("container", container)
@@ -39,6 +54,7 @@ def unpublish(actor: Actor, container: Container, port_id: str) -> Outcome:
     require(actor, "operator")
     check_alive(actor, container.host)
     with feed.transaction(actor.name):
+        refresh(container)
         port = container.ports.filter(pk=port_id, removing=False).first()
         if port is None:
             raise NotFound(
@@ -48,7 +64,7 @@ def unpublish(actor: Actor, container: Container, port_id: str) -> Outcome:
                 port=port_id,
             )
         operation = None
-        if container.wanted == "running":
+        if not rests(container):
             port.removing = True
             port.save(update_fields=["removing"])
             operation = enqueue(actor, container.host, "port.unpublish", container, containers=[container])
@@ -129,10 +145,8 @@ def check_free(row: PublishedPort, address: str, taken: Taken, facts: HostFacts)
     """Raises :class:`Conflict` when somebody holds the wanted host port of *row* on *address*."""
     port = row.wanted_host_port
     if holders(row.protocol, address, port, taken):
-        held = PublishedPort.objects.filter(
-            container__host=row.container.host, protocol=row.protocol, host_port=port, container__wanted="running"
-        ).exclude(container=row.container)
-        holder = held.select_related("container").first()
+        held = ports_held(row.container.host, besides=row.container)
+        holder = next((other for other in held if (other.protocol, other.host_port) == (row.protocol, port)), None)
         raise _port_taken(row, port, f"container {holder.container.name}" if holder else "this container")
     for listener in facts.listeners:
         if (listener.protocol, listener.port) == (row.protocol, port) and collide(plain(listener.address), address):

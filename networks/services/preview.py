@@ -61,9 +61,8 @@ def preview(
     result: dict[str, Any] | None = None
     try:
         with transaction.atomic(), feed.silenced():
-            before = _compiled(
-                host
-            )  # in the transaction: a change that somebody else commits meanwhile is no part of this one
+            feed.become_writer()  # a refusal must be the true one, not that of a number which two want at once
+            before = _compiled(host)  # here: a change that somebody else commits meanwhile is no part of this one
             outcome = use_case()
             after = _compiled(host)
             result = describe(outcome)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -61,12 +63,88 @@ def test_containers_run_on_while_the_worker_is_down(fresh: Console) -> None:
 
 def test_a_restart_with_nothing_changed_writes_nothing(fresh: Console) -> None:
     console = fresh
-    console.network("app")
-    console.run("web", network="app", ports=["8080:80"])
-    operations = console.get("operations")["count"]
+    console.network("app", enable_ipv6=True)
+    container = console.run("web", network="app", ports=["8080:80"])
+    console.run("sandboxed", kind="sandbox", command=[])
+    console.call("POST", "containers/sandboxed/stop", {"timeout": 0})
+    files = [f"/var/lib/cnm/containers/{container['id']}/{name}" for name in ("hosts", "hostname", "resolv.conf")]
+
+    def written() -> tuple[object, ...]:
+        generation = console.bottle.python("tests.product.test_faults:nft_generation")
+        changed = [console.bottle.run(["stat", "-c", "%i %z", path]).stdout for path in files]
+        return generation, changed, console.get("operations")["count"], console.get("containers/web")["pid"]
+
+    listener = console.bottle.popen(["stdbuf", "-oL", "ip", "monitor", "link", "address", "route", "rule", "netconf"])
+    assert listener.stdout is not None
+    while select.select([listener.stdout], [], [], 3)[0]:
+        os.read(listener.stdout.fileno(), 65536)  # what the kernel still has to say of the links that were made
+    before = written()
     console.product.restart("kernel")
-    console.until(lambda: console.get("hosts")["results"][0]["alive"])
-    assert console.get("operations")["count"] == operations, "a start that finds nothing to do opens no operation"
+    assert console.until(lambda: console.get("hosts")["results"][0]["alive"])
+    console.until(lambda: not (console.bottle.root / "run/cnm/busy").exists())
+    console.bottle.run(["ip", "route", "add", "blackhole", "198.51.100.0/24"])
+    heard = []
+    while "198.51.100.0/24" not in (line := listener.stdout.readline()):
+        heard.append(line)
+    assert heard == []
+    assert written() == before
+
+
+def nft_generation() -> int | None:
+    """Runs inside: the number of the last transaction of the host's nf_tables."""
+    from worker.firewall.generation import Generation
+
+    return Generation().read()
+
+
+def test_the_port_holder_that_died_gets_its_ports_back_by_itself(fresh: Console) -> None:
+    console = fresh
+    console.network("six", enable_ipv6=True)
+    console.serve("web", 80, ports=["8080:80"])
+    console.serve("other", 80, network="six", ports=["8081:80"])
+    for address in ("127.0.0.1", "::1"):
+        assert console.connects_soon(address, 8080, netns=None) == "hello"
+    console.product.restart("holder")
+    for port in (8080, 8081):
+        for address in ("127.0.0.1", "::1"):
+            assert console.connects_soon(address, port, netns=None) == "hello", (address, port)
+    assert console.get("operations")["results"][0]["verb"] == "host.ports"
+    assert console.until(lambda: not console.get("drift")["results"])
+
+
+def test_a_port_that_was_taken_while_the_holder_was_dead_is_not_hijacked(fresh: Console) -> None:
+    console = fresh
+    console.serve("web", 80, ports=["8080:80"])
+    console.serve("other", 80, ports=["8081:80"])
+    console.product.kill("holder")
+    taker = console.bottle.popen(["busybox", "nc", "-ll", "-p", "8080", "-e", "echo", "taken"])
+    assert console.until(lambda: ":8080 " in console.bottle.run(["ss", "-Hltn"]).stdout)
+    console.product.start("holder")
+    assert console.until(lambda: "--dport 8080" not in console.iptables("nat"))
+    assert console.connects_soon("192.0.2.2", 8080) == "taken"
+    assert console.connects_soon("127.0.0.1", 8081, netns=None) == "hello"
+    shown = console.get("containers/web")
+    assert shown["state"] == "running"
+    assert "8080" in json.dumps(shown["error"])
+    taker.kill()
+
+
+def test_a_command_whose_worker_died_fails_and_is_not_run_again(fresh: Console) -> None:
+    console = fresh
+    console.run("web")
+    command = ["sh", "-c", "echo once >>/count; sleep 3; echo end >>/count"]
+    asked = console.raw("POST", "containers/web/exec", {"command": command}, wait=0)
+    number = asked.json()["operation"]["number"]
+    count = ["cat", "/count"]
+
+    def lines() -> str:
+        return str(console.call("POST", "containers/web/exec", {"command": count})["result"]["stdout"])
+
+    assert console.until(lambda: "once" in lines())
+    console.product.restart("slow")
+    ended = console.until(lambda: (o := console.get(f"operations/{number}"))["state"] == "failed" and o, 40)
+    assert "under way" in json.dumps(ended["error"])
+    assert lines().count("once") == 1
 
 
 def test_after_a_reboot_everything_comes_back(fresh: Console) -> None:

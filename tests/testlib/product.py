@@ -91,9 +91,12 @@ OUTLIVES = ("holder", "redis")
 
 
 class Product:
-    """The product, running. *env* adds to its environment (``CNM_NAMES="docker"``, …)."""
+    """The product, running. *env* adds to its environment (``CNM_NAMES="docker"``, …); *celery* is another module with the
+    Celery application of its kernel worker."""
 
-    def __init__(self, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, env: Mapping[str, str] | None = None, celery: str = "cnmweb") -> None:
+        self.commands = dict(COMMANDS)
+        self.commands["kernel"] = tuple(celery if word == "cnmweb" else word for word in COMMANDS["kernel"])
         self._stack = contextlib.ExitStack()
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self.env = {
@@ -180,7 +183,7 @@ class Product:
         raise AssertionError(f"The product did not start.\n{self.logs()}")
 
     def start(self, name: str) -> None:
-        self._start(name, COMMANDS[name])
+        self._start(name, self.commands[name])
 
     def _start(self, name: str, command: Sequence[str]) -> None:
         log = (self._folder / "logs" / name).open("a")
@@ -207,7 +210,7 @@ class Product:
 
     def _kill_inside(self, name: str) -> None:
         # nsenter forks for a pid namespace: what runs inside is its child, found by its command line.
-        marker = "\0".join(COMMANDS[name][:12]).encode()
+        marker = "\0".join(self.commands[name][:12]).encode()
         for entry in (self.bottle.root / "proc").iterdir():
             if entry.name.isdigit():
                 with contextlib.suppress(OSError):

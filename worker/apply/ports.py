@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Collection, Iterable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,6 +18,8 @@ from worker.handler import Done
 from worker.kernel.sockets import holder_of
 
 ANSWER_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 5.0
+"""How long the holder may be away: one that died is started again by itself."""
 
 
 class PortsHandler:
@@ -53,9 +56,7 @@ class PortsHandler:
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as client:
-                client.settimeout(ANSWER_TIMEOUT_S)
-                client.connect(str(self._path))
+            with self._connected() as client:
                 client.sendall(json.dumps(request).encode() + b"\n")
                 with client.makefile("rb") as answers:
                     value: dict[str, Any] = json.loads(answers.readline())
@@ -66,6 +67,23 @@ class PortsHandler:
                 remedy=gettext_noop("It is started again by itself; try once more, or run make restart."),
                 cause=error,
             ) from error
+
+    def _connected(self) -> socket.socket:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+            client.settimeout(ANSWER_TIMEOUT_S)
+            try:
+                client.connect(str(self._path))
+                return client
+            except (ConnectionRefusedError, FileNotFoundError):
+                client.close()
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            except BaseException:
+                client.close()
+                raise
 
 
 def _named(key: Key) -> dict[str, Any]:

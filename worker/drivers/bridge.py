@@ -193,7 +193,8 @@ def _links(
         if source is None:
             continue
         source_address = _address_on(source, attachment.network, address.version)
-        if source_address is None and around.naming.key == "docker" and not around.settings.hardening:
+        kept = around.naming.key == "docker" and not around.settings.hardening and is_default(attachment.network)
+        if source_address is None and kept:
             source_address = link.last_ipv4 if address.version == 4 else None
         if source_address is not None:
             hardening = around.settings.hardening

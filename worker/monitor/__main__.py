@@ -18,6 +18,8 @@ GLANCE_S = 0.5
 """How often the cheap signs of what nothing tells are looked at: a change shows in a page within a second."""
 LEGACY_S = 2.0
 RETRY_S = 1.0
+HOLDER_S = 0.25
+"""How often a port holder that is away is looked for."""
 
 
 def main() -> None:
@@ -36,19 +38,26 @@ class _Monitor:
 
     def __init__(self, host: str, run_dir: Path, state_dir: Path) -> None:
         from .news import News
-        from .sources import FileSource, LegacySource, LinkSource, NftSource, SysctlSource
+        from .sources import FileSource, HolderSource, LegacySource, LinkSource, NftSource, SysctlSource
 
         self._host = host
         self._busy = run_dir / "busy"
         self._news = News()
         self._legacy = LegacySource()
         self._sysctls = SysctlSource(run_dir / "ledger")
+        self._holder = HolderSource(run_dir / "holder.sock")
         self._selector = selectors.DefaultSelector()
         self._files = FileSource(run_dir, state_dir)
         for source in (LinkSource(), NftSource(), self._files):
             self._selector.register(source, selectors.EVENT_READ, source)
         now = time.monotonic()
-        self._next = {"clock": 0.0, "full": now + FULL_S, "legacy": now + LEGACY_S, "glance": now + GLANCE_S}
+        self._next = {
+            "clock": 0.0,
+            "full": now + FULL_S,
+            "legacy": now + LEGACY_S,
+            "glance": now + GLANCE_S,
+            "holder": 0.0,
+        }
 
     def run(self) -> None:
         while True:
@@ -57,7 +66,10 @@ class _Monitor:
             for key, _ in self._selector.select(max(wait, 0.0)):
                 if self._busy.exists():
                     self._news.ours(time.monotonic())
-                key.data.hear(self._tell)
+                if key.data is self._holder:
+                    self._hear_holder()
+                else:
+                    key.data.hear(self._tell)
             self._tick(time.monotonic())
             self._send(time.monotonic())
 
@@ -68,7 +80,23 @@ class _Monitor:
         else:
             self._news.saw(kind, now, writer)
 
+    def _hear_holder(self) -> None:
+        if self._holder.lost():
+            self._selector.unregister(self._holder)
+            self._holder.forget()
+            self._next["holder"] = 0.0
+
+    def _find_holder(self, now: float) -> None:
+        if now < self._next["holder"]:
+            return
+        self._next["holder"] = now + HOLDER_S
+        if self._holder.find(self._tell):
+            self._selector.register(self._holder, selectors.EVENT_READ, self._holder)
+        if self._holder.fileno() >= 0:
+            self._next["holder"] = float("inf")
+
     def _tick(self, now: float) -> None:
+        self._find_holder(now)
         for name, every in (("clock", CLOCK_S), ("full", FULL_S), ("legacy", LEGACY_S), ("glance", GLANCE_S)):
             if now >= self._next[name]:
                 self._next[name] = now + every

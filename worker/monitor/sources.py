@@ -120,6 +120,47 @@ def writer_of(body: bytes) -> str:
     return f"{name} ({pid})" if name else ""
 
 
+class HolderSource:
+    """The port holder. It says nothing here, but its end is heard at once, and each return of it is told."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._socket: socket.socket | None = None
+
+    def fileno(self) -> int:
+        return self._socket.fileno() if self._socket is not None else -1
+
+    def find(self, tell: Tell) -> bool:
+        """Connect to a holder that (again) is there; whether there is a new connection to listen to."""
+        if self._socket is not None:
+            return False
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        try:
+            client.connect(str(self._path))
+        except OSError:
+            client.close()
+            return False
+        client.setblocking(False)
+        self._socket = client
+        tell("holder", "")
+        return True
+
+    def lost(self) -> bool:
+        """Whether the holder has gone. For when something is to be read; the caller stops listening before it looks again."""
+        assert self._socket is not None  # noqa: S101  # nothing is to be read without a connection
+        try:
+            return not self._socket.recv(4096)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def forget(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
+
+
 class LegacySource:
     """The legacy tables: nothing tells of their changes, so they are looked at. A table that is not there is not made.
 

@@ -13,7 +13,7 @@ from networks import represent
 from networks.cnm.errors import CnmError, from_json
 from networks.models import Activity, Drift, Operation
 from networks.services import drift as drift_use_cases
-from networks.services import operations as use_cases
+from networks.services import repair as use_cases
 from networks.services.find import find_operation
 
 from ..base import PageRequest, page, report
