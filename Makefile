@@ -49,6 +49,7 @@ $(FRONT): package-lock.json build.mjs $(shell find static/src -type f)
 
 bench: tools $(STAMP) $(FRONT) ## measure against a Docker Engine in one run (root; needs dockerd)
 	$(VENV)/bin/python -m benchmarks
+	$(VENV)/bin/python -m benchmarks.dns
 
 screenshots: tools $(STAMP) $(FRONT) ## a picture of every page, into screenshots/ (root)
 	CNM_SCREENSHOTS=screenshots $(VENV)/bin/pytest -q -m browser tests/browser

@@ -215,6 +215,7 @@ HOST_SETTINGS = {
     "hardening": env.flag("CNM_HARDENING", True),
     "dns": env.addresses("CNM_DNS"),
     "auto_repair": env.flag("CNM_AUTO_REPAIR", False),
+    "embedded_dns": env.flag("CNM_EMBEDDED_DNS", True),
 }
 HOST_SETTINGS["ipam_order"] = env.choice(
     "CNM_IPAM_ORDER", "lowest" if HOST_SETTINGS["names"] == "docker" else "lru", ("lru", "lowest")

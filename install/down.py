@@ -24,7 +24,7 @@ def main() -> None:
     if RUN.exists():
         say("  stopping containers")
         say("  " + run([CURRENT / "venv/bin/python", "-m", "worker.down"], cwd=CURRENT, env=environment()).strip())
-    services.stop([program.name for program in programs() if program.outlives])
+    services.stop([program.name for program in programs()])
     services.stop_supervisor()
     shutil.rmtree(RUN, ignore_errors=True)
     say("  The kernel is as it was. Database and images stay; `make up` brings all of it back.")

@@ -43,6 +43,11 @@ def programs() -> tuple[Program, ...]:
             description="holds published host ports",
         ),
         Program(
+            "dns",
+            (python, "-m", "worker.dns", "--socket", f"{RUN}/dns.sock"),
+            description="answers the names of containers",
+        ),
+        Program(
             "kernel",
             (*celery, "-P", "solo", "-Q", f"kernel.{host}", "-n", f"kernel@{host}", *_CELERY),
             description="the one process that changes the kernel",

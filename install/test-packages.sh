@@ -16,6 +16,8 @@ need ping iputils-ping
 need conntrack conntrack
 need busybox busybox-static
 need systemd-analyze systemd
+need dig bind9-dnsutils
+need dnsperf dnsperf
 need chromium chromium
 need node nodejs
 need npm npm

@@ -80,8 +80,9 @@ def _order(program: Program) -> list[str]:
     before = {
         "redis": "network.target",
         "holder": "network.target",
+        "dns": "network.target",
         "bootstrap": f"network-online.target postgresql.service {unit_name('redis')} {_RULES}",
-        "kernel": " ".join(unit_name(name) for name in ("bootstrap", "redis", "holder")) + f" {_RULES}",
+        "kernel": " ".join(unit_name(name) for name in ("bootstrap", "redis", "holder", "dns")) + f" {_RULES}",
     }.get(program.name, " ".join(unit_name(name) for name in ("bootstrap", "redis")))
     online = ["Wants=network-online.target"] if program.name == "bootstrap" else []
     return [f"After={before}", *online]

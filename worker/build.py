@@ -14,12 +14,14 @@ from networks.models import Host
 
 from .apply.files import FilesHandler
 from .apply.links import LinksHandler
+from .apply.names import NamesHandler
 from .apply.ports import PortsHandler
 from .apply.processes import ProcessesHandler
 from .apply.rules import RulesHandler
 from .apply.sysctls import SysctlsHandler
 from .firewall.flavour import Choice, choose, command_flavour, refuse_docker_engine, survey
 from .firewall.iptables import Iptables
+from .firewall.name_server import leader
 from .firewall.none import NONE, NoRules
 from .machine import Machine
 from .runtime.folders import Folders
@@ -64,6 +66,7 @@ def build(host: Host, firewall: Choice | None = None) -> Parts:
             SysctlsHandler(ledger_dir=ledger),
             FilesHandler(settings.STATE_DIR),
             PortsHandler(holder_socket()),
+            NamesHandler(opener_socket(), leader(firewall.flavour, naming)),
             rules,
             processes,
         ]
@@ -86,6 +89,11 @@ def choose_firewall(host: Host) -> Choice:
 
 def holder_socket() -> Path:
     return Path(settings.RUN_DIR) / "holder.sock"
+
+
+def opener_socket() -> Path:
+    """Where the DNS server's opener listens."""
+    return Path(settings.RUN_DIR) / "dns.sock"
 
 
 def _group() -> int:

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 RULES = frozenset(WHOLE_KINDS)
 LINKS = frozenset({"bridge", "sandbox", "veth", "address", "route"})
 FILES = frozenset({"file"})
-EVERYTHING = frozenset({"sysctl", "port", "process"}) | RULES | LINKS | FILES
+EVERYTHING = frozenset({"sysctl", "port", "process", "dns", "name"}) | RULES | LINKS | FILES
 KINDS_OF_NEWS = {
     "rules": RULES,
     "links": LINKS,

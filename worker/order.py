@@ -2,7 +2,7 @@
 
 Pure. Deletions of one kind run after the rules that name it are gone; a process stops first and starts last. All links of one
 change are one stage: their handler orders them itself, and so can send everything for a namespace in one datagram and let a
-namespace take its links along.
+namespace take its links along. The DNS server leaves a sandbox before that goes, for an open socket keeps a namespace alive.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ _CREATE = {
     "veth": 60,
     "address": 60,
     "route": 60,
+    "dns": 65,
+    "name": 65,
     "file": 70,
     "process": 90,
 }
@@ -26,6 +28,8 @@ _DELETE = {
     "process": 5,
     "rule": 30,
     "chain": 30,
+    "dns": 35,
+    "name": 35,
     "route": 40,
     "address": 40,
     "veth": 40,

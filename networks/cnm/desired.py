@@ -27,7 +27,7 @@ class HostSettings:
     ipam_order: str = "lru"
     dns: tuple[str, ...] = ()
     auto_repair: bool = False
-    embedded_dns: bool = False
+    embedded_dns: bool = True
     """Whether a DNS server of ours answers at 127.0.0.11 in the sandboxes of user-defined networks. Without it their containers
     ask the host's name servers, and /etc/hosts names their neighbours."""
 

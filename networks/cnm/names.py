@@ -78,6 +78,9 @@ class Naming:
     isolation_stage_2: str
     comments: bool
     """Whether every rule carries its owner's id as a comment."""
+    dns_output: str
+    dns_postrouting: str
+    """The chains of the embedded DNS server inside sandboxes."""
 
 
 CNM_NAMING = Naming(
@@ -88,6 +91,8 @@ CNM_NAMING = Naming(
     isolation_stage_1="CNM-ISOLATION-STAGE-1",
     isolation_stage_2="CNM-ISOLATION-STAGE-2",
     comments=True,
+    dns_output="CNM_OUTPUT",
+    dns_postrouting="CNM_POSTROUTING",
 )
 DOCKER_NAMING = Naming(
     key="docker",
@@ -97,5 +102,7 @@ DOCKER_NAMING = Naming(
     isolation_stage_1="DOCKER-ISOLATION-STAGE-1",
     isolation_stage_2="DOCKER-ISOLATION-STAGE-2",
     comments=False,
+    dns_output="DOCKER_OUTPUT",
+    dns_postrouting="DOCKER_POSTROUTING",
 )
 NAMINGS = {naming.key: naming for naming in (CNM_NAMING, DOCKER_NAMING)}

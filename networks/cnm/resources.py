@@ -197,6 +197,52 @@ class EtcFile(Resource):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NameServer(Resource):
+    """What the embedded DNS server does in one sandbox: it answers at 127.0.0.11, port 53."""
+
+    kind: ClassVar[str] = "dns"
+    key_fields: ClassVar[tuple[str, ...]] = ("sandbox",)
+    sandbox: str
+    networks: tuple[str, ...] = ()
+    """Ids of the networks whose names it knows, in the order in which they are searched."""
+    links: tuple[tuple[str, str], ...] = ()
+    """(alias, container id): names that this sandbox alone knows."""
+    servers: tuple[str, ...] = ()
+    """Who is asked about names that nobody here has."""
+    inside: bool = False
+    """Whether the servers are asked from within the sandbox (a person chose them), or from the host (they are the host's)."""
+    forwards: bool = True
+    """False on internal networks alone: nobody outside is asked."""
+    keeps_single_labels: bool = False
+    """Whether a name without a dot is never passed on: the container has an ``ndots`` of its own."""
+    up: bool = True
+    """Whether its sockets are in the sandbox and the rules there lead to them. False is only ever observed."""
+
+    def describe(self) -> str:
+        asked = f" -> {' '.join(self.servers)}" if self.forwards and self.servers else ""
+        return f"dns 127.0.0.11 in {self.sandbox}{asked}{'' if self.up else ' down'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameRecord(Resource):
+    """The names of an endpoint, as the embedded DNS server tells them to those who share its network."""
+
+    kind: ClassVar[str] = "name"
+    key_fields: ClassVar[tuple[str, ...]] = ("network_id", "endpoint_id")
+    network_id: str
+    endpoint_id: str
+    network_name: str
+    container_id: str
+    names: tuple[str, ...]
+    """The container's own name first."""
+    addresses: tuple[AnyAddress, ...] = ()
+    ports: tuple[tuple[int, str], ...] = ()
+
+    def describe(self) -> str:
+        return f"names {' '.join(self.names)} on {self.network_name}: {' '.join(map(str, self.addresses)) or '-'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortReservation(Resource):
     """A host port that the port holder binds, so that no other program can take it."""
 

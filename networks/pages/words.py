@@ -42,6 +42,8 @@ RESOURCES = {
     "chain": (gettext_lazy("Firewall chains"), "wall"),
     "rule": (gettext_lazy("Firewall rules"), "shield-check"),
     "port": (gettext_lazy("Host ports"), "plug"),
+    "dns": (gettext_lazy("Name servers"), "message-question"),
+    "name": (gettext_lazy("Names"), "at"),
     "file": (gettext_lazy("Files"), "file-text"),
     "process": (gettext_lazy("Processes"), "terminal-2"),
 }

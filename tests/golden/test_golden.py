@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from networks.cnm.resources import Bridge, EtcFile, PortReservation, Process, Resource, Sysctl
+from networks.cnm.names import DOCKER_NAMING, sandbox_name
+from networks.cnm.resources import Bridge, EtcFile, NameServer, PortReservation, Process, Resource, Sysctl
 from networks.cnm.rules import Chain, Rule
 from worker.compile import compile_host
+from worker.firewall.name_server import sandbox_rules
 
 from .scenarios import FACTS, STAGES, Stage, container_id, network_id
 
@@ -102,6 +104,28 @@ def test_the_files_equal_dockers(kind: str) -> None:
         assert found == {expected}, f"{stage.folder}/{name}.{kind}"
         compared += 1
     assert compared > 20
+
+
+def test_the_rules_inside_sandboxes_equal_dockers() -> None:
+    compared = 0
+    for stage, name in _files("sandbox-iptables"):
+        sandbox = sandbox_name(container_id(name))
+        (server,) = [item for item in compiled(stage) if isinstance(item, NameServer) and item.sandbox == sandbox]
+        rules = sandbox_rules(DOCKER_NAMING, 1, 1, server.owner)
+        expected = [
+            line.replace("<port>", "1")
+            for line in read(stage, f"{name}.sandbox-iptables").splitlines()
+            if line.startswith("-A")
+        ]
+        assert [rule.text for rule in rules] == expected, f"{stage.folder}/{name}"
+        compared += 1
+    assert compared == 11
+
+
+def test_no_other_sandbox_has_a_name_server() -> None:
+    dns_options = next(stage for stage in STAGES if stage.folder == "dns-options")
+    served = {item.sandbox for item in compiled(dns_options) if isinstance(item, NameServer)}
+    assert served == {sandbox_name(container_id(name)) for name in ("dnet1", "pnet1", "hnet1")}
 
 
 def test_a_container_in_anothers_sandbox_sees_its_files() -> None:

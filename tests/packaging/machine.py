@@ -94,7 +94,16 @@ class Machine:
 
     def processes(self) -> dict[str, str]:
         """User of each of our processes, by a word of its command line."""
-        words = ("redis-server", "worker.holder", "kernel@", "slow@", "worker.monitor", "uvicorn")
+        words = (
+            "redis-server",
+            "worker.holder",
+            "worker.dns --socket",
+            "worker.dns.resolver",
+            "kernel@",
+            "slow@",
+            "worker.monitor",
+            "uvicorn",
+        )
         found = {}
         for line in self.bottle.run(["ps", "-wweo", "user:32,args"]).stdout.splitlines():
             for word in words:

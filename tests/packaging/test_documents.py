@@ -53,7 +53,7 @@ def test_compose_passes_every_setting() -> None:
 def test_compose_gives_the_root_side_what_it_works_on() -> None:
     services = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
     dockerfile = (REPOSITORY / "Dockerfile").read_text()
-    for name in ("holder", "kernel", "slow", "monitor"):
+    for name in ("holder", "dns", "kernel", "slow", "monitor"):
         service = services[name]
         assert (service["network_mode"], service["pid"], service["cgroup"]) == ("host", "host", "host"), name
         assert "systempaths=unconfined" in service["security_opt"], "/proc/sys is to be written"

@@ -18,6 +18,8 @@ WEB = {"name": "web", "command": ["busybox", "nc", "-ll", "-p", "80", "-e", "ech
 ALL = {
     "redis-server": "cnm",
     "worker.holder": "root",
+    "worker.dns --socket": "root",
+    "worker.dns.resolver": "nobody",
     "kernel@": "root",
     "slow@": "root",
     "worker.monitor": "root",

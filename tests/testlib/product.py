@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "no",
     ),
     "holder": (sys.executable, "-m", "worker.holder", "--socket", "/run/cnm/holder.sock"),
+    "dns": (sys.executable, "-m", "worker.dns", "--socket", "/run/cnm/dns.sock"),
     "kernel": (
         sys.executable,
         "-m",

@@ -273,7 +273,8 @@ def test_an_adopted_namespace_is_bound_and_has_no_process() -> None:
 
 
 def resolv_conf(*containers: Container, **settings: object) -> str:
-    found = only(compiled(*containers, **settings), EtcFile, name="resolv.conf")
+    """What a container asks without a server of ours; with one see test_compile_names.py."""
+    found = only(compiled(*containers, embedded_dns=False, **settings), EtcFile, name="resolv.conf")
     assert isinstance(found, EtcFile)
     return found.content
 
@@ -288,7 +289,7 @@ def test_a_host_without_a_reachable_server_falls_back() -> None:
     local = replace(FACTS, resolv_conf="nameserver 127.0.0.53\noptions edns0\n")
     seen = replace(local, nameservers=("192.0.2.53",))
     for facts, servers in ((local, ["8.8.8.8", "8.8.4.4"]), (seen, ["192.0.2.53"])):
-        found = only(compile_host(host(ON_WEB), facts), EtcFile, name="resolv.conf")
+        found = only(compile_host(host(ON_WEB, embedded_dns=False), facts), EtcFile, name="resolv.conf")
         assert isinstance(found, EtcFile)
         assert found.content == "options edns0\n" + "".join(f"nameserver {server}\n" for server in servers)
 
@@ -307,7 +308,7 @@ def test_without_a_dns_server_hosts_names_the_neighbours() -> None:
     elsewhere = container(18, endpoint(18, BRIDGE, "172.17.0.2/16"))
     found = {
         item.container_id: item.content
-        for item in compiled(ON_WEB, neighbour, elsewhere)
+        for item in compiled(ON_WEB, neighbour, elsewhere, embedded_dns=False)
         if isinstance(item, EtcFile) and item.name == "hosts"
     }
     assert found[ON_WEB.id].endswith("172.18.0.2\t000000000010\n172.18.0.2\tc16\n172.18.0.3\tc17 db store\n")

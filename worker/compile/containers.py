@@ -14,6 +14,7 @@ from worker.drivers import DRIVERS, Attachment, Surroundings
 
 from .files import Files
 from .links import link_environment
+from .names import compile_names
 
 DEFAULT_ROUTE: dict[int, IPv4Network | IPv6Network] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
 
@@ -60,6 +61,8 @@ def compile_container(container: Container, around: Surroundings, files: Files) 
     if not shares(container):
         yield files.hostname(container, home is container)
         yield files.resolv_conf(container, home is container)
+        if home is container:
+            yield from compile_names(container, sandbox, around)
     if container.kind == "process":
         yield _process(container, home, sandbox, owner, around)
 

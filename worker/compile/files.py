@@ -10,10 +10,11 @@ from networks.cnm.desired import Container, Endpoint, Network
 from networks.cnm.names import HOST_GATEWAY, short
 from networks.cnm.resources import EtcFile, Owner
 from networks.cnm.text import Text, gettext_noop
-from worker.drivers import DRIVERS, Surroundings
+from worker.drivers import Surroundings
 from worker.drivers.bridge import is_default
 
 from .links import link_host_lines
+from .names import EMBEDDED_DNS, PUBLIC_NAMESERVERS, Resolv, has_ndots, named_endpoints
 
 STANDARD_HOSTS = (
     "127.0.0.1\tlocalhost\n"
@@ -23,9 +24,6 @@ STANDARD_HOSTS = (
     "ff02::1\tip6-allnodes\n"
     "ff02::2\tip6-allrouters\n"
 )
-EMBEDDED_DNS = "127.0.0.11"
-PUBLIC_NAMESERVERS = ("8.8.8.8", "8.8.4.4")
-"""What Docker falls back to where the host names no server that a container could reach."""
 
 _HOSTS = gettext_noop(
     "The names that container {container} knows without asking anybody: its own, its links', its neighbours'."
@@ -131,18 +129,16 @@ class Files:
         options = container.dns_options or host.options
         if self._asks_embedded(container):
             nameservers = (EMBEDDED_DNS,)
-            if not any(option.partition(":")[0] == "ndots" for option in options):
+            if not has_ndots(options):
                 options = (*options, "ndots:0")
         return _build(search, nameservers or self._reachable(_has_ipv6(container)), options)
 
     def _asks_embedded(self, container: Container) -> bool:
-        if not self.around.settings.embedded_dns:
-            return False
-        return any(_has_dns(self.around.networks[endpoint.network_id]) for endpoint in container.endpoints)
+        return not container.adopted_path and bool(named_endpoints(container, self.around))
 
     @cached_property
-    def _host_resolv(self) -> _Resolv:
-        return _Resolv(self.around.facts.resolv_conf)
+    def _host_resolv(self) -> Resolv:
+        return Resolv(self.around.facts.resolv_conf)
 
     @cached_property
     def _copied(self) -> str:
@@ -177,23 +173,6 @@ class Files:
         return PUBLIC_NAMESERVERS
 
 
-class _Resolv:
-    """The parts of a resolv.conf (resolv.conf(5)): the last ``search`` or ``domain`` counts, ``options`` add up."""
-
-    def __init__(self, text: str) -> None:
-        self.nameservers: tuple[str, ...] = ()
-        self.search: tuple[str, ...] = ()
-        self.options: tuple[str, ...] = ()
-        for line in text.splitlines():
-            word, *values = line.split() or [""]
-            if word == "nameserver" and values:
-                self.nameservers += (values[0],)
-            elif word in {"search", "domain"}:
-                self.search = tuple(values)
-            elif word == "options":
-                self.options += tuple(values)
-
-
 def _build(search: tuple[str, ...], nameservers: tuple[str, ...], options: tuple[str, ...]) -> str:
     """Docker's own order. A lone dot as the search list means: none."""
     lines = []
@@ -225,10 +204,6 @@ def _file(container: Container, name: str, content: str, reason: str) -> EtcFile
 
 def _has_ipv6(container: Container) -> bool:
     return any(endpoint.ipv6 is not None for endpoint in container.endpoints)
-
-
-def _has_dns(network: Network) -> bool:
-    return DRIVERS[network.driver].attaches and not is_default(network)
 
 
 def _own_names(container: Container) -> str:
