@@ -208,9 +208,8 @@ def test_bridge(console: Console) -> None:
 def test_sandbox(console: Console) -> None:
     name = prepared(console)["sandbox"]
     trouble = folder_in_the_way(console, f"/run/netns/{name}")
-    fails_and_is_repaired(
-        console, trouble, start(console), "containers/web", "running", drift=None
-    )  # what stands there bears our name
+    # What stands there bears our name: it is drift, left over.
+    fails_and_is_repaired(console, trouble, start(console), "containers/web", "running", drift=None)
 
 
 @pytest.mark.parametrize("kind", ["veth", "address", "route"])
