@@ -108,7 +108,7 @@ def filtered(found: Iterable[dict[str, Any]], **wanted: str) -> list[dict[str, A
         owner = rule["owner"] or {}
         whose = {owner.get("id", ""), owner.get("name", ""), owner.get("kind", ""), rule["foreign_class"]}
         checks = {
-            "family": lambda text: str(rule["family"]) == text,
+            "family": lambda text: str(rule["family"] or text) == text,
             "table": lambda text: rule["table"] == text,
             "chain": lambda text: rule["chain"] == text,
             "owner": lambda text: text in whose or (len(text) >= 4 and owner.get("id", "").startswith(text)),

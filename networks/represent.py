@@ -45,6 +45,11 @@ def _ref(row: Any) -> Json:
     return {"id": row.pk, "name": row.name}
 
 
+def _said(text: Json | None) -> Json | None:
+    """A stored sentence, or nothing where nothing is said."""
+    return text if text and text["template"] else None
+
+
 def host(row: Host) -> Json:
     facts = row.facts
     return {
@@ -56,7 +61,8 @@ def host(row: Host) -> Json:
         "nameservers": facts.get("nameservers", []),
         "features": facts.get("features", []),
         "firewall_backend": row.firewall_backend,
-        "firewall_reason": facts.get("firewall_reason", ""),
+        "firewall_reason": _said(facts.get("firewall_reason")),
+        "firewall_warning": _said(facts.get("firewall_warning")),
         "facts_at": _at(row.facts_at),
         "heartbeat_at": _at(row.heartbeat_at),
         "alive": is_alive(row),

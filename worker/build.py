@@ -8,19 +8,21 @@ from pathlib import Path
 
 from django.conf import settings
 
+from networks.cnm.names import Naming
 from networks.cnm.text import Text, gettext_noop
 from networks.load import load_settings
 from networks.models import Host
 
 from .apply.files import FilesHandler
+from .apply.leftovers import LeftoversHandler
 from .apply.links import LinksHandler
 from .apply.names import NamesHandler
 from .apply.ports import PortsHandler
 from .apply.processes import ProcessesHandler
 from .apply.rules import RulesHandler
 from .apply.sysctls import SysctlsHandler
-from .firewall.flavour import Choice, choose, command_flavour, refuse_docker_engine, survey
-from .firewall.iptables import Iptables
+from .firewall.backend import Backend
+from .firewall.flavour import BACKENDS, Choice, backend_of, choose, command_flavour, refuse_docker_engine, survey
 from .firewall.name_server import leader
 from .firewall.none import NONE, NoRules
 from .machine import Machine
@@ -57,7 +59,7 @@ def build(host: Host, firewall: Choice | None = None) -> Parts:
     ledger = settings.RUN_DIR / "ledger"
     ledger.mkdir(mode=0o700, parents=True, exist_ok=True)
     firewall = firewall or choose_firewall(host)
-    backend = NoRules() if firewall.flavour == NONE else Iptables(firewall.flavour)
+    backend = NoRules() if firewall.flavour == NONE else backend_of(firewall.flavour)
     rules = RulesHandler(backend, naming, settings.RUN_DIR)
     processes = ProcessesHandler(build_runtime())
     machine = Machine(
@@ -68,10 +70,19 @@ def build(host: Host, firewall: Choice | None = None) -> Parts:
             PortsHandler(holder_socket()),
             NamesHandler(opener_socket(), leader(firewall.flavour, naming)),
             rules,
+            LeftoversHandler(_others(naming, firewall.flavour), naming, settings.RUN_DIR),
             processes,
         ]
     )
     return Parts(machine, rules, processes, firewall)
+
+
+def _others(naming: Naming, flavour: str) -> list[Backend]:
+    """The backends in which rules of ours are left behind when another is chosen.
+
+    With Docker's names nothing but the ledger tells ours from an engine's, so none of them is looked at.
+    """
+    return [backend_of(other) for other in BACKENDS if naming.comments and flavour not in {other, NONE}]
 
 
 def choose_firewall(host: Host) -> Choice:
@@ -80,7 +91,7 @@ def choose_firewall(host: Host) -> Choice:
     seen = survey(wanted.naming)
     if not wanted.iptables and not any(flavour.available for flavour in seen.values()):
         return NO_RULES
-    firewall = choose(wanted.firewall, seen, command_flavour())
+    firewall = choose(wanted.firewall, seen, command_flavour(), wanted.names, host.firewall_backend)
     if wanted.naming.key == "docker":
         known = (settings.RUN_DIR / "ledger" / "rules.json").exists()
         refuse_docker_engine(wanted.naming, firewall.flavour, int(known))

@@ -32,7 +32,7 @@ from .scope import WHOLE_KINDS, Scope
 
 log = logging.getLogger(__name__)
 
-RULES = frozenset(WHOLE_KINDS)
+RULES = frozenset(WHOLE_KINDS) | {"leftover"}
 LINKS = frozenset({"bridge", "sandbox", "veth", "address", "route"})
 FILES = frozenset({"file"})
 EVERYTHING = frozenset({"sysctl", "port", "process", "dns", "name"}) | RULES | LINKS | FILES

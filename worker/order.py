@@ -12,6 +12,7 @@ from networks.cnm.plan import Action, Step
 _CREATE = {
     "sysctl": 10,
     "port": 20,
+    "leftover": 29,
     "chain": 30,
     "rule": 30,
     "bridge": 60,
@@ -28,6 +29,7 @@ _DELETE = {
     "process": 5,
     "rule": 30,
     "chain": 30,
+    "leftover": 31,
     "dns": 35,
     "name": 35,
     "route": 40,

@@ -69,7 +69,8 @@ def engine() -> Engine | None:
 
 def _started(host: Host) -> Engine:
     features = Features()
-    made = Engine(host, build(host), lambda: observe_facts(features, _own_pids()))
+    parts = build(host)
+    made = Engine(host, parts, lambda: observe_facts(features, _own_pids(), parts.firewall))
     made.start()
     gc.collect()
     gc.freeze()  # what is loaded by now stays: the collector need not go through it again and again

@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass, field
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_interface, ip_network
 from typing import Any
 
+from .text import NOTHING, Text
+
+_TEXTS = ("firewall_reason", "firewall_warning")
 Interface = IPv4Interface | IPv6Interface
 AnyNetwork = IPv4Network | IPv6Network
 
@@ -46,8 +49,11 @@ class HostFacts:
     etc_hosts: str = ""
     default_mtu: int = 1500
     firewall_flavour: str = ""
-    """``iptables-legacy``, ``iptables-nft`` or ``nftables``: what `auto` chose, and why."""
-    firewall_reason: str = ""
+    """``iptables-legacy``, ``iptables-nft`` or ``nftables``: what is written."""
+    firewall_reason: Text = NOTHING
+    """Why it was chosen."""
+    firewall_warning: Text = NOTHING
+    """What is odd about it."""
     local_ports: tuple[int, int] = (32768, 60999)
     """``net.ipv4.ip_local_port_range``: where ephemeral publishing takes its ports from."""
     reserved_ports: tuple[int, ...] = ()
@@ -60,6 +66,8 @@ class HostFacts:
     def to_json(self) -> dict[str, Any]:
         value = asdict(self)
         value["addresses"] = [[device, str(address)] for device, address in self.addresses]
+        for name in _TEXTS:
+            value[name] = getattr(self, name).to_json()
         value["onlink"] = [str(network) for network in self.onlink]
         return value
 
@@ -76,4 +84,7 @@ class HostFacts:
         for name in ("nameservers", "local_ports", "reserved_ports"):
             if name in known:
                 known[name] = tuple(known[name])
+        for name in _TEXTS:
+            if name in known:
+                known[name] = Text.from_json(known[name]) if known[name] else NOTHING
         return cls(**known)

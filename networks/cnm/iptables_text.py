@@ -55,6 +55,10 @@ class SavedRule:
     text: str
     packets: int = 0
     bytes: int = 0
+    via: str = ""
+    """Where a backend keeps it in a set or map: the text of the rule that asks for it. Then it has no order among others."""
+    slot: str = ""
+    """Its key there."""
 
 
 @dataclass(frozen=True, slots=True)

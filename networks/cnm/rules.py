@@ -109,4 +109,20 @@ class Rule(Resource):
         return f"{'ip6tables' if self.family == 6 else 'iptables'} -t {self.table} {self.text}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover(Resource):
+    """A rule or chain of ours in a flavour that we do not write any more. It is only ever observed, never wanted."""
+
+    kind: ClassVar[str] = "leftover"
+    key_fields: ClassVar[tuple[str, ...]] = ("flavour", "family", "table", "text")
+    flavour: str
+    family: int
+    table: str
+    text: str
+    item: Chain | Rule = field(compare=False)
+
+    def describe(self) -> str:
+        return f"{self.flavour}: {self.item.describe()}"
+
+
 from . import iptables_text  # noqa: E402  # the two modules need each other: text is made of rules, and rules of text

@@ -30,27 +30,31 @@ def rules_of_container(container: Container) -> list[Rule]:
 
 
 def grouped(rules: Iterable[Rule], chains: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Tables, each with its chains, each with its rules, in the order in which the kernel listed them.
+    """Tables (of each flavour), each with its chains, each with its rules, in the order in which the kernel listed them.
 
     An empty chain is there too: that nothing stands in it is worth knowing.
     """
-    tables: dict[tuple[int, str], dict[str, dict[str, Any]]] = {}
+    tables: dict[tuple[str, int, str], dict[str, dict[str, Any]]] = {}
     for chain in chains:
-        tables.setdefault((chain["family"], chain["table"]), {})[chain["name"]] = {**chain, "rules": []}
+        tables.setdefault((chain.get("flavour", ""), chain["family"], chain["table"]), {})[chain["name"]] = {
+            **chain,
+            "rules": [],
+        }
     for rule in rules:
-        chains_of = tables.setdefault((rule["family"], rule["table"]), {})
+        chains_of = tables.setdefault((rule.get("flavour", ""), rule["family"], rule["table"]), {})
         chain = chains_of.setdefault(
             rule["chain"], {"name": rule["chain"], "policy": "-", "packets": None, "bytes": None, "rules": []}
         )
         chain["rules"].append(rule)
     return [
         {
+            "flavour": flavour,
             "family": family,
             "table": table,
             "chains": list(chains_of.values()),
             "count": sum(len(c["rules"]) for c in chains_of.values()),
         }
-        for (family, table), chains_of in tables.items()
+        for (flavour, family, table), chains_of in tables.items()
     ]
 
 

@@ -16,7 +16,11 @@ from networks.cnm.resources import Resource
 from worker.apply.rules import RulesHandler
 from worker.compile import compile_host
 from worker.diff import diff
+from worker.firewall.backend import Backend, Script
 from worker.firewall.iptables import Iptables
+from worker.firewall.nft.backend import Nft
+from worker.firewall.nft.expressions import FAMILIES, chain_name
+from worker.firewall.nft.table import NAME
 
 RUN_DIR = Path("/run/cnm")
 FACTS = HostFacts(hostname="vm", resolv_conf="nameserver 192.0.2.53\n")
@@ -142,8 +146,12 @@ def everything(settings: HostSettings = CNM) -> Host:
     )
 
 
+def backend(flavour: str) -> Backend:
+    return Nft() if flavour == "nftables" else Iptables(flavour)
+
+
 def handler(flavour: str, settings: HostSettings = CNM) -> RulesHandler:
-    return RulesHandler(Iptables(flavour), settings.naming, RUN_DIR)
+    return RulesHandler(backend(flavour), settings.naming, RUN_DIR)
 
 
 def rules_of(host: Host) -> list[Resource]:
@@ -173,13 +181,40 @@ def lines(flavour: str, table: str, chain: str, family: int = 4) -> list[str]:
 
 
 def saved(flavour: str, family: int = 4) -> tuple[SavedRule, ...]:
-    return Iptables(flavour).read(family).lines
+    """What stands in the kernel; of nftables, chains and the rules of maps and sets in a fixed order."""
+    found = backend(flavour).read(family).lines
+    if flavour == "nftables":
+        found = tuple(sorted(found, key=lambda line: (line.table, line.chain)))
+    slotted = sorted((line for line in found if line.via), key=lambda line: (line.table, line.chain, line.text))
+    return (*(line for line in found if not line.via), *slotted)
 
 
 def command(flavour: str, words: str, family: int = 4) -> None:
     """A change by hand: ``-t nat -F CNM``."""
+    if flavour == "nftables":
+        _nft_command(words, family)
+        return
     program = flavour if family == 4 else flavour.replace("iptables", "ip6tables")
     subprocess.run([program, "-w", *words.split()], check=True, timeout=20)
+
+
+def nft(words: str) -> str:
+    """A change by hand, in nft's own words."""
+    return subprocess.run(["nft", *words.split(" ")], check=True, capture_output=True, text=True, timeout=20).stdout
+
+
+def _nft_command(words: str, family: int) -> None:
+    """The same change in our own table of nftables, numbers counting the rules that stand in the chain."""
+    table, rest = ("filter", words) if not words.startswith("-t ") else words.split(" ", 2)[1:]
+    verb, chain, *more = rest.split(" ")
+    standing = [
+        line for line in Nft().read(family).lines if (line.table, line.chain) == (table, chain) and not line.via
+    ]
+    if verb == "-F":
+        nft(f"flush chain {FAMILIES[family]} {NAME} {chain_name(table, chain)}")
+        return
+    script = [f"-D {standing[int(more[0]) - 1].text[3:]}"] if verb == "-D" else [rest]
+    Nft().carry_out({family: Script({table: tuple(script)})})
 
 
 NOTHING = Host(id=identity(0xF0), settings=replace(CNM, iptables=False))

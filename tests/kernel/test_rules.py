@@ -1,4 +1,4 @@
-"""Rules in a real kernel, in both flavours: as compiled, in order, around foreign ones, whole or not at all, without a trace."""
+"""Rules in a real kernel, in each backend: as compiled, in order, around foreign ones, whole or not at all, without a trace."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from networks.cnm.errors import CnmError, KernelRefused
+from networks.cnm.iptables_text import SavedRule
 from networks.cnm.plan import Action, Step
 from networks.cnm.rules import Chain, Rule, Target
 from tests.kernel.rules_lab import (
@@ -41,19 +42,32 @@ from worker.observe.rules import snapshot
 
 pytestmark = pytest.mark.kernel
 FLAVOURS = ("iptables-legacy", "iptables-nft")
+BACKENDS = (*FLAVOURS, "nftables")
 Inside = Callable[[str], None]
 
 
-def in_both_flavours(function: Inside) -> Callable[[Bottle, str], None]:
-    """Make a test of a function at the top level: it runs in a throw-away host of its own, once for each flavour."""
+def in_each(*flavours: str) -> Callable[[Inside], Callable[[Bottle, str], None]]:
+    """Make a test of a function at the top level: it runs in a throw-away host of its own, once for each of *flavours*."""
 
-    @pytest.mark.parametrize("flavour", FLAVOURS)
-    def test(bottle: Bottle, flavour: str) -> None:
-        bottle.python(f"{function.__module__}:{function.__name__}.inner", flavour)
+    def decorate(function: Inside) -> Callable[[Bottle, str], None]:
+        @pytest.mark.parametrize("flavour", flavours)
+        def test(bottle: Bottle, flavour: str) -> None:
+            bottle.python(f"{function.__module__}:{function.__name__}.inner", flavour)
 
-    test.__name__, test.__doc__, test.__module__ = function.__name__, function.__doc__, function.__module__
-    test.inner = function  # type: ignore[attr-defined]
-    return test
+        test.__name__, test.__doc__, test.__module__ = function.__name__, function.__doc__, function.__module__
+        test.inner = function  # type: ignore[attr-defined]
+        return test
+
+    return decorate
+
+
+in_both_flavours = in_each(*FLAVOURS)
+in_each_backend = in_each(*BACKENDS)
+
+
+def foreign_lines(flavour: str) -> list[SavedRule]:
+    marks = ("cnm:", "CNM-USER", "-m nft --lookup")
+    return [line for line in saved(flavour) if not any(mark in line.text for mark in marks)]
 
 
 @in_both_flavours
@@ -85,7 +99,7 @@ def test_taking_everything_away_leaves_the_host_as_before(flavour: str) -> None:
     assert not (RUN_DIR / "ledger" / "rules.json").exists()
 
 
-@in_both_flavours
+@in_each_backend
 def test_applying_again_writes_nothing(flavour: str) -> None:
     here = handler(flavour)
     take_to(here, everything())
@@ -98,25 +112,25 @@ def test_applying_again_writes_nothing(flavour: str) -> None:
     assert not plan_to(handler(flavour), everything())
 
 
-@in_both_flavours
+@in_each_backend
 def test_foreign_rules_are_neither_moved_nor_removed(flavour: str) -> None:
     take_to(handler(flavour), small(port(20, 8080, 80)))
     command(flavour, "-I FORWARD 1 -s 10.1.0.0/16 -j DROP")
     command(flavour, "-I FORWARD 4 -s 10.2.0.0/16 -j DROP")
     command(flavour, "-A FORWARD -s 10.3.0.0/16 -j DROP")
     command(flavour, "-t nat -I CNM 2 -s 10.4.0.0/16 -m comment --comment don't -j RETURN")
-    foreign = [line for line in saved(flavour) if "cnm:" not in line.text and "CNM-USER" not in line.text]
+    foreign = foreign_lines(flavour)
     assert len(foreign) == 4
     here = handler(flavour)
     for wanted in (everything(), small(port(21, 9090, 90)), small(), everything()):
         take_to(here, wanted)
-        assert [line for line in saved(flavour) if "cnm:" not in line.text and "CNM-USER" not in line.text] == foreign
+        assert foreign_lines(flavour) == foreign
     forward = lines(flavour, "filter", "FORWARD")
     assert forward[0] == "-A FORWARD -s 10.1.0.0/16 -j DROP"
     assert forward[-1] == "-A FORWARD -s 10.3.0.0/16 -j DROP"
 
 
-@in_both_flavours
+@in_each_backend
 def test_a_new_networks_block_stands_below_the_jumps_and_above_the_older_ones(flavour: str) -> None:
     here = handler(flavour)
     first = small()
@@ -132,7 +146,7 @@ def test_a_new_networks_block_stands_below_the_jumps_and_above_the_older_ones(fl
     assert all("cnm0" in line for line in forward[7:])
 
 
-@in_both_flavours
+@in_each_backend
 def test_a_rule_deleted_by_hand_comes_back_into_its_place(flavour: str) -> None:
     here = handler(flavour)
     take_to(here, everything())
@@ -150,7 +164,7 @@ def test_a_rule_deleted_by_hand_comes_back_into_its_place(flavour: str) -> None:
         assert saved(flavour) == good
 
 
-@in_both_flavours
+@in_each_backend
 def test_a_flushed_chain_is_filled_again(flavour: str) -> None:
     here = handler(flavour)
     take_to(here, everything())
@@ -161,7 +175,7 @@ def test_a_flushed_chain_is_filled_again(flavour: str) -> None:
     assert saved(flavour) == good
 
 
-@in_both_flavours
+@in_each_backend
 def test_rules_out_of_order_are_seen_and_set_right(flavour: str) -> None:
     here = handler(flavour)
     take_to(here, everything())
@@ -178,12 +192,12 @@ def test_rules_out_of_order_are_seen_and_set_right(flavour: str) -> None:
     assert saved(flavour) == good
 
 
-@in_both_flavours
+@in_each_backend
 def test_a_rule_that_stands_twice_is_seen_and_made_one(flavour: str) -> None:
     here = handler(flavour)
     take_to(here, everything())
     good = saved(flavour)
-    doubled = lines(flavour, "nat", "CNM")[4]
+    doubled = lines(flavour, "nat", "CNM")[3]
     command(flavour, f"-t nat {doubled}".replace('"', ""))
     plan = plan_to(here, everything())
     assert [step.difference() for step in plan] == [{"copies": ("2", "1")}]
@@ -191,7 +205,7 @@ def test_a_rule_that_stands_twice_is_seen_and_made_one(flavour: str) -> None:
     assert saved(flavour) == good
 
 
-@in_both_flavours
+@in_each_backend
 def test_a_refused_change_leaves_nothing_behind(flavour: str) -> None:
     here = handler(flavour)
     take_to(here, small())
@@ -210,7 +224,7 @@ def test_a_refused_change_leaves_nothing_behind(flavour: str) -> None:
     take_to(here, wanted)
 
 
-@in_both_flavours
+@in_each_backend
 def test_the_user_chain_is_made_once_and_never_written_again(flavour: str) -> None:
     here = handler(flavour)
     take_to(here, small())
@@ -226,7 +240,7 @@ def test_the_user_chain_is_made_once_and_never_written_again(flavour: str) -> No
     assert [line.text for line in saved(flavour)] == ["-A CNM-USER -s 10.0.0.0/8 -j DROP"]
 
 
-@in_both_flavours
+@in_each_backend
 def test_rules_are_known_again_without_the_ledger(flavour: str) -> None:
     take_to(handler(flavour), everything())
     good = saved(flavour)
@@ -255,7 +269,7 @@ def test_a_change_of_the_naming_scheme_leaves_nothing_of_the_old_one(flavour: st
     assert not [chain for chain in Iptables(flavour).read(4).chains if chain.name.startswith("CNM")]
 
 
-@in_both_flavours
+@in_each_backend
 def test_a_writer_in_between_is_noticed(flavour: str) -> None:
     here = handler(flavour)
     take_to(here, everything())
@@ -265,7 +279,7 @@ def test_a_writer_in_between_is_noticed(flavour: str) -> None:
     assert {step.resource.describe().split()[0] for step in plan_to(here, everything())} == {"iptables", "ip6tables"}
 
 
-@in_both_flavours
+@in_each_backend
 def test_the_snapshot_shows_everybodys_rules_with_counters(flavour: str) -> None:
     command(flavour, "-A INPUT -i lo -j ACCEPT")
     take_to(handler(flavour), small(port(20, 8080, 80)))
@@ -303,7 +317,7 @@ def test_python_iptables_reads_what_iptables_save_prints() -> None:
     assert "--uid-owner" not in "".join(line.text for line in legacy.read().lines)
 
 
-@in_both_flavours
+@in_each_backend
 def test_looking_makes_no_legacy_table(flavour: str) -> None:
     assert legacy_tables(4) == legacy_tables(6) == ()
     list(handler(flavour).observe(None))
@@ -336,7 +350,7 @@ def test_docker_naming_is_refused_beside_a_docker_engine(flavour: str) -> None:
     refuse_docker_engine(CNM.naming, flavour, 0)
 
 
-@in_both_flavours
+@in_each_backend
 def test_a_chain_that_others_jump_to_stays(flavour: str) -> None:
     here = handler(flavour)
     take_to(here, small())

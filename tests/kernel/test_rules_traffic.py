@@ -1,4 +1,4 @@
-"""What the rules are for: real TCP and UDP between the outside, the host and containers, in both flavours."""
+"""What the rules are for: real TCP and UDP between the outside, the host and containers, in each backend."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.apply.rules import RulesHandler
 from worker.apply.sysctls import SysctlsHandler
 from worker.compile import compile_host
 from worker.diff import diff
-from worker.firewall.iptables import FLAVOURS, Iptables
+from worker.firewall.flavour import BACKENDS, backend_of
 from worker.machine import Machine
 
 pytestmark = pytest.mark.kernel
@@ -113,7 +113,7 @@ class Lab:
     """The handlers of a host for everything that packets meet."""
 
     def __init__(self, flavour: str) -> None:
-        rules = RulesHandler(Iptables(flavour), CNM.naming, RUN_DIR)
+        rules = RulesHandler(backend_of(flavour), CNM.naming, RUN_DIR)
         self.machine = Machine([LinksHandler(), SysctlsHandler(), rules])
         self.kinds = {kind for handler in (LinksHandler, SysctlsHandler, RulesHandler) for kind in handler.kinds}
 
@@ -125,8 +125,8 @@ class Lab:
             assert not diff(wanted, self.machine.observe(None))
 
 
-def in_both_flavours(function: Callable[[Lab], None]) -> Callable[[MakeBottle, str], None]:
-    @pytest.mark.parametrize("flavour", FLAVOURS)
+def in_each_backend(function: Callable[[Lab], None]) -> Callable[[MakeBottle, str], None]:
+    @pytest.mark.parametrize("flavour", BACKENDS)
     def test(bottles: MakeBottle, flavour: str) -> None:
         bottles(uplink=True).python(f"{__name__}:run", function.__name__, flavour)
 
@@ -155,7 +155,7 @@ def host(*containers: object, networks: tuple[object, ...] = (OPEN, DUAL)) -> Ho
     return Host(id=identity(0xF0), networks=networks, containers=containers)  # type: ignore[arg-type]
 
 
-@in_both_flavours
+@in_each_backend
 def test_a_published_port_is_reached_from_outside_and_nothing_else_is(lab: Lab) -> None:
     ports = (port(20, 8080, 80), port(21, 5353, 53, "udp"))
     lab.take_to(host(container(16, OPEN, "172.30.0.2/16", ports=ports)))
@@ -175,7 +175,7 @@ def test_a_published_port_is_reached_from_outside_and_nothing_else_is(lab: Lab) 
         assert ask(OUTSIDE, "172.30.0.2", 81) == OUTSIDE_IPV4
 
 
-@in_both_flavours
+@in_each_backend
 def test_a_published_port_is_reached_over_ipv6(lab: Lab) -> None:
     lab.take_to(host(container(16, DUAL, "172.31.0.2/24", "fd00:31::2/64", ports=(port(20, 8080, 80),))))
     with serving(FIRST, "tcp", 80):
@@ -183,7 +183,7 @@ def test_a_published_port_is_reached_over_ipv6(lab: Lab) -> None:
         assert ask(OUTSIDE, HOST_IPV4, 8080) == OUTSIDE_IPV4
 
 
-@in_both_flavours
+@in_each_backend
 def test_a_container_reaches_the_outside_under_the_hosts_address(lab: Lab) -> None:
     lab.take_to(host(container(16, DUAL, "172.31.0.2/24", "fd00:31::2/64")))
     with serving(OUTSIDE, "tcp", 80), serving(OUTSIDE, "udp", 53):
@@ -192,7 +192,7 @@ def test_a_container_reaches_the_outside_under_the_hosts_address(lab: Lab) -> No
         assert ask(FIRST, OUTSIDE_IPV6, 80) == HOST_IPV6
 
 
-@in_both_flavours
+@in_each_backend
 def test_only_allowed_sources_reach_a_restricted_port(lab: Lab) -> None:
     subprocess.run(within(OUTSIDE, "ip", "address", "add", "192.0.2.77/24", "dev", "eth0"), check=True)
     ports = (port(20, 8080, 80, "tcp", "", "192.0.2.77/32"), port(21, 9090, 80))
@@ -204,7 +204,7 @@ def test_only_allowed_sources_reach_a_restricted_port(lab: Lab) -> None:
         assert ask(OUTSIDE, HOST_IPV4, 9090, source=OUTSIDE_IPV4) == OUTSIDE_IPV4
 
 
-@in_both_flavours
+@in_each_backend
 def test_only_allowed_sources_reach_the_port_holder(lab: Lab) -> None:
     subprocess.run(within(OUTSIDE, "ip", "address", "add", "2001:db8::77/64", "dev", "eth0", "nodad"), check=True)
     ports = (port(20, 8080, 80, "tcp", "", "192.0.2.77/32", "2001:db8::77/128"),)
@@ -224,7 +224,7 @@ def test_only_allowed_sources_reach_the_port_holder(lab: Lab) -> None:
         assert ask(HOST, "::1", 8080) == "::1"
 
 
-@in_both_flavours
+@in_each_backend
 def test_networks_are_kept_apart_and_an_internal_one_cannot_leave(lab: Lab) -> None:
     inner = network(3, "inner", "172.29.0.0/24", internal=True)
     lab.take_to(
@@ -243,7 +243,7 @@ def test_networks_are_kept_apart_and_an_internal_one_cannot_leave(lab: Lab) -> N
         assert ask(SECOND, OUTSIDE_IPV4, 80) == HOST_IPV4
 
 
-@in_both_flavours
+@in_each_backend
 def test_icc_false_keeps_containers_apart_save_by_links(lab: Lab) -> None:
     source = replace(container(16, CLOSED, "172.30.0.2/16"), exposed_ports=((5000, "tcp"),))
     link = Link(id=identity(40), source_id=source.id, alias="db")
@@ -261,7 +261,7 @@ def test_icc_false_keeps_containers_apart_save_by_links(lab: Lab) -> None:
         assert ask(FIRST, "172.30.0.3", 6379, source_port=5000) == "172.30.0.2"
 
 
-@in_both_flavours
+@in_each_backend
 def test_without_the_holder_rules_carry_loopback_and_a_container_reaches_itself(lab: Lab) -> None:
     bare = replace(CNM, userland_proxy=False)
     ports = (port(20, 8080, 80), port(21, 8081, 80, "tcp", "127.0.0.1"))
@@ -274,7 +274,7 @@ def test_without_the_holder_rules_carry_loopback_and_a_container_reaches_itself(
         assert is_blocked(OUTSIDE, HOST_IPV4, 8081)
 
 
-@in_both_flavours
+@in_each_backend
 def test_a_flow_from_before_goes_where_the_port_leads_now(lab: Lab) -> None:
     first = container(16, OPEN, "172.30.0.2/16")
     second = container(17, OPEN, "172.30.0.3/16")
@@ -288,7 +288,7 @@ def test_a_flow_from_before_goes_where_the_port_leads_now(lab: Lab) -> None:
         assert ask(OUTSIDE, HOST_IPV4, 5353, "udp", source_port=4000) == OUTSIDE_IPV4
 
 
-@in_both_flavours
+@in_each_backend
 def test_a_routed_network_is_reached_at_its_published_ports_alone(lab: Lab) -> None:
     routed = network(3, "routed", "172.29.0.0/24", gateway_mode_ipv4="routed")
     lab.take_to(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from networks.cnm.plan import Action, Step, reversed_steps
 from networks.cnm.resources import Key, Resource
 from networks.cnm.rules import Chain, Rule
 from worker.firewall import flows
+from worker.firewall.backend import Backend, Script
 from worker.firewall.edit import Put, edit_chain
-from worker.firewall.iptables import Iptables, Script, restore_lines
+from worker.firewall.iptables import restore_lines
 from worker.firewall.ledger import RuleLedger
 from worker.handler import Done
 from worker.observe.rules import ChainKey, FamilyState, RuleReader, snapshot
@@ -27,12 +28,12 @@ _QUOTED = re.compile(r"[`']([A-Za-z0-9_.+-]+)'")
 
 
 class RulesHandler:
-    """Looks after our chains and rules in one flavour of iptables."""
+    """Looks after our chains and rules in one backend."""
 
     kinds = frozenset({"rule", "chain"})
 
-    def __init__(self, backend: Iptables, naming: Naming, run_dir: Path) -> None:
-        self.ledger = RuleLedger(run_dir / "ledger" / "rules.json")
+    def __init__(self, backend: Backend, naming: Naming, run_dir: Path, ledger: str = "rules.json") -> None:
+        self.ledger = RuleLedger(run_dir / "ledger" / ledger)
         self.reader = RuleReader(backend, naming, self.ledger)
         self.backend = backend
         self.naming = naming
@@ -49,34 +50,36 @@ class RulesHandler:
     def apply(self, steps: Sequence[Step], done: Done) -> None:
         """Carry out *steps* together. Each table changes whole or not at all; when one is refused, those before it are put back."""
         families = sorted({_family(step) for step in steps})
-        written: list[int] = []
+        by_family = {family: [step for step in steps if _family(step) == family] for family in families}
         try:
-            for family in families:
-                written.append(family)
-                self._write(family, [step for step in steps if _family(step) == family])
+            self._write(by_family)
         except CnmError as error:
-            self._put_back(written, steps)
+            self._put_back(by_family)
             error.facts = error.facts | _blame(error, steps)
             raise
         for step in steps:
             done(step)
         self._forget_flows(steps)
 
-    def _write(self, family: int, steps: Sequence[Step]) -> None:
-        state = self.reader.state(family)
-        change = _Change(self.reader, state, steps)
-        self.ledger.record(change.rules)
-        self.reader.remember(change.rules)
-        if change.script:
+    def _write(self, by_family: Mapping[int, Sequence[Step]]) -> None:
+        changes = {
+            family: _Change(self.reader, self.reader.state(family), steps) for family, steps in by_family.items()
+        }
+        for change in changes.values():
+            self.ledger.record((*change.rules, *change.vias))
+            self.reader.remember(change.rules)
+        scripts = {family: change.script for family, change in changes.items() if change.script}
+        if scripts:
             before = self.backend.generation()
             try:
-                self.backend.write(family, change.script)
+                transactions = self.backend.carry_out(scripts)
             except CnmError:
                 self.reader.forget()
                 raise
-            self._account(before, change.script.transactions())
-        change.settle()
-        self.ledger.forget((family, table, text) for table, text in change.dropped)
+            self._account(before, transactions)
+        for family, change in changes.items():
+            change.settle()
+            self.ledger.forget((family, table, text) for table, text in change.dropped)
 
     def _account(self, before: int | None, transactions: int) -> None:
         """Trust what we know when the kernel's rules have moved on by our own transactions and nobody else's."""
@@ -84,12 +87,12 @@ class RulesHandler:
         ours = before is not None and after == before + transactions
         self.reader.trust(before, after if ours else None)
 
-    def _put_back(self, families: Sequence[int], steps: Sequence[Step]) -> None:
+    def _put_back(self, by_family: Mapping[int, Sequence[Step]]) -> None:
         """Undo what was written of a change that was refused as a whole. What cannot be undone is found by the next look."""
         self.reader.forget()
-        for family in families:
+        for family, steps in by_family.items():
             try:
-                self._write(family, reversed_steps([step for step in steps if _family(step) == family]))
+                self._write({family: reversed_steps(steps)})
             except CnmError:
                 log.exception("the rules of IPv%s could not be put back", family)
 
@@ -111,10 +114,13 @@ class _Change:
         """The rules that are to stand in the kernel."""
         self.dropped: list[tuple[str, str]] = []
         """(table, text) of those that are to go."""
-        self._puts: dict[ChainKey, list[Put]] = defaultdict(list)
+        self.vias: list[Rule] = []
+        """The lines that ask for rules in slots."""
+        self._wanted: dict[ChainKey, list[Rule]] = defaultdict(list)
         self._drops: dict[ChainKey, set[str]] = defaultdict(set)
         self._commands: dict[str, list[str]] = defaultdict(list)
         self._lines: dict[ChainKey, tuple[str, ...]] = {}
+        self._slots: dict[ChainKey, dict[str, tuple[str, str]]] = {}
         self._new: list[Chain] = []
         self._gone: list[ChainKey] = []
         self._sort(steps)
@@ -128,7 +134,7 @@ class _Change:
             self._state.policies[chain.table, chain.name] = "-"
             self._state.lines.setdefault((chain.table, chain.name), ())
         for key, lines in self._lines.items():
-            self._state.set_lines(key, lines)
+            self._state.set_lines(key, lines, self._slots.get(key, {}))
         for key in self._gone:
             self._state.remove_chain(key)
 
@@ -148,7 +154,7 @@ class _Change:
             return
         if step.action is Action.CHANGE and not rule.rank:
             return  # undoing a repair of the order: there is no sense in putting a rule out of order again
-        self._puts[key].append(Put(rule.text, rule.rank, rule.anchor))
+        self._wanted[key].append(rule)
         self.rules.append(rule)
 
     def _make_chain(self, chain: Chain) -> None:
@@ -163,13 +169,48 @@ class _Change:
             self._lines[key] = (first,)
 
     def _edit(self) -> None:
-        for key in dict.fromkeys((*self._drops, *self._puts)):
+        for key in dict.fromkeys((*self._drops, *self._wanted)):
             table, chain = key
             lines = self._state.lines.get(key, ())
+            drops = set(self._drops.get(key, ()))
+            puts = self._fill_slots(key, lines, drops)
             ranks = self._reader.ranks(self._state.family, key, lines)
-            edit = edit_chain(chain, lines, ranks, self._puts.get(key, ()), self._drops.get(key, ()))
+            edit = edit_chain(chain, lines, ranks, puts, drops)
             self._commands[table] += edit.commands
             self._lines[key] = edit.lines
+
+    def _fill_slots(self, key: ChainKey, lines: Sequence[str], drops: set[str]) -> list[Put]:
+        """Put what has a slot there. Returned is what has none, or finds it taken: lines, and those that ask for the slots.
+
+        What a line must not say any more, for it stands in a slot or nothing is left that it could ask for, is added to *drops*.
+        """
+        backend = self._reader.backend
+        slots = dict(self._state.slots.get(key, {}))
+        commands = self._commands[key[0]]
+        for text in sorted(drops & slots.keys()):
+            del slots[text]
+            commands.append(f"-D {text[3:]}")
+        taken = {slot: text for text, slot in slots.items()}
+        vias: dict[str, Rule] = {}
+        puts = []
+        for rule in self._wanted.get(key, ()):
+            slot = backend.slot(rule)
+            place = (slot.via.text, slot.key) if slot is not None else ("", "")
+            if slot is None or taken.setdefault(place, rule.text) != rule.text:
+                puts.append(Put(rule.text, rule.rank, rule.anchor))
+                continue
+            if rule.text not in slots:
+                commands.append(f"-A {rule.text[3:]}")
+                slots[rule.text] = place
+            vias[slot.via.text] = slot.via
+            drops.add(rule.text)
+        asked = {via for via, _ in slots.values()}
+        idle = {text for text in lines if backend.is_via(text) and text not in asked}
+        drops |= idle
+        self.dropped += [(key[0], text) for text in sorted(idle)]
+        self._slots[key] = slots
+        self.vias += vias.values()
+        return [*puts, *(Put(via.text, via.rank) for via in vias.values())]
 
     def _remove_chains(self, resources: Iterable[Resource]) -> None:
         """Take chains away that nothing of anybody's stands in or jumps to; others stay, for what is not ours is not touched."""
@@ -180,7 +221,8 @@ class _Change:
                 continue
             left = self._lines.get(key, self._state.lines.get(key, ()))
             first = _first_rule(chain.name)
-            if self._is_called(chain) or (left and not (chain.handed_over and left == (first,))):
+            slotted = self._slots.get(key, self._state.slots.get(key))
+            if self._is_called(chain) or slotted or (left and not (chain.handed_over and left == (first,))):
                 continue
             self._commands[chain.table] += [f"-D{first[2:]}"] if left else []
             self._commands[chain.table].append(f"-X {chain.name}")

@@ -14,6 +14,8 @@ from pathlib import Path
 from pyroute2 import IPRoute
 
 from networks.cnm.facts import AnyNetwork, Feature, HostFacts, Interface
+from networks.cnm.text import NOTHING
+from worker.firewall.flavour import Choice
 from worker.kernel.sockets import listeners
 
 STUB = "127.0.0.53"
@@ -24,8 +26,10 @@ OUR_DEVICES = ("cv", "cnm0")
 DOCKER_MTU = 1500
 
 
-def observe_facts(features: Callable[[], Iterable[Feature]], ours: Iterable[int] = ()) -> HostFacts:
-    """What the host is like now; *ours* are the pids of our own processes that hold ports."""
+def observe_facts(
+    features: Callable[[], Iterable[Feature]], ours: Iterable[int] = (), firewall: Choice | None = None
+) -> HostFacts:
+    """What the host is like now; *ours* are the pids of our own processes that hold ports, *firewall* is how rules are written."""
     with IPRoute() as route:
         devices = _foreign_devices(route)
         addresses = _addresses(route, devices)
@@ -45,6 +49,9 @@ def observe_facts(features: Callable[[], Iterable[Feature]], ours: Iterable[int]
         reserved_ports=_ports(_sysctl("net/ipv4/ip_local_reserved_ports", "")),
         listeners=listeners(frozenset(ours)),
         features=tuple(features()),
+        firewall_flavour=firewall.flavour if firewall else "",
+        firewall_reason=firewall.reason if firewall else NOTHING,
+        firewall_warning=firewall.warning if firewall else NOTHING,
     )
     content = json.dumps(facts.to_json(), sort_keys=True).encode()
     return replace(facts, version=hashlib.sha256(content).hexdigest()[:16])

@@ -10,17 +10,15 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from networks.cnm.errors import KernelRefused, Unavailable, Unsupported
 from networks.cnm.iptables_text import Saved, parse_save
 from networks.cnm.text import gettext_noop
 
+from .backend import Backend, Script
 from .generation import Generation, legacy_tables
 
 FLAVOURS = ("iptables-legacy", "iptables-nft")
-TABLES = ("raw", "mangle", "nat", "filter", "security")
-"""In the order in which a packet meets them; written in this order."""
 LOCK_WAIT_S = 10
 """How long a writer waits for ``/run/xtables.lock``."""
 TIMEOUT_S = 120
@@ -29,29 +27,7 @@ _LINE = re.compile(r"line:? (\d+)")
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
-    """What to do to each table of one address family: lines for iptables-restore, by table."""
-
-    tables: Mapping[str, tuple[str, ...]]
-
-    def __bool__(self) -> bool:
-        return any(self.tables.values())
-
-    def text(self) -> str:
-        """The input of ``iptables-restore --noflush``."""
-        parts: list[str] = []
-        for table in sorted(self.tables, key=TABLES.index):
-            if self.tables[table]:
-                parts += [f"*{table}", *self.tables[table], "COMMIT"]
-        return "\n".join(parts) + "\n"
-
-    def transactions(self) -> int:
-        """How many tables it writes."""
-        return sum(1 for lines in self.tables.values() if lines)
-
-
-class Iptables:
+class Iptables(Backend):
     """One flavour of iptables on this host, for both address families."""
 
     def __init__(self, flavour: str) -> None:
@@ -85,6 +61,12 @@ class Iptables:
         if not legacy_tables(family):
             return Saved(family)
         return parse_save(self._run([program, *options]), family)
+
+    def carry_out(self, scripts: Mapping[int, Script]) -> int:
+        """Carry out scripts by address family; how many transactions that took, one for each table."""
+        for family, script in sorted(scripts.items()):
+            self.write(family, script)
+        return sum(script.transactions() for script in scripts.values())
 
     def write(self, family: int, script: Script) -> None:
         """Carry out *script*; each table changes whole or not at all. Raises :class:`KernelRefused` naming the line."""

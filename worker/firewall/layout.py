@@ -28,6 +28,11 @@ def last_of_network(activation: int) -> Rank:
     return (2, activation)
 
 
+def looked_up(block: int, position: int) -> Rank:
+    """Above all rules of *block* (the first number of their ranks): where one rule of nftables asks for many of them at once."""
+    return (block, -1, position)
+
+
 def of_port(container: int, port: int, position: int = 0) -> Rank:
     """In nat CNM, nat POSTROUTING and raw: the rules of a published port, below all networks'."""
     return (2, container, port, position)

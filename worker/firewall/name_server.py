@@ -23,8 +23,9 @@ from networks.cnm.rules import Rule, Target
 from worker.kernel import nft
 
 from . import words
+from .backend import Script
 from .generation import legacy_tables
-from .iptables import FLAVOURS, Iptables, Script
+from .iptables import FLAVOURS, Iptables
 
 ADDRESS = IPv4Address("127.0.0.11")
 PORT = 53

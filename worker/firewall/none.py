@@ -6,7 +6,8 @@ from networks.cnm.errors import Unsupported
 from networks.cnm.iptables_text import Saved
 from networks.cnm.text import gettext_noop
 
-from .iptables import FLAVOURS, Iptables, Script
+from .backend import Script
+from .iptables import FLAVOURS, Iptables
 
 NONE = "none"
 

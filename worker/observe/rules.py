@@ -15,9 +15,12 @@ from networks.cnm.names import CNM_NAMING, NAMINGS, Naming
 from networks.cnm.resources import Resource
 from networks.cnm.rules import Chain, Rank, Rule
 from worker.firewall import legacy
+from worker.firewall.backend import Backend
 from worker.firewall.edit import in_order
-from worker.firewall.iptables import FLAVOURS, Iptables
+from worker.firewall.flavour import BACKENDS, LEGACY, NFT, backend_of
 from worker.firewall.ledger import RuleLedger
+from worker.firewall.nft import listing
+from worker.firewall.nft.backend import NFTABLES
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +39,8 @@ class FamilyState:
     generation: int | None
     policies: dict[ChainKey, str]
     lines: dict[ChainKey, tuple[str, ...]]
+    slots: dict[ChainKey, dict[str, tuple[str, str]]] = field(default_factory=dict)
+    """Rules that stand in no line but in a set or map: text -> (text of the line that asks for them, key)."""
     observed: dict[ChainKey, tuple[Rule, ...]] = field(default_factory=dict)
     """What was made of a chain's lines, until the chain changes."""
 
@@ -43,16 +48,20 @@ class FamilyState:
     def of(cls, saved: Saved, generation: int | None) -> FamilyState:
         policies = {(chain.table, chain.name): chain.policy for chain in saved.chains}
         lines: dict[ChainKey, list[str]] = {key: [] for key in policies}
+        slots: dict[ChainKey, dict[str, tuple[str, str]]] = {}
         for line in saved.lines:
-            lines.setdefault((line.table, line.chain), []).append(line.text)
-        return cls(saved.family, generation, policies, {key: tuple(found) for key, found in lines.items()})
+            if line.via:
+                slots.setdefault((line.table, line.chain), {})[line.text] = (line.via, line.slot)
+            else:
+                lines.setdefault((line.table, line.chain), []).append(line.text)
+        return cls(saved.family, generation, policies, {key: tuple(found) for key, found in lines.items()}, slots)
 
-    def set_lines(self, key: ChainKey, lines: tuple[str, ...]) -> None:
-        self.lines[key] = lines
+    def set_lines(self, key: ChainKey, lines: tuple[str, ...], slots: dict[str, tuple[str, str]]) -> None:
+        self.lines[key], self.slots[key] = lines, slots
         self.observed.pop(key, None)
 
     def remove_chain(self, key: ChainKey) -> None:
-        for known in (self.policies, self.lines, self.observed):
+        for known in (self.policies, self.lines, self.slots, self.observed):
             known.pop(key, None)
 
 
@@ -63,7 +72,7 @@ def _chains(naming: Naming) -> tuple[str, ...]:
 class RuleReader:
     """Knows which rules are ours, and reads no more often than it must."""
 
-    def __init__(self, backend: Iptables, naming: Naming, ledger: RuleLedger) -> None:
+    def __init__(self, backend: Backend, naming: Naming, ledger: RuleLedger) -> None:
         self.backend = backend
         self.naming = naming
         self.ledger = ledger
@@ -125,7 +134,7 @@ class RuleReader:
         """By the comment, by the ledger, or (Docker naming) by the chain. The user chain is its user's."""
         if chain in USER_CHAINS:
             return False
-        if TAG.search(text) or self.ledger.rank(family, table, text) is not None:
+        if TAG.search(text) or self.ledger.rank(family, table, text) is not None or self.backend.is_via(text):
             return True
         return not self.naming.comments and family == 4 and chain in _chains(self.naming)
 
@@ -135,15 +144,18 @@ class RuleReader:
             self._rules[rule.family, rule.table, rule.text] = rule
 
     def _observe_chain(self, state: FamilyState, key: ChainKey) -> Iterator[Rule]:
+        """A rule in a slot is in order where the line that asks for it is."""
         table, chain = key
         family = state.family
-        lines = state.lines[key]
-        ours = [text for text in lines if self.is_ours(family, table, chain, text)]
-        if not ours:
+        ours = [text for text in state.lines[key] if self.is_ours(family, table, chain, text)]
+        slots = {text: via for text, (via, _) in state.slots.get(key, {}).items()}
+        slotted = [text for text in slots if self.is_ours(family, table, chain, text)]
+        if not ours and not slotted:
             return
-        ranks = self.ranks(family, key, ours)
+        ranks = self.ranks(family, key, (*ours, *slotted))
         standing = in_order([(ranks[text], text) for text in ours if text in ranks])
-        for text, copies in Counter(ours).items():
+        standing |= {text for text in slotted if text in ranks and slots[text] in standing}
+        for text, copies in Counter([*(text for text in ours if not self.backend.is_via(text)), *slotted]).items():
             yield self._rule(family, table, text, ranks[text] if text in standing else (), copies)
 
     def _rule(self, family: int, table: str, text: str, rank: Rank, copies: int) -> Rule:
@@ -157,15 +169,16 @@ class RuleReader:
 
 
 def snapshot(flavour: str) -> dict[str, Any]:
-    """All rules of the host, foreign ones and both flavours included, with counters: what the firewall page shows.
+    """All rules of the host, foreign ones and every flavour included, with counters: what the firewall page shows.
 
-    *flavour* is the one that we write. Tables of the legacy flavour that are not there are not made by looking.
+    *flavour* is the one that we write. Tables of the legacy flavour that are not there are not made by looking. Ours are in iptables'
+    words in every flavour, as in plans and drift; what others keep in nftables is in nft's words.
     """
     rules: list[dict[str, Any]] = []
     chains: list[dict[str, Any]] = []
-    for name in FLAVOURS:
-        backend = Iptables(name)
-        for family in (4, 6):
+    for name in BACKENDS:
+        backend = backend_of(name)
+        for family in FAMILIES:
             if not backend.available(family):
                 continue
             saved = _read_for_audit(backend, family)
@@ -175,12 +188,16 @@ def snapshot(flavour: str) -> dict[str, Any]:
                 for chain in saved.chains
             ]
             rules += list(_described(name, saved))
+    if backend_of(NFTABLES).available():
+        shown = {(chain["family"], chain["table"], chain["name"]) for chain in chains if chain["flavour"] == NFT}
+        for found, listed in zip((chains, rules), listing.foreign(shown), strict=True):
+            found += [{"flavour": NFTABLES, **item} for item in listed]
     return {"flavour": flavour, "rules": rules, "chains": chains}
 
 
-def _read_for_audit(backend: Iptables, family: int) -> Saved:
-    """With counters: small IPv4 tables of the legacy flavour through python-iptables, all others through iptables-save."""
-    small = family == 4 and not backend.is_nft and 0 < legacy.count_entries() <= legacy.FEW_RULES
+def _read_for_audit(backend: Backend, family: int) -> Saved:
+    """With counters: small IPv4 tables of the legacy flavour through python-iptables, all others through the backend's own program."""
+    small = family == 4 and backend.flavour == LEGACY and 0 < legacy.count_entries() <= legacy.FEW_RULES
     if small:
         try:
             return legacy.read()
@@ -190,8 +207,12 @@ def _read_for_audit(backend: Iptables, family: int) -> Saved:
 
 
 def _described(flavour: str, saved: Saved) -> Iterator[dict[str, Any]]:
+    """The rules of one family. A line that only asks for rules in slots is left out: those stand there in its place."""
     positions: Counter[ChainKey] = Counter()
+    asking = {line.via for line in saved.lines}
     for line in saved.lines:
+        if line.text in asking:
+            continue
         positions[line.table, line.chain] += 1
         tag = TAG.search(line.text)
         yield {

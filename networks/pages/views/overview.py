@@ -140,7 +140,7 @@ def firewall(request: PageRequest) -> HttpResponse:
             "table_names": sorted({rule["table"] for rule in everything} | {chain["table"] for chain in chains}),
             "seen_at": seen.at if seen else None,
             "flavour": (seen.data.get("flavour") if seen else "") or request.host.firewall_backend,
-            "reason": request.host.facts.get("firewall_reason", ""),
+            "host": represent.host(request.host),
         },
     )
 
