@@ -182,6 +182,18 @@ class Route(Resource):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EtcLine:
+    """One line of a container's file, without its line end, with the object that it stands there for."""
+
+    text: str
+    origin: str
+    """``standard`` (in every file), ``own``, ``given`` (asked for by a person), ``link``, ``neighbour``, or ``host`` (taken from the
+    host's own file)."""
+    owner: Owner
+    why: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EtcFile(Resource):
     """One of ``hosts``, ``hostname``, ``resolv.conf`` of a container, in the container's folder on the host."""
 
@@ -190,6 +202,10 @@ class EtcFile(Resource):
     container_id: str
     name: str
     content: str
+    run: str = ""
+    """For a file that may be edited for good: the start of the container that it was written for. The next start writes it anew."""
+    lines: tuple[EtcLine, ...] = field(default=(), compare=False)
+    """The lines of ``content``, each with its owner and why; empty where the file was only observed."""
 
     def describe(self) -> str:
         lines = self.content.count("\n")

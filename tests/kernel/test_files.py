@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from networks.cnm.errors import KernelRefused
 from networks.cnm.plan import Step
@@ -22,8 +24,8 @@ pytestmark = pytest.mark.kernel
 CONTAINER = "b" * 64
 
 
-def etc(name: str, content: str) -> EtcFile:
-    return EtcFile(container_id=CONTAINER, name=name, content=content)
+def etc(name: str, content: str, run: str = "") -> EtcFile:
+    return EtcFile(container_id=CONTAINER, name=name, content=content, run=run)
 
 
 def take_to(handler: FilesHandler, *desired: EtcFile) -> int:
@@ -132,6 +134,46 @@ def test_an_edited_resolv_conf_is_left_alone_and_is_no_drift(handler: FilesHandl
     assert (folder / "resolv.conf").read_text() == edited
     take_to(handler)
     assert not folder.exists()
+
+
+def test_the_next_start_writes_an_edited_resolv_conf_anew(handler: FilesHandler, folder: Path) -> None:
+    """As a Docker Engine 20.10 does at ``docker restart``."""
+    asked = "nameserver 192.0.2.1\n"
+    take_to(handler, etc("resolv.conf", asked, run="1.0"))
+    (folder / "resolv.conf").write_text("nameserver 198.51.100.1\n")
+    assert take_to(handler, etc("resolv.conf", asked, run="1.0")) == 0
+    assert take_to(handler, etc("resolv.conf", asked, run="2.0")) == 1
+    assert (folder / "resolv.conf").read_text() == asked
+    assert handler.seen() == {CONTAINER: {"resolv.conf": asked}}
+
+
+def test_what_is_really_in_an_edited_file_is_seen(handler: FilesHandler, folder: Path) -> None:
+    take_to(handler, etc("resolv.conf", "nameserver 192.0.2.1\n"), etc("hosts", "127.0.0.1 localhost\n"))
+    (folder / "resolv.conf").write_text("nameserver 198.51.100.1\n")
+    (folder / "hosts").write_text("192.0.2.7 mine\n")
+    assert handler.seen() == {CONTAINER: {"hosts": "192.0.2.7 mine\n", "resolv.conf": "nameserver 198.51.100.1\n"}}
+
+
+def test_of_a_huge_file_the_beginning_is_read(handler: FilesHandler, folder: Path) -> None:
+    take_to(handler, etc("hosts", "127.0.0.1 localhost\n"))
+    with (folder / "hosts").open("r+b") as file:
+        file.truncate(1 << 40)
+    (found,) = handler.observe(None)
+    assert isinstance(found, EtcFile)
+    assert len(found.content) == files.MOST_BYTES
+    assert take_to(handler, etc("hosts", "127.0.0.1 localhost\n")) == 1
+    assert (folder / "hosts").read_text() == "127.0.0.1 localhost\n"
+
+
+@given(st.binary(max_size=40), st.binary(max_size=40))
+def test_only_what_differs_is_written(before: bytes, after: bytes) -> None:
+    """Whatever part is written, the file holds the new text; no byte that was right at its edges is touched."""
+    start, end = files._difference(before, after)
+    left = before[:start] + after[start:end] + before[end:]
+    assert left[: len(after)] == after
+    if start < end and len(before) == len(after):
+        assert before[start] != after[start]
+        assert before[end - 1] != after[end - 1]
 
 
 def test_a_resolv_conf_that_nobody_edited_follows_what_is_asked(handler: FilesHandler, folder: Path) -> None:

@@ -13,7 +13,16 @@ from networks.cnm.plan import Step
 from networks.cnm.resources import EtcFile, Key, Resource
 from worker.handler import Done
 from worker.kernel import files
-from worker.observe.files import KEPT_WHEN_EDITED, NAMES, observe_files, was_edited, written_copy
+from worker.observe.files import (
+    KEPT_WHEN_EDITED,
+    NAMES,
+    Written,
+    observe_files,
+    read_written,
+    seen_files,
+    was_edited,
+    written_copy,
+)
 
 from .batch import refused
 
@@ -31,6 +40,10 @@ class FilesHandler:
     def observe(self, keys: Collection[Key] | None) -> Iterable[Resource]:
         """The files of *keys* that exist; None: all. See :func:`worker.observe.files.observe_file` for edited ones."""
         return tuple(observe_files(self._folder, keys))
+
+    def seen(self) -> dict[str, dict[str, str]]:
+        """What every file really holds, also where it was edited by hand: container id -> file name -> text."""
+        return seen_files(self._folder)
 
     def apply(self, steps: Sequence[Step], done: Done) -> None:
         """Carry out *steps*. Raises KernelRefused where the file system refuses (it is full, read-only …)."""
@@ -51,12 +64,13 @@ class FilesHandler:
     def _write(self, resource: EtcFile) -> None:
         path = self._folder / resource.container_id / resource.name
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        keep = was_edited(path)
-        if not keep:
+        before = read_written(path)
+        starts_anew = before is None or before.run != resource.run
+        if starts_anew or not was_edited(path):
             files.write_in_place(path, resource.content)
         if resource.name in KEPT_WHEN_EDITED:
             # The copy last: should the worker die in between, the file seems edited, is kept as it is, and is right.
-            files.write_in_place(written_copy(path), resource.content)
+            files.write_in_place(written_copy(path), Written(resource.run, resource.content).dump())
 
     def _remove(self, resource: EtcFile) -> None:
         path = self._folder / resource.container_id / resource.name

@@ -44,7 +44,7 @@ def stands_alone(container: Container) -> bool:
 def compile_hosts_file(container: Container, around: Surroundings, files: Files) -> Iterator[Resource]:
     """The hosts file of a live container, unless it sees another's."""
     if not shares(container):
-        yield files.hosts(container, _home(container, around) is container)
+        yield files.hosts.of(container, _home(container, around) is container)
 
 
 def compile_container(container: Container, around: Surroundings, files: Files) -> Iterator[Resource]:

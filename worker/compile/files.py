@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from ipaddress import ip_address
 
-from networks.cnm.desired import Container, Endpoint, Network
-from networks.cnm.names import HOST_GATEWAY, short
-from networks.cnm.resources import EtcFile, Owner
+from networks.cnm.desired import Container
+from networks.cnm.names import short
+from networks.cnm.resources import EtcFile, EtcLine, Owner
 from networks.cnm.text import Text, gettext_noop
 from worker.drivers import Surroundings
-from worker.drivers.bridge import is_default
 
-from .links import link_host_lines
+from .hosts import HostsFiles
 from .names import EMBEDDED_DNS, PUBLIC_NAMESERVERS, Resolv, has_ndots, named_endpoints
 
-STANDARD_HOSTS = (
-    "127.0.0.1\tlocalhost\n"
-    "::1\tlocalhost ip6-localhost ip6-loopback\n"
-    "fe00::0\tip6-localnet\n"
-    "ff00::0\tip6-mcastprefix\n"
-    "ff02::1\tip6-allnodes\n"
-    "ff02::2\tip6-allrouters\n"
-)
-
-_HOSTS = gettext_noop(
-    "The names that container {container} knows without asking anybody: its own, its links', its neighbours'."
-)
 _HOSTNAME = gettext_noop("The name that container {container} calls itself.")
 _RESOLV_CONF = gettext_noop("The name servers that container {container} asks.")
+_CHOSEN = gettext_noop("Chosen when container {container} was made.")
+_SHORT_ID = gettext_noop("The short id of container {container}, for no name was chosen.")
+_HOST_NAME = gettext_noop("The host's own name, for the container is on the host's network.")
+_EMBEDDED = gettext_noop(
+    "The embedded DNS server: it knows who is on the networks of container {container}, and asks others."
+)
+_FOR_ALL = gettext_noop("Set for every container of this host (CNM_DNS).")
+_FROM_HOST = gettext_noop("From the host's own file, without name servers that a sandbox cannot reach.")
+_FALLBACK = gettext_noop("A public name server, for the host names none that a sandbox could reach.")
+_NDOTS = gettext_noop("So that names without a dot are asked as they are: the embedded DNS server knows them.")
 
 
 class Files:
@@ -37,85 +35,43 @@ class Files:
 
     def __init__(self, around: Surroundings) -> None:
         self.around = around
-        self._neighbours: dict[str, str] = {}
-
-    def hosts(self, container: Container, own_sandbox: bool) -> EtcFile:
-        """``/etc/hosts``. A container without a sandbox of its own (*own_sandbox*) is on the host network."""
-        return _file(container, "hosts", self._hosts(container, own_sandbox), _HOSTS)
+        self.hosts = HostsFiles(around)
 
     def hostname(self, container: Container, own_sandbox: bool) -> EtcFile:
         """``/etc/hostname``: the name that was chosen, else the container's short id, else the host's."""
-        default = short(container.id) if own_sandbox else self.around.facts.hostname
-        return _file(container, "hostname", f"{container.hostname or default}\n", _HOSTNAME)
+        if container.hostname:
+            name, origin, why = container.hostname, "given", _CHOSEN
+        elif own_sandbox:
+            name, origin, why = short(container.id), "own", _SHORT_ID
+        else:
+            name, origin, why = self.around.facts.hostname, "host", _HOST_NAME
+        return _file(container, "hostname", f"{name}\n", _HOSTNAME, lambda _: (origin, why), self.around.owner)
 
     def resolv_conf(self, container: Container, own_sandbox: bool) -> EtcFile:
         """``/etc/resolv.conf``: the container's choice, else the host's, without servers that a sandbox cannot reach."""
-        return _file(container, "resolv.conf", self._resolv_conf(container, own_sandbox), _RESOLV_CONF)
+        text = self._resolv_conf(container, own_sandbox)
 
-    def _hosts(self, container: Container, own_sandbox: bool) -> str:
-        if not own_sandbox and not container.extra_hosts:
-            return self.around.facts.etc_hosts or STANDARD_HOSTS
-        extra = "".join(
-            f"{address}\t{name}\n"
-            for name, given in container.extra_hosts
-            for address in (self._host_gateways if given == HOST_GATEWAY else (given,))
-        )
-        if not own_sandbox:
-            return STANDARD_HOSTS + extra
-        links = "".join(link_host_lines(container, self.around)) if container.links else ""
-        return STANDARD_HOSTS + extra + links + self._own_lines(container) + self._neighbour_lines(container)
+        def explain(line: str) -> tuple[str, str]:
+            return self._reason(container, line, own_sandbox)
 
-    @cached_property
-    def _host_gateways(self) -> tuple[str, ...]:
-        """What ``host-gateway`` stands for: the host's own addresses on the default bridge, as in Docker."""
-        default = next((network for network in self.around.networks.values() if is_default(network)), None)
-        subnets = default.subnets if default is not None else ()
-        return tuple(str(subnet.gateway) for subnet in subnets if subnet.gateway is not None)
+        file = _file(container, "resolv.conf", text, _RESOLV_CONF, explain, self.around.owner)
+        return replace(file, run=container.run)
 
-    def _own_lines(self, container: Container) -> str:
-        names = _own_names(container)
-        return "".join(f"{address}\t{names}\n" for endpoint in container.endpoints for address in _addresses(endpoint))
-
-    def _neighbour_lines(self, container: Container) -> str:
-        """While no DNS server answers for a user-defined network, its containers find each other here."""
-        if self.around.settings.embedded_dns:
-            return ""
-        mine = [self.around.networks[endpoint.network_id] for endpoint in container.endpoints]
-        shared = "".join(self._names_on(network) for network in mine if not is_default(network))
-        return shared + self._linked_neighbours(container, mine) if shared else ""
-
-    def _names_on(self, network: Network) -> str:
-        """One text for all containers of a network, themselves included: with many of them, one text each would be too many."""
-        if network.id not in self._neighbours:
-            self._neighbours[network.id] = "".join(
-                f"{address}\t{' '.join(dict.fromkeys((other.name, *endpoint.aliases)))}\n"
-                for other, endpoint in self._members.get(network.id, ())
-                for address in _addresses(endpoint)
-            )
-        return self._neighbours[network.id]
-
-    @cached_property
-    def _members(self) -> dict[str, list[tuple[Container, Endpoint]]]:
-        """The live endpoints of each network, in the order in which their containers were started."""
-        members: dict[str, list[tuple[Container, Endpoint]]] = {}
-        for container in self.around.live:
-            for endpoint in container.endpoints:
-                members.setdefault(endpoint.network_id, []).append((container, endpoint))
-        return members
-
-    def _linked_neighbours(self, container: Container, mine: list[Network]) -> str:
-        """A link on a user-defined network is another name for a neighbour."""
-        aliases = {link.source_id: link.alias for link in container.links}
-        if not aliases:
-            return ""
-        return "".join(
-            f"{address}\t{aliases[other.id]}\n"
-            for network in mine
-            if not is_default(network)
-            for other, endpoint in self._members.get(network.id, ())
-            if other.id in aliases
-            for address in _addresses(endpoint)
-        )
+    def _reason(self, container: Container, line: str, own_sandbox: bool) -> tuple[str, str]:
+        """Where a line of a resolv.conf comes from, and why it stands there."""
+        word, *values = line.split() or [""]
+        chosen = {"search": container.dns_search, "options": container.dns_options, "nameserver": container.dns}
+        if word == "nameserver" and self._asks_embedded(container):
+            return "own", _EMBEDDED
+        if chosen.get(word):
+            return "given", _CHOSEN
+        if word == "nameserver" and own_sandbox and self.around.settings.dns:
+            return "host", _FOR_ALL
+        if word == "nameserver" and not {*values} & {*self._host_resolv.nameservers, *self.around.facts.nameservers}:
+            return "own", _FALLBACK
+        if word == "options" and values == ["ndots:0"]:
+            return "own", _NDOTS
+        return "host", _FROM_HOST
 
     def _resolv_conf(self, container: Container, own_sandbox: bool) -> str:
         nameservers = container.dns or (self.around.settings.dns if own_sandbox else ())
@@ -192,31 +148,30 @@ def _is_usable(server: str, ipv6: bool) -> bool:
     return not address.is_loopback and (ipv6 or address.version == 4)
 
 
-def _file(container: Container, name: str, content: str, reason: str) -> EtcFile:
+def _file(
+    container: Container,
+    name: str,
+    content: str,
+    reason: str,
+    explain: Callable[[str], tuple[str, str]],
+    host: Owner,
+) -> EtcFile:
+    """The file of that *content*; *explain* tells of each line its origin and why it stands there."""
+    owner = Owner(kind="container", id=container.id, name=container.name)
+    lines = []
+    for text in content.splitlines():
+        origin, why = explain(text)
+        belongs = host if origin == "host" else owner
+        lines.append(EtcLine(text=text, origin=origin, owner=belongs, why=Text.of(why, container=container.name)))
     return EtcFile(
         container_id=container.id,
         name=name,
         content=content,
-        owner=Owner(kind="container", id=container.id, name=container.name),
+        lines=tuple(lines),
+        owner=owner,
         why=Text.of(reason, container=container.name),
     )
 
 
 def _has_ipv6(container: Container) -> bool:
     return any(endpoint.ipv6 is not None for endpoint in container.endpoints)
-
-
-def _own_names(container: Container) -> str:
-    """``host.domain host`` where a domain is known, else the host name alone."""
-    full = container.hostname or short(container.id)
-    if container.domainname:
-        full = f"{full}.{container.domainname}"
-    first, dot, _ = full.partition(".")
-    return f"{full} {first}" if dot else full
-
-
-def _addresses(endpoint: Endpoint) -> Iterator[str]:
-    if endpoint.ipv4 is not None:
-        yield str(endpoint.ipv4.ip)
-    if endpoint.ipv6 is not None:
-        yield str(endpoint.ipv6.ip)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
-from networks.cnm.desired import Container, Link
-from networks.cnm.names import short
+from networks.cnm.desired import Container, Endpoint, Link
 from worker.drivers import Surroundings
 from worker.drivers.bridge import is_default
 from worker.firewall.linked import linkable_ports
@@ -19,27 +18,31 @@ _SHORTEST_RANGE = 3
 def link_environment(recipient: Container, around: Surroundings) -> tuple[tuple[str, str], ...]:
     """The variables that Docker puts into a recipient's environment at its start, for its links on the default bridge."""
     found: dict[str, str] = {}
-    for link, source, address in linked_sources(recipient, around):
-        found.update(_variables(link, recipient, source, address))
+    for link, source, endpoint in linked_sources(recipient, around):
+        if endpoint.ipv4 is not None:
+            found.update(_variables(link, recipient, source, endpoint.ipv4.ip))
     return tuple(sorted(found.items()))
 
 
-def link_host_lines(recipient: Container, around: Surroundings) -> Iterator[str]:
-    """The lines of a recipient's hosts file: the source's address, the alias, the source's host name and its name."""
-    for link, source, address in linked_sources(recipient, around):
-        names = dict.fromkeys((link.alias, source.hostname or short(source.id), source.name))
-        yield f"{address}\t{' '.join(names)}\n"
-
-
-def linked_sources(recipient: Container, around: Surroundings) -> Iterator[tuple[Link, Container, IPv4Address]]:
-    """The links of *recipient* whose sources are live on the default bridge."""
+def linked_sources(recipient: Container, around: Surroundings) -> Iterator[tuple[Link, Container, Endpoint]]:
+    """The links of *recipient* whose sources are live on the default bridge as it is itself, with the source's endpoint there."""
+    if not any(is_default(around.networks[endpoint.network_id]) for endpoint in recipient.endpoints):
+        return
     for link in sorted(recipient.links, key=lambda item: (item.activation, item.alias)):
         source = around.containers.get(link.source_id)
         if source is None or not source.live:
             continue
         for endpoint in source.endpoints:
-            if endpoint.ipv4 is not None and is_default(around.networks[endpoint.network_id]):
-                yield link, source, endpoint.ipv4.ip
+            if is_default(around.networks[endpoint.network_id]):
+                yield link, source, endpoint
+
+
+def addresses_of(endpoint: Endpoint) -> Iterator[str]:
+    """Its addresses without their prefixes, IPv4 first."""
+    if endpoint.ipv4 is not None:
+        yield str(endpoint.ipv4.ip)
+    if endpoint.ipv6 is not None:
+        yield str(endpoint.ipv6.ip)
 
 
 def _variables(link: Link, recipient: Container, source: Container, address: IPv4Address) -> Iterator[tuple[str, str]]:

@@ -5,13 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from networks.cnm.resources import EtcFile, Key
 from worker.kernel import files
 
 NAMES = ("hosts", "hostname", "resolv.conf")
 KEPT_WHEN_EDITED = frozenset({"resolv.conf"})
-"""Files that a program in the container may edit for good (a VPN or DHCP client), as with Docker."""
+"""Files that a program in the container may edit until its next start (a VPN or DHCP client), as with Docker."""
+
+
+class Written(NamedTuple):
+    """What was last asked of a file that may be edited by hand, and for which start of its container."""
+
+    run: str
+    content: str
+
+    def dump(self) -> str:
+        return f"{self.run}\n{self.content}"
 
 
 def written_copy(path: Path) -> Path:
@@ -19,12 +30,18 @@ def written_copy(path: Path) -> Path:
     return path.with_name(f".{path.name}.written")
 
 
+def read_written(path: Path) -> Written | None:
+    """What was last asked of *path*; None for a file that is not to be edited, or was never written."""
+    if path.name not in KEPT_WHEN_EDITED:
+        return None
+    text = files.read(written_copy(path))
+    return None if text is None else Written(*text.partition("\n")[::2])
+
+
 def was_edited(path: Path) -> bool:
     """Whether the file is one that may be edited by hand, and holds something else than we wrote."""
-    if path.name not in KEPT_WHEN_EDITED:
-        return False
-    written = files.read(written_copy(path))
-    return written is not None and files.read(path) not in {None, written}
+    written = read_written(path)
+    return written is not None and files.read(path) not in {None, written.content}
 
 
 def observe_file(folder: Path, container_id: str, name: str) -> EtcFile | None:
@@ -37,9 +54,8 @@ def observe_file(folder: Path, container_id: str, name: str) -> EtcFile | None:
     content = files.read(path)
     if content is None:
         return None
-    if was_edited(path):
-        content = files.read(written_copy(path)) or ""
-    return EtcFile(container_id=container_id, name=name, content=content)
+    run, content = read_written(path) or Written("", content)
+    return EtcFile(container_id=container_id, name=name, content=content, run=run)
 
 
 def observe_files(folder: Path, keys: Collection[Key] | None) -> Iterator[EtcFile]:
@@ -49,6 +65,16 @@ def observe_files(folder: Path, keys: Collection[Key] | None) -> Iterator[EtcFil
         found = observe_file(folder, container_id, name)
         if found is not None:
             yield found
+
+
+def seen_files(folder: Path) -> dict[str, dict[str, str]]:
+    """What every file really holds, edited or not: container id -> file name -> text."""
+    found: dict[str, dict[str, str]] = {}
+    for container_id, name in _everything(folder):
+        content = files.read(folder / container_id / name)
+        if content is not None:
+            found.setdefault(container_id, {})[name] = content
+    return found
 
 
 def _everything(folder: Path) -> list[tuple[str, str]]:
