@@ -21,6 +21,8 @@ from .models.choices import LEAVES_STATE, ContainerStatus, NetworkStatus, Operat
 from .withheld import failed_parts
 
 ACTOR = "worker"
+MOST_SEEN = 1 << 16
+"""How much of the text of a container's file is kept, in characters: a container may write what it likes."""
 
 
 def open_operation(host: Host, verb: str, scope: Mapping[str, Any]) -> Operation:
@@ -133,10 +135,10 @@ def _settle_containers(ids: set[str]) -> None:
     PublishedPort.objects.filter(container__in=rows, removing=True).delete()
     over = [row for row in rows if row.wanted != Wanted.RUNNING or row.exited_run == row.run]
     _let_go(over)
+    _touch_linked(rows)
     for row in rows:
         if _goes(row):
             feed.delete("container", row.pk)
-            _touch_neighbours(row)
             row.delete()
             continue
         _arrive(row)
@@ -154,9 +156,12 @@ def _free_leases_of_nobody(networks: set[str]) -> None:
     Lease.objects.filter(network__in=networks, endpoint=None, released_at=None).update(released_at=timezone.now())
 
 
-def _touch_neighbours(row: Container) -> None:
-    for link in (*row.links.select_related("source"), *row.linked_by.select_related("recipient")):
-        feed.put("container", link.source if link.recipient_id == row.pk else link.recipient)
+def _touch_linked(rows: list[Container]) -> None:
+    """Tell of those that *rows* are linked with: what their files and variables say may be news, or stale now."""
+    links = Link.objects.filter(Q(recipient__in=rows) | Q(source__in=rows)).select_related("source", "recipient")
+    for link in links:
+        feed.put("container", link.source)
+        feed.put("container", link.recipient)
 
 
 def _let_go(containers: list[Container]) -> None:
@@ -221,20 +226,36 @@ def note_start(host: Host, failed: CnmError | None) -> None:
         feed.put("host", host)
 
 
-def note(host: Host, files: Mapping[str, Mapping[str, str]], pids: Mapping[str, int]) -> None:
-    """Store what was seen of containers: container id -> file name -> text, and container id -> pid on the host."""
-    rows = Container.objects.filter(host=host, pk__in={*files, *pids})
+def note(
+    host: Host,
+    files: Mapping[str, Mapping[str, str]],
+    pids: Mapping[str, int] | None = None,
+    environments: Mapping[str, Mapping[str, str]] | None = None,
+) -> None:
+    """Store what was seen of containers.
+
+    *files*: container id -> file name -> text; *pids*: container id -> pid on the host; *environments*: container id -> the
+    variables that its links gave it at the start that was just made.
+    """
+    pids, environments = pids or {}, environments or {}
     changed = []
-    for row in rows:
-        seen = (row.files | dict(files.get(row.pk, {})), pids.get(row.pk, row.pid))
-        if seen != (row.files, row.pid):
-            row.files, row.pid = seen
+    for row in Container.objects.filter(host=host, pk__in={*files, *pids, *environments}):
+        texts = {name: kept_text(text) for name, text in files.get(row.pk, {}).items()}
+        seen = (row.files | texts, pids.get(row.pk, row.pid), dict(environments.get(row.pk, row.link_env)))
+        if seen != (row.files, row.pid, row.link_env):
+            row.files, row.pid, row.link_env = seen
             changed.append(row)
     if changed:
         with feed.transaction(ACTOR):
-            Container.objects.bulk_update(changed, ["files", "pid"])
+            Container.objects.bulk_update(changed, ["files", "pid", "link_env"])
             for row in changed:
                 feed.put("container", row)
+
+
+def kept_text(text: str) -> str:
+    """What a database can hold of a text that a container wrote: no half characters, no NUL, no more than MOST_SEEN."""
+    clean = text[:MOST_SEEN].encode(errors="surrogateescape").decode(errors="replace")
+    return clean.replace("\0", "\ufffd")
 
 
 def mark_exited(

@@ -41,6 +41,7 @@ class Parts:
     machine: Machine
     rules: RulesHandler
     processes: ProcessesHandler
+    files: FilesHandler
     firewall: Choice
 
 
@@ -62,11 +63,12 @@ def build(host: Host, firewall: Choice | None = None) -> Parts:
     backend = NoRules() if firewall.flavour == NONE else backend_of(firewall.flavour)
     rules = RulesHandler(backend, naming, settings.RUN_DIR)
     processes = ProcessesHandler(build_runtime())
+    files = FilesHandler(settings.STATE_DIR)
     machine = Machine(
         [
             LinksHandler(ledger_dir=ledger),
             SysctlsHandler(ledger_dir=ledger),
-            FilesHandler(settings.STATE_DIR),
+            files,
             PortsHandler(holder_socket()),
             NamesHandler(opener_socket(), leader(firewall.flavour, naming)),
             rules,
@@ -74,7 +76,7 @@ def build(host: Host, firewall: Choice | None = None) -> Parts:
             processes,
         ]
     )
-    return Parts(machine, rules, processes, firewall)
+    return Parts(machine, rules, processes, files, firewall)
 
 
 def _others(naming: Naming, flavour: str) -> list[Backend]:

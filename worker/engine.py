@@ -54,7 +54,7 @@ class Engine:
     def __init__(self, host: Host, parts: Parts, observe_facts: Callable[[], HostFacts]) -> None:
         self.host = host
         self.parts = parts
-        self.reconciler = Reconciler(host, parts.machine, parts.processes)
+        self.reconciler = Reconciler(host, parts.machine, parts.processes, parts.files)
         self._observe_facts = observe_facts
         self._repairs: list[float] = []
 
@@ -168,8 +168,10 @@ class Engine:
     def look(self, kinds: frozenset[str], writer: str = "") -> None:
         """Measure drift of *kinds* against what was last applied, and mend it where the settings say so."""
         wanted = [resource for resource in self.reconciler.applied if resource.kind in kinds]
-        found = [resource for resource in self.parts.machine.observe(None) if resource.kind in kinds]
+        found = [resource for resource in self.parts.machine.observe((), whole=kinds) if resource.kind in kinds]
         plan = diff(wanted, found)
+        if kinds >= FILES:
+            settle.note(self.host, self.parts.files.seen())
         changed = drift.record(self.host, plan, kinds, writer)
         if changed and plan and self.host.settings.get("auto_repair") and self._may_repair():
             self.run(settle.open_operation(self.host, "host.repair", scope={"all": True}))

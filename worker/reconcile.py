@@ -17,6 +17,7 @@ from networks.host_ports import move_on
 from networks.load import load_both, load_facts
 from networks.models import Host, Operation
 
+from .apply.files import FilesHandler
 from .apply.processes import ProcessesHandler
 from .compile import compile_host
 from .diff import diff
@@ -59,10 +60,11 @@ class Compiled:
 class Reconciler:
     """Takes one host's kernel to what its rows ask for."""
 
-    def __init__(self, host: Host, machine: Machine, processes: ProcessesHandler) -> None:
+    def __init__(self, host: Host, machine: Machine, processes: ProcessesHandler, files: FilesHandler) -> None:
         self.host = host
         self.machine = machine
         self.processes = processes
+        self.files = files
         self._applied: dict[Key, Resource] = {}
 
     @property
@@ -259,20 +261,22 @@ class Reconciler:
                 settle.settle_everything(self.host, besides=errors)
 
     def _note(self, applied: Applied) -> None:
-        """Tell the rows what was seen on the way: process ids, and what the three files hold."""
+        """Tell the rows what was seen on the way: process ids with the environment at the start, and what the three files hold."""
         undone = set(map(id, applied.undone))
         files: dict[str, dict[str, str]] = {}
         pids: dict[str, int] = {}
+        environments: dict[str, dict[str, str]] = {}
         for step in applied.done:
             after = step.after
             if after is None or id(step) in undone:
                 continue
             if isinstance(after, EtcFile):
-                files.setdefault(after.container_id, {})[after.name] = after.content
+                files.setdefault(after.container_id, {})[after.name] = self.files.seen_one(after)
             elif isinstance(after, Process):
                 pids[after.container_id] = self.processes.runtime.state(after.container_id).pid
+                environments[after.container_id] = dict(after.link_env)
         if files or pids:
-            settle.note(self.host, files, pids)
+            settle.note(self.host, files, pids, environments)
 
     def _forget_removed(self, operation: Operation | None, besides: Mapping[str, CnmError] | None = None) -> None:
         """Delete the files of containers that are gone for good; then nothing of them is left but the log of what was done."""

@@ -199,6 +199,37 @@ Port = shape(
     allowed_sources=texts(),
 )
 Files = shape("Files", hosts=text(), hostname=text(), **{"resolv.conf": text()})
+OwnerShape = shape("Owner", kind=text(), id=text(), name=text())
+FileLine = shape(
+    "FileLine", text=text(), origin=text(), owner=OwnerShape(required=False, allow_null=True), why=anything()
+)
+FileView = shape(
+    "FileView",
+    name=text(),
+    seen=flag(),
+    edited=flag(),
+    drifted=flag(),
+    lines=FileLine(many=True, required=False),
+    missing=FileLine(many=True, required=False),
+)
+FilesOf = shape("FilesOf", container=Reference(required=False), files=FileView(many=True, required=False))
+Answer = shape(
+    "Answer",
+    address=text(),
+    source=text(),
+    text=text(),
+    owner=OwnerShape(required=False, allow_null=True),
+    why=anything(),
+)
+Lookup = shape("Lookup", container=Reference(required=False), answers=Answer(many=True, required=False), asks=texts())
+LinkVariable = shape(
+    "LinkVariable",
+    name=text(),
+    at_start=s.CharField(required=False, allow_null=True),
+    now=s.CharField(required=False, allow_null=True),
+    stale=flag(),
+)
+Environment = shape("Environment", env=mapping(), links=LinkVariable(many=True, required=False))
 ContainerLink = shape("ContainerLink", id=text(), source=Reference(required=False), alias=text())
 LinkedBy = shape("LinkedBy", id=text(), recipient=Reference(required=False), alias=text())
 Container = shape(
@@ -322,7 +353,6 @@ Host = shape(
     worker_version=text(),
     settings=anything(),
 )
-OwnerShape = shape("Owner", kind=text(), id=text(), name=text())
 Rule = shape(
     "Rule",
     flavour=text(),

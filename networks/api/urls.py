@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from . import problems
 from . import views_containers as containers
 from . import views_host as host
+from . import views_names as names
 from . import views_networks as networks
 
 urlpatterns = [
@@ -27,12 +28,16 @@ urlpatterns = [
     path("v1/containers/<str:ref>/ports", containers.Ports.as_view()),
     path("v1/containers/<str:ref>/ports/<str:port_id>", containers.OnePort.as_view()),
     path("v1/containers/<str:ref>/files", containers.Files.as_view()),
+    path("v1/containers/<str:ref>/files/lines", names.Lines.as_view()),
+    path("v1/containers/<str:ref>/environment", names.Environment.as_view()),
     path("v1/containers/<str:ref>/wait", containers.Wait.as_view()),
     path("v1/containers/<str:ref>/logs", containers.Logs.as_view()),
     path("v1/bulk", containers.Bulk.as_view()),
     path("v1/endpoints", containers.Endpoints.as_view()),
     path("v1/links", containers.Links.as_view()),
     path("v1/links/<str:ref>", containers.OneLink.as_view()),
+    path("v1/files", names.FilesOfAll.as_view()),
+    path("v1/names", names.Names.as_view()),
     path("v1/hosts", host.Hosts.as_view()),
     path("v1/hosts/<str:name>", host.OneHost.as_view()),
     path("v1/firewall/rules", host.FirewallRules.as_view()),

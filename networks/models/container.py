@@ -56,6 +56,8 @@ class Container(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     files = models.JSONField(default=dict, blank=True)
     """``{"hosts": text, "hostname": text, "resolv.conf": text}`` as last seen on the host."""
+    link_env = models.JSONField(default=dict, blank=True)
+    """The variables that its links gave its process at the last start; they stay as they were then."""
     oom_killed = models.BooleanField(default=False)
     error = models.JSONField(null=True, blank=True)
 

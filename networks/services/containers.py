@@ -110,8 +110,10 @@ def add_container(actor: Actor, host: Host, request: ContainerRequest) -> tuple[
         check_usable(network)
         if network.driver not in {"null", "host"}:
             add_endpoint(container, network, attach)
-    for source, alias in request.links:
-        add_link(container, find_container(host, source), alias)
+    for reference, alias in request.links:
+        source = find_container(host, reference)
+        add_link(container, source, alias or source.name)
+    check_sources(container)
     warnings = ports.add_ports(container, request)
     feed.put("container", container)
     return container, warnings

@@ -6,6 +6,7 @@ from networks import feed
 from networks.cnm.errors import Conflict, InvalidSpec
 from networks.cnm.text import gettext_noop
 from networks.models import Container, Link
+from networks.models.choices import Wanted
 
 from .actor import Actor, require
 from .fresh import check_not_removed, refresh
@@ -74,18 +75,14 @@ def add_link(recipient: Container, source: Container, alias: str) -> Link:
 
 
 def check_sources(recipient: Container) -> None:
-    """Docker's rule for the default bridge: a source runs, and is on the default bridge too."""
+    """Docker's rule for the default bridge: a source runs, and is on the default bridge too.
+
+    Of containers that are linked in a circle one has to start first: a source that needs the recipient itself may start later.
+    """
     if not recipient.endpoints.filter(network__predefined=True, removing=False).exists():
         return
     for row in recipient.links.select_related("source"):
         source = row.source
-        if source.wanted != "running" or source.status in {"exited", "failed"}:
-            raise Conflict(
-                gettext_noop("Cannot link to container {source}: it is not running."),
-                remedy=gettext_noop("Start {source} first, or remove the link."),
-                field="links",
-                source=source.name,
-            )
         if not source.endpoints.filter(network__predefined=True, removing=False).exists():
             raise Conflict(
                 gettext_noop("Cannot link to container {source}: it does not belong to the default network."),
@@ -93,3 +90,22 @@ def check_sources(recipient: Container) -> None:
                 field="links",
                 source=source.name,
             )
+        runs = source.wanted == Wanted.RUNNING and source.status not in {"exited", "failed"}
+        if not runs and not _needs(source, recipient):
+            raise Conflict(
+                gettext_noop("Cannot link to container {source}: it is not running."),
+                remedy=gettext_noop("Start {source} first, or remove the link."),
+                field="links",
+                source=source.name,
+            )
+
+
+def _needs(container: Container, other: Container) -> bool:
+    """Whether *container* is linked to *other*, over however many links."""
+    seen: set[str] = set()
+    ahead = {container.pk}
+    while ahead and other.pk not in ahead:
+        seen |= ahead
+        found = Link.objects.filter(recipient__in=ahead).values_list("source_id", flat=True)
+        ahead = set(found) - seen
+    return other.pk in ahead

@@ -56,6 +56,7 @@ class ContainerRequest:
     publish_all: bool = False
     exposed_ports: tuple[tuple[int, str], ...] = ()
     links: tuple[tuple[str, str], ...] = ()
+    """(source, alias); an empty alias means the source's name."""
     """(source, alias)"""
     hostname: str = ""
     domainname: str = ""
@@ -291,7 +292,7 @@ def _hostname(body: Body, name: str) -> str:
 def _link(field: str, value: object) -> tuple[str, str]:
     source, _, alias = text_value(field, value, most=260).partition(":")
     text_value(field, source, pattern=OBJECT_NAME, wanted=NAME_WANTED)
-    return source, text_value(field, alias or source, pattern=OBJECT_NAME, wanted=NAME_WANTED)
+    return source, text_value(field, alias, pattern=OBJECT_NAME, wanted=NAME_WANTED) if alias else ""
 
 
 def _extra_host(field: str, value: object) -> tuple[str, str]:

@@ -245,20 +245,37 @@ def test_networks_are_kept_apart_and_an_internal_one_cannot_leave(lab: Lab) -> N
 
 @in_each_backend
 def test_icc_false_keeps_containers_apart_save_by_links(lab: Lab) -> None:
-    source = replace(container(16, CLOSED, "172.30.0.2/16"), exposed_ports=((5000, "tcp"),))
+    source = replace(container(16, CLOSED, "172.30.0.2/16"), exposed_ports=((53, "udp"), (5000, "tcp")))
     link = Link(id=identity(40), source_id=source.id, alias="db")
     recipient = container(17, CLOSED, "172.30.0.3/16", links=(link,))
-    apart = host(source, recipient, container(18, CLOSED, "172.30.0.4/16"), networks=(CLOSED,))
+    third = container(18, CLOSED, "172.30.0.4/16")
+    apart = host(source, recipient, third, networks=(CLOSED,))
     lab.take_to(apart)
-    with serving(FIRST, "tcp", 5000), serving(FIRST, "tcp", 5001):
+    with serving(FIRST, "tcp", 5000), serving(FIRST, "tcp", 5001), serving(FIRST, "udp", 53), serving(FIRST, "udp", 54):
         assert ask(SECOND, "172.30.0.2", 5000) == "172.30.0.3"
+        assert ask(SECOND, "172.30.0.2", 53, "udp") == "172.30.0.3"
         assert is_blocked(SECOND, "172.30.0.2", 5001)
+        assert is_blocked(SECOND, "172.30.0.2", 54, "udp")
+        assert is_blocked(SECOND, "172.30.0.2", 53, "tcp")
         assert is_blocked(THIRD, "172.30.0.2", 5000)
-    with serving(SECOND, "tcp", 6379):
+        assert is_blocked(THIRD, "172.30.0.2", 53, "udp")
+        # While the source is stopped nothing stands; at another address the rules are there again, for that one alone.
+        lab.take_to(host(replace(source, live=False), recipient, third, networks=(CLOSED,)))
+        moved = replace(container(16, CLOSED, "172.30.0.9/16"), exposed_ports=source.exposed_ports)
+        lab.take_to(host(moved, recipient, third, networks=(CLOSED,)))
+    with serving(FIRST, "tcp", 5000):
+        assert ask(SECOND, "172.30.0.9", 5000) == "172.30.0.3"
+        lab.take_to(host(moved, replace(recipient, links=()), third, networks=(CLOSED,)))
+        assert is_blocked(SECOND, "172.30.0.9", 5000), "the link is gone"
+    lab.take_to(apart)
+    with serving(SECOND, "tcp", 6379), serving(SECOND, "udp", 6380), serving(SECOND, "tcp", 5000):
+        assert is_blocked(FIRST, "172.30.0.3", 5000), "a link has one direction"
         # Docker's stateless pair would let the source in by the port that it answers from.
         assert is_blocked(FIRST, "172.30.0.3", 6379, source_port=5000)
+        assert is_blocked(FIRST, "172.30.0.3", 6380, "udp", source_port=53)
         lab.take_to(replace(apart, settings=SOFT))
         assert ask(FIRST, "172.30.0.3", 6379, source_port=5000) == "172.30.0.2"
+        assert ask(FIRST, "172.30.0.3", 6380, "udp", source_port=53) == "172.30.0.2"
 
 
 @in_each_backend

@@ -11,6 +11,7 @@ import contextlib
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -247,6 +248,14 @@ class Product:
     def age_heartbeat(self) -> None:
         """Make the worker look silent for longer than a write waits for it."""
         self.bottle.python("tests.testlib.product:forget_heartbeat", env=self.env)
+
+    def forget_addresses(self) -> None:
+        """As if another container had had every free address meanwhile: nobody gets its own again."""
+        with (
+            contextlib.closing(sqlite3.connect(self._folder / "state/db/cnm.sqlite3", timeout=20)) as database,
+            database,
+        ):
+            database.execute("UPDATE networks_lease SET last_container_id = '' WHERE endpoint_id IS NULL")
 
     def logs(self) -> str:
         """The end of every process's log."""

@@ -45,6 +45,10 @@ class FilesHandler:
         """What every file really holds, also where it was edited by hand: container id -> file name -> text."""
         return seen_files(self._folder)
 
+    def seen_one(self, file: EtcFile) -> str:
+        """What *file* really holds."""
+        return files.read(self._folder / file.container_id / file.name) or ""
+
     def apply(self, steps: Sequence[Step], done: Done) -> None:
         """Carry out *steps*. Raises KernelRefused where the file system refuses (it is full, read-only …)."""
         for step in steps:

@@ -8,6 +8,7 @@ from functools import cached_property
 from ipaddress import ip_address
 
 from networks.cnm.desired import Container
+from networks.cnm.etc_text import lines_of
 from networks.cnm.names import short
 from networks.cnm.resources import EtcFile, EtcLine, Owner
 from networks.cnm.text import Text, gettext_noop
@@ -159,7 +160,7 @@ def _file(
     """The file of that *content*; *explain* tells of each line its origin and why it stands there."""
     owner = Owner(kind="container", id=container.id, name=container.name)
     lines = []
-    for text in content.splitlines():
+    for text in lines_of(content):
         origin, why = explain(text)
         belongs = host if origin == "host" else owner
         lines.append(EtcLine(text=text, origin=origin, owner=belongs, why=Text.of(why, container=container.name)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from networks.cnm.desired import Container, Endpoint, Network
+from networks.cnm.etc_text import lines_of
 from networks.cnm.names import HOST_GATEWAY, short
 from networks.cnm.resources import EtcFile, EtcLine, Owner
 from networks.cnm.text import Text, gettext_noop
@@ -93,8 +94,8 @@ class HostsFiles:
     @cached_property
     def _hosts_own(self) -> _Block:
         text, why = self.around.facts.etc_hosts, Text.of(_AS_ON_HOST)
-        lines = [EtcLine(text=line, origin="host", owner=self.around.owner, why=why) for line in text.split("\n")]
-        return _Block(tuple(lines[:-1] if text.endswith("\n") else lines), text)
+        lines = [EtcLine(text=line, origin="host", owner=self.around.owner, why=why) for line in lines_of(text)]
+        return _Block(tuple(lines), text)
 
     def _given_lines(self, container: Container) -> Iterator[EtcLine]:
         owner = Owner(kind="container", id=container.id, name=container.name)

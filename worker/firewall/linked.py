@@ -20,6 +20,10 @@ _THERE = gettext_noop(
     " containers apart."
 )
 _BACK = gettext_noop("Link {alias}: lets container {source} answer container {recipient} from port {port}/{protocol}.")
+_BACK_OPEN = gettext_noop(
+    "Link {alias}: lets container {source} answer container {recipient} from port {port}/{protocol}. Without hardening (CNM_HARDENING)"
+    " it asks for no connection, as Docker's own rule: {source} can open any port of {recipient} by sending from port {port}."
+)
 
 
 def linkable_ports(source: Container) -> tuple[tuple[int, str], ...]:
@@ -73,5 +77,5 @@ def compile_link(
             words.ACCEPT,
             (*rank[:-1], 2 * position + 1),
             owner,
-            Text.of(_BACK, **said),
+            Text.of(_BACK if hardening else _BACK_OPEN, **said),
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -15,6 +16,10 @@ from django.views.decorators.http import require_POST
 
 from networks import logs, represent
 from networks.cnm.errors import CnmError
+from networks.cnm.options import read_options
+from networks.etc_files import files_of, owner_of
+from networks.link_variables import link_variables
+from networks.load import load_settings
 from networks.models import Activity, Container, Drift, Image, Network
 from networks.services import containers as use_cases
 from networks.services.find import find_container
@@ -24,7 +29,6 @@ from networks.services.spec_container import read_container, read_signal
 from ..audit_view import rules_of_container
 from ..base import PageRequest, confirm, done, page, plan_of, problem, report, status_of
 from ..container_form import DEFAULTS, ROWS, container_body
-from ..etc_files import files_of
 from ..form import Form
 from ..listing import listing
 from .inside import runs
@@ -80,12 +84,15 @@ def detail(request: PageRequest, reference: str) -> HttpResponse:
     tab = tab if tab in TABS else "overview"
     context: dict[str, Any] = {"container": represent.container(row), "tab": tab, "tabs": _tabs(), "signals": SIGNALS}
     context["drift"] = [represent.drift(item) for item in Drift.objects.filter(resolved_at=None, owner__id=row.pk)]
-    if tab == "endpoints":
+    if tab == "overview":
+        context["variables"] = link_variables(row)
+    elif tab == "endpoints":
         context |= _endpoints_tab(request, row)
     elif tab == "rules":
         context["rules"] = rules_of_container(row)
     elif tab == "files":
         context["files"] = files_of(row)
+        context["files_of"] = owner_of(row)
     elif tab == "logs":
         context["lines"], context["log_problem"] = _log(row)
     elif tab == "exec":
@@ -116,10 +123,20 @@ def _endpoints_tab(request: PageRequest, row: Container) -> dict[str, Any]:
     )
     others = Container.objects.filter(host=request.host).exclude(pk=row.pk).order_by("name")
     return {
+        "links_are_open": _links_are_open(request, row),
         "joinable": list(joinable.values_list("name", flat=True)),
         "others": list(others.values_list("name", flat=True)),
         "form": Form({}, {"ports": ROWS["ports"]}),
     }
+
+
+def _links_are_open(request: PageRequest, row: Container) -> bool:
+    """Whether the links of *row* have Docker's own reply rules, which let a source open any port of its recipient."""
+    if load_settings(request.host).hardening:
+        return False
+    linked = Container.objects.filter(Q(links__source=row) | Q(linked_by__recipient=row) | Q(pk=row.pk))
+    networks = Network.objects.filter(endpoints__container__in=linked, predefined=True)
+    return any(not read_options(network.options).icc for network in networks)
 
 
 def _log(row: Container) -> tuple[list[logs.LogLine], str]:

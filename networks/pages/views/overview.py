@@ -12,11 +12,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from networks import audit, feed, represent
+from networks.cnm.errors import CnmError
+from networks.etc_files import FileView, files_of_all
 from networks.models import Activity, Container, Drift, Network, Observation, Operation
+from networks.name_lookup import Found, look_up
 
 from ..audit_view import grouped, owners
 from ..base import PageRequest, page
-from ..etc_files import files_of_all
 from ..listing import Listing
 from ..words import for_topology
 
@@ -147,23 +149,42 @@ def firewall(request: PageRequest) -> HttpResponse:
 
 @page()
 def files(request: PageRequest) -> HttpResponse:
-    q = request.GET.get("q", "").strip()
-    everything = files_of_all(request.host)
-    kept = [
-        (container, views)
-        for container, views in everything
-        if not q
-        or q.lower() in container.name.lower()
-        or any(q.lower() in line.text.lower() for view in views for line in view.lines)
-    ]
+    """All containers' files side by side; ``q`` narrows them, ``name`` asks who resolves it."""
+    q, name = request.GET.get("q", "").strip(), request.GET.get("name", "").strip()
+    everything = list(files_of_all(request.host))
+    kept = [(container, views) for container, views in everything if not q or _mentions(q.lower(), container, views)]
     return render(
         request,
         "files.html",
         {
             "found": kept[:FILES_PER_PAGE],
-            "count": len(kept),
             "total": len(everything),
             "q": q,
             "more": max(0, len(kept) - FILES_PER_PAGE),
+            "name": name,
+            **_looked_up(request, name),
         },
     )
+
+
+def _mentions(q: str, container: Container, views: list[FileView]) -> bool:
+    return q in container.name.lower() or any(
+        q in line.text.lower() or q in line.owner.name.lower()
+        for view in views
+        for line in (*view.lines, *view.missing)
+    )
+
+
+def _looked_up(request: PageRequest, name: str) -> dict[str, Any]:
+    """Who resolves *name*, and who does not; or why it cannot be asked."""
+    if not name:
+        return {}
+    try:
+        found = look_up(request.host, name)
+    except CnmError as error:
+        return {"refused": error}
+    silent: dict[tuple[str, ...], list[Found]] = {}
+    for lookup in found:
+        if not lookup.answers:
+            silent.setdefault(lookup.asks, []).append(lookup)
+    return {"resolved": [lookup for lookup in found if lookup.answers], "silent": list(silent.items())}
