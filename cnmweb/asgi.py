@@ -7,7 +7,6 @@ new database connection each time. Only answers that go on for long (a log that 
 
 import gc
 import os
-import re
 
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
@@ -26,7 +25,7 @@ from networks.live.routing import urlpatterns  # noqa: E402
 
 THREADS = 32
 """Requests at once; each may wait for the kernel. More wait in line."""
-ENDLESS = re.compile(r"^(api/v1/containers/[^/]+/logs|containers/[^/]+/log/)$")
+ENDLESS = r"^(api/v1/containers/[^/]+/logs|containers/[^/]+/log/)$"
 
 application = ProtocolTypeRouter(
     {

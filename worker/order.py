@@ -1,8 +1,9 @@
 """The order in which kinds of resources are written: a firewall before the link it guards, a link before its process.
 
-Pure. Deletions of one kind run after the rules that name it are gone; a process stops first and starts last. All links of one
-change are one stage: their handler orders them itself, and so can send everything for a namespace in one datagram and let a
-namespace take its links along. The DNS server leaves a sandbox before that goes, for an open socket keeps a namespace alive.
+Pure. Host ports are given up and taken in one stage, so that a port can move from one address to all. Deletions of one kind run
+after the rules that name it are gone; a process stops first and starts last. All links of one change are one stage: their handler
+orders them itself, and so can send everything for a namespace in one datagram and let a namespace take its links along. The DNS
+server leaves a sandbox before that goes, for an open socket keeps a namespace alive.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _DELETE = {
     "sandbox": 40,
     "bridge": 40,
     "file": 50,
-    "port": 52,
+    "port": 20,
     "sysctl": 95,
 }
 

@@ -133,9 +133,14 @@ class Reconciler:
         """What would take the kernel to *compiled*, within *scope*."""
         if scope.everything:
             return _named(diff(compiled.wanted, self.machine.observe(None)), compiled)
-        keys = scope.keys(compiled.kept, (*compiled.wanted, *compiled.known))
+        keys = self._keys(compiled, scope)
         wanted = [r for r in compiled.wanted if r.key in keys or r.kind in WHOLE_KINDS]
         return _named(diff(wanted, self.machine.observe(keys, whole=WHOLE_KINDS)), compiled)
+
+    def _keys(self, compiled: Compiled, scope: Scope) -> set[Key]:
+        """What *scope* covers: of what is wanted, of what is to go, and (a network may have been changed) of what was applied."""
+        former = self.applied if scope.networks else ()
+        return scope.keys(compiled.kept, (*compiled.wanted, *compiled.known, *former))
 
     def remember_all(self, compiled: Compiled) -> None:
         """The kernel was seen to be as *compiled* asks."""
@@ -229,7 +234,7 @@ class Reconciler:
         if scope.everything or not self._applied:
             self.remember_all(compiled)
         else:
-            keys = scope.keys(compiled.kept, (*compiled.wanted, *compiled.known))
+            keys = self._keys(compiled, scope)
             whole = {resource.key for resource in compiled.wanted if resource.kind in WHOLE_KINDS}
             stale = [k for k in self._applied if k in keys or (k[0] in WHOLE_KINDS and k not in whole)]
             for key in stale:

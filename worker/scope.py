@@ -33,10 +33,12 @@ class Scope:
         """The keys of *resources* that the scope covers.
 
         *kept* is the host as if nothing were being removed: it tells whose endpoints, ports and links are in the scope.
-        The three files of a container's neighbours belong to it, for they may name it.
+        The three files of a container's neighbours belong to it, for they may name it; and to a network belongs what is plugged
+        into it, for it is as its network is: all of its containers but their processes, which no network starts or ends.
         """
         parents = _parents(kept)
         neighbours = _neighbours(kept, self.containers)
+        plugged = {c.id for c in kept.containers for e in c.endpoints if e.network_id in self.networks}
 
         def covered(resource: Resource) -> bool:
             if resource.kind in WHOLE_KINDS:
@@ -47,7 +49,9 @@ class Scope:
             if owner.kind == "network":
                 return owner.id in self.networks
             container = owner.id if owner.kind == "container" else parents.get((owner.kind, owner.id), "")
-            return container in self.containers or (resource.kind == "file" and container in neighbours)
+            if container in self.containers or (resource.kind == "file" and container in neighbours):
+                return True
+            return container in plugged and resource.kind != "process"
 
         return {resource.key for resource in resources if covered(resource)}
 

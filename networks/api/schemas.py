@@ -65,7 +65,15 @@ NetworkRequest = shape(
     options=mapping(),
     labels=mapping(),
 )
-NetworkChanges = shape("NetworkChanges", labels=mapping())
+NetworkChanges = shape(
+    "NetworkChanges",
+    labels=mapping(),
+    options=s.DictField(child=s.CharField(allow_null=True), required=False),
+    internal=flag(),
+    attachable=flag(),
+    enable_ipv6=flag(),
+    subnets=SubnetRequest(many=True, required=False),
+)
 Subnet = shape(
     "Subnet",
     subnet=text(),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
@@ -16,6 +15,7 @@ from networks import logs, represent
 from networks.cnm.errors import InvalidSpec
 from networks.cnm.names import OBJECT_NAME
 from networks.cnm.text import gettext_noop
+from networks.follow import follow, printed, stamped
 from networks.models import Container, Endpoint, Link
 from networks.services import containers as services
 from networks.services import links as link_services
@@ -33,7 +33,6 @@ from .documented import documented
 from .lists import listed
 
 LONGEST_WAIT_S = 600
-FOLLOW_PAUSE_S = 0.2
 PLAIN = "text/plain; charset=utf-8"
 _LINK_SORTS = {"alias": "alias", "recipient": "recipient__name", "source": "source__name"}
 
@@ -211,32 +210,18 @@ class Wait(CnmView):
 class Logs(CnmView):
     @documented("Read or follow a container's log, as text", filters=("tail", "follow", "timestamps"))
     def get(self, request: Request, ref: str) -> HttpResponse:
-        path = logs.log_path(Path(settings.STATE_DIR), find_container(self.host, ref).id)
+        container = find_container(self.host, ref)
+        path = logs.log_path(Path(settings.STATE_DIR), container.id)
         text = request.query_params.get("tail", "1000")
         if not (text.isascii() and text.isdigit() and len(text) < 9):
             raise InvalidSpec(
                 gettext_noop("tail is a whole number."), remedy=gettext_noop("Give how many lines."), field="tail"
             )
-        stamps = self.flag("timestamps")
-
-        def printed(lines: Iterable[logs.LogLine]) -> str:
-            return "".join(f"{line.time} {line.text}\n" if stamps else f"{line.text}\n" for line in lines)
-
+        words = stamped if self.flag("timestamps") else printed
         if not self.flag("follow"):
-            return HttpResponse(printed(logs.tail(path, int(text))), content_type=PLAIN)
-
-        async def follow() -> AsyncIterator[str]:
-            follower = logs.LogFollower(path, tail=int(text))
-            try:
-                yield printed(follower.first)
-                while True:
-                    if new := follower.read():
-                        yield printed(new)
-                    await asyncio.sleep(FOLLOW_PAUSE_S)
-            finally:
-                follower.close()
-
-        return StreamingHttpResponse(follow(), content_type=PLAIN)
+            return HttpResponse(words(logs.tail(path, int(text))), content_type=PLAIN)
+        lines = follow(path, container.id, request.user, tail=int(text), text=words)
+        return StreamingHttpResponse(lines, content_type=PLAIN)
 
 
 class Bulk(CnmView):

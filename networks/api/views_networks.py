@@ -10,6 +10,7 @@ from networks.models import Network
 from networks.services import networks as services
 from networks.services.body import Body
 from networks.services.find import find_container, find_network
+from networks.services.network_changes import update_network
 from networks.services.outcome import Outcome
 from networks.services.spec_container import read_attach
 from networks.services.spec_network import read_changes, read_network
@@ -46,10 +47,10 @@ class OneNetwork(CnmView):
         network = find_network(self.host, ref)
         return Response(represent.network(represent.prepared(Network).get(pk=network.pk)))
 
-    @documented("Change a network's labels", body=schemas.NetworkChanges, answer=schemas.Network, write=True)
+    @documented("Change a network", body=schemas.NetworkChanges, answer=schemas.Network, write=True)
     def patch(self, request: Request, ref: str) -> Response:
         changes = read_changes(self.body())
-        return self.write(lambda: services.update_network(self.actor, find_network(self.host, ref), changes))
+        return self.write(lambda: update_network(self.actor, find_network(self.host, ref), changes))
 
     @documented("Remove a network", status=204, write=True)
     def delete(self, request: Request, ref: str) -> Response:

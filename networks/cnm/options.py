@@ -87,6 +87,11 @@ def option_keys() -> tuple[str, ...]:
     return tuple(_FIELDS)
 
 
+def option_name(key: str) -> str:
+    """The field of :class:`NetworkOptions` that *key* is Docker's spelling of; empty for an unknown one."""
+    return _FIELDS.get(key, "")
+
+
 def read_options(options: Mapping[str, str]) -> NetworkOptions:
     """Typed options from Docker's spelling. Raises :class:`InvalidSpec` naming ``options.<key>``."""
     values = {}

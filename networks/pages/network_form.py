@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .form import Form
@@ -47,6 +48,40 @@ def network_body(form: Form) -> dict[str, Any]:
         "labels": form.mapping("labels"),
     }
     return body
+
+
+CHANGEABLE = {name: option for name, option in OPTION_FIELDS.items() if option != BRIDGE + "name"}
+
+
+def change_values(network: Mapping[str, Any]) -> dict[str, str]:
+    """What the form of a network that is there holds at first; *network* is its representation."""
+    options = network["options"]
+    values = {name: options.get(option, "") for name, option in CHANGEABLE.items()}
+    values |= {name: "on" for name, option in SWITCHES.items() if _is_on(options.get(option, "true"))}
+    values |= {"internal": "on"} if network["internal"] else {}
+    for number, pair in enumerate(network["labels"].items()):
+        values |= {f"labels.{number}.{part}": text for part, text in zip(("key", "value"), pair, strict=True)}
+    return values
+
+
+def change_body(form: Form, network: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON body of ``PATCH /api/v1/networks/{id}`` for what was typed: only what is otherwise than it is."""
+    body: dict[str, Any] = {"labels": form.mapping("labels")}
+    if network["predefined"] or network["driver"] != "bridge":
+        return body
+    present = network["options"]
+    options = {option: form.value(name).strip() or None for name, option in CHANGEABLE.items()}
+    for name, option in SWITCHES.items():
+        if form.flag(name) != _is_on(present.get(option, "true")):
+            options[option] = str(form.flag(name)).lower()
+    body["options"] = {key: value for key, value in options.items() if value != present.get(key)}
+    if form.flag("internal") != network["internal"]:
+        body["internal"] = form.flag("internal")
+    return body
+
+
+def _is_on(text: str) -> bool:
+    return text in {"1", "t", "T", "true", "TRUE", "True"}
 
 
 def _subnet(row: dict[str, str]) -> dict[str, Any]:

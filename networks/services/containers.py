@@ -88,7 +88,7 @@ def add_container(actor: Actor, host: Host, request: ContainerRequest) -> tuple[
         network_mode=f"container:{shares.id}" if shares else request.network,
         shares=shares,
         adopted_path=request.adopt_path or (f"/proc/{request.adopt_pid}/ns/net" if request.adopt_pid else ""),
-        image=request.image if request.kind == "process" else "",
+        image=(image.name if image is not None else request.image) if request.kind == "process" else "",
         spec=request.stored(),
         labels=dict(request.labels),
         restart_policy=request.restart_policy,

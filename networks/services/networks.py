@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from ipaddress import ip_interface
 from typing import Any
@@ -63,31 +62,18 @@ def add_network(actor: Actor, host: Host, request: NetworkRequest) -> Network:
         created_by=actor.name,
     )
     _check_bridge_name(host, network)
-    _check_features(host, request)
+    check_features(host, request)
     try:
         network.save(force_insert=True)
     except IntegrityError:
         raise _name_taken(request.name) from None
-    for number, subnet in enumerate(_subnets(host, request)):
+    for number, subnet in enumerate(subnets_for(host, request)):
         if subnet in request.subnets:
             ipam.check_overlap_with_others(host, network, subnet.subnet, f"subnets.{number}.subnet")
         ipam.add_subnet(network, subnet, from_pool=subnet not in request.subnets)
     chosen.check(network_value(Network.objects.get(pk=network.pk)), load_facts(host))
     feed.put("network", network)
     return network
-
-
-def update_network(actor: Actor, network: Network, changes: Mapping[str, Any]) -> Outcome:
-    """Change the labels of a network; nothing in a kernel depends on them."""
-    require(actor, "operator")
-    with feed.transaction(actor.name):
-        refresh(network)
-        if "labels" in changes:
-            network.labels = dict(changes["labels"])
-            network.save(update_fields=["labels"])
-        feed.put("network", network)
-        record(actor, "network.update", network, changes)
-    return Outcome(network)
 
 
 def delete_network(actor: Actor, network: Network) -> Outcome:
@@ -243,7 +229,7 @@ def ensure_defaults(host: Host, facts: HostFacts | None = None) -> None:
                 feed.put("network", row)
 
 
-def _subnets(host: Host, request: NetworkRequest) -> list[SubnetRequest]:
+def subnets_for(host: Host, request: NetworkRequest) -> list[SubnetRequest]:
     """The subnets asked for, and one of the pools for each family that has none."""
     if request.driver in {"host", "null"}:
         return []
@@ -290,7 +276,7 @@ def _check_bridge_name(host: Host, network: Network) -> None:
             )
 
 
-def _check_features(host: Host, request: NetworkRequest) -> None:
+def check_features(host: Host, request: NetworkRequest) -> None:
     """Refuse what the host's kernel was seen to lack."""
     facts = load_facts(host)
     if request.enable_ipv6:

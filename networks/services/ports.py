@@ -141,9 +141,9 @@ def assign_ports(container: Container) -> None:
     PublishedPort.objects.bulk_update(rows, ["host_port"])
 
 
-def check_free(row: PublishedPort, address: str, taken: Taken, facts: HostFacts) -> None:
-    """Raises :class:`Conflict` when somebody holds the wanted host port of *row* on *address*."""
-    port = row.wanted_host_port
+def check_free(row: PublishedPort, address: str, taken: Taken, facts: HostFacts, port: int = 0) -> None:
+    """Raises :class:`Conflict` when somebody holds *port* (default: the wanted host port of *row*) on *address*."""
+    port = port or row.wanted_host_port
     if holders(row.protocol, address, port, taken):
         held = ports_held(row.container.host, besides=row.container)
         holder = next((other for other in held if (other.protocol, other.host_port) == (row.protocol, port)), None)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from networks.cnm.errors import InvalidSpec
+from networks.cnm.errors import Forbidden, InvalidSpec
 from networks.cnm.names import OBJECT_NAME
 from networks.cnm.options import NetworkOptions, read_options
 from networks.cnm.text import gettext_noop
@@ -55,16 +55,63 @@ def read_network(value: object, path: str = "") -> NetworkRequest:
         labels=body.mapping("labels", most=256),
     )
     body.finish()
-    return _checked(request)
+    return check_network(request)
 
 
-def read_changes(value: object) -> dict[str, Any]:
-    """A request to change a network: its labels."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkChanges:
+    """What should be otherwise; None: as it is."""
+
+    labels: Mapping[str, str] | None = None
+    options: Mapping[str, str | None] | None = None
+    """Only those that change; a None takes an option away."""
+    internal: bool | None = None
+    attachable: bool | None = None
+    enable_ipv6: bool | None = None
+    subnets: tuple[SubnetRequest, ...] | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The fields that are to change."""
+        return {item.name: value for item in fields(self) if (value := getattr(self, item.name)) is not None}
+
+
+_FOR_LIFE = {
+    "name": gettext_noop("A network keeps its name: containers and scripts know it by it."),
+    "driver": gettext_noop("A network keeps its driver: another one makes it of other devices."),
+    "scope": gettext_noop("A network keeps its scope, which its driver has."),
+}
+
+
+def read_changes(value: object) -> NetworkChanges:
+    """A request to change a network. Raises :class:`InvalidSpec` naming the field, :class:`Forbidden` for what stays for life."""
     body = Body(value)
-    changes = {"labels": body.mapping("labels", most=256)} if body.given("labels") else {}
-    body.take("labels", {})
+    for name, why in _FOR_LIFE.items():
+        if body.given(name):
+            remedy = gettext_noop("Make another network, and connect the containers to that.")
+            raise Forbidden(why, remedy=remedy, field=name)
+    changes = NetworkChanges(
+        labels=body.mapping("labels", most=256) if body.given("labels") else None,
+        options=_changed_options(body) if body.given("options") else None,
+        internal=body.flag("internal") if body.given("internal") else None,
+        attachable=body.flag("attachable") if body.given("attachable") else None,
+        enable_ipv6=body.flag("enable_ipv6") if body.given("enable_ipv6") else None,
+        subnets=body.each("subnets", _subnet, most=MAX_SUBNETS) if body.given("subnets") else None,
+    )
+    for name in (item.name for item in fields(changes)):
+        body.take(name, None)
     body.finish()
     return changes
+
+
+def _changed_options(body: Body) -> dict[str, str | None]:
+    raw = body.take("options")
+    if not isinstance(raw, Mapping):
+        return dict(body.mapping("options"))
+    kept = Body({"options": {key: value for key, value in raw.items() if value is not None}}).mapping(
+        "options", most=64
+    )
+    read_options(kept)
+    return {**kept, **{key: None for key, value in raw.items() if value is None}}
 
 
 def _subnet(path: str, value: object) -> SubnetRequest:
@@ -138,7 +185,8 @@ def check_subnet(path: str, request: SubnetRequest) -> SubnetRequest:
     return request
 
 
-def _checked(request: NetworkRequest) -> NetworkRequest:
+def check_network(request: NetworkRequest) -> NetworkRequest:
+    """*request*, whose parts fit together. Raises :class:`InvalidSpec` naming the field that does not."""
     options = request.typed_options
     for one, subnet in enumerate(request.subnets):
         for other in request.subnets[:one]:

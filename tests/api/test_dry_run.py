@@ -36,7 +36,7 @@ def writes() -> list[str]:
 
 BODIES: dict[str, Any] = {
     "create_a_network": {"name": "new"},
-    "change_a_network_s_labels": {"labels": {"team": "red"}},
+    "change_a_network": {"options": {"com.docker.network.bridge.enable_icc": "false"}},
     "remove_a_network": None,
     "connect_a_container_to_a_network": {"container": "web"},
     "disconnect_a_container_from_a_network": {"container": "web"},

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.testlib.bottle import inside
+from tests.testlib.bottle import Bottle, inside
 
 pytestmark = pytest.mark.kernel
 SOCKET = Path("/run/holder.sock")
@@ -157,3 +157,25 @@ def test_a_port_that_only_is_held_answers_with_a_reset() -> None:
         assert ask({"reserve": [port(8080)]})["ok"]
         with socket.create_connection(("127.0.0.1", 8080), timeout=10) as client, pytest.raises(ConnectionResetError):
             client.recv(1)
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_a_port_moves_between_one_address_and_all(bottle: Bottle, protocol: str) -> None:
+    bottle.python(move_a_port, protocol)
+
+
+def move_a_port(protocol: str) -> None:
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    one, everywhere = port(8080, protocol=protocol, address="127.0.0.1"), port(8080, protocol=protocol)
+    with holder():
+        assert ask({"reserve": [one]})["ok"]
+        assert ask({"reserve": [everywhere]})["code"] == "conflict", "it is not given up unasked"
+        for before, after in ((one, everywhere), (everywhere, one)):
+            assert ask({"reserve": [after], "release": [before]})["ok"]
+            assert ask({})["ports"] == [after]
+            assert taken(8080, kind)
+        with socket.socket(socket.AF_INET, kind) as other:
+            other.bind(("127.0.0.2", 8080))
+            assert ask({"reserve": [everywhere], "release": [one]})["code"] == "conflict"
+        assert ask({})["ports"] == [one], "what was held is held again"
+        assert taken(8080, kind)

@@ -15,9 +15,9 @@ import pytest
 
 from networks.cnm.errors import CnmError
 from tests.testlib.bottle import Bottle
+from tests.testlib.registry import Registry
 from worker.runtime import oci_layout
 
-from .registry import Registry
 from .runtime_lab import Lab, busybox_tar, entry, id_of
 
 pytestmark = pytest.mark.kernel

@@ -54,6 +54,13 @@ class Console:
         chosen = [e for e in endpoints if network in (None, e["network"]["name"])]
         return str(chosen[0]["ipv4"]).partition("/")[0]
 
+    def inside(self, container: str, *command: str, **options: Any) -> Any:
+        """What a command run inside gave: exit_code, stdout, stderr."""
+        return self.call("POST", f"containers/{container}/exec", {"command": list(command), **options})["result"]
+
+    def state(self, container: str) -> str:
+        return str(self.get(f"containers/{container}")["state"])
+
     def remove(self, *names: str) -> None:
         for name in names:
             self.call("DELETE", f"containers/{name}", force=1)

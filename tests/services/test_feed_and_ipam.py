@@ -15,7 +15,9 @@ from networks import feed
 from networks.cnm.addresses import choose_address, choose_subnet, unique_local_pool, usable_bounds
 from networks.models import Container, Event, Host, Lease
 from networks.services import containers, networks, tokens
+from networks.services.network_changes import update_network
 from networks.services.spec_container import AttachRequest, read_container
+from networks.services.spec_network import NetworkChanges
 from tests.testlib.world import ADMIN, OPERATOR, World
 
 
@@ -44,7 +46,7 @@ def test_a_snapshot_and_the_events_after_it_make_the_next_snapshot(world: World)
     world.work()
     containers.remove_container(OPERATOR, Container.objects.get(pk=web.pk))
     world.work()
-    networks.update_network(OPERATOR, app, {"labels": {"a": "b"}})
+    update_network(OPERATOR, app, NetworkChanges(labels={"a": "b"}))
     after = feed.snapshot()
     events = feed.since(before["n"], before["epoch"])
     assert events is not None

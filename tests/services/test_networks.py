@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from networks import feed
-from networks.cnm.errors import Conflict, Forbidden, InvalidSpec, Unavailable, Unsupported
+from networks.cnm.errors import CnmError, Conflict, Forbidden, InvalidSpec, Unavailable, Unsupported
 from networks.models import Activity, Event, Network, Operation
 from networks.services import networks
+from networks.services.network_changes import update_network
+from networks.services.outcome import Outcome
 from networks.services.preview import preview
 from networks.services.spec_container import AttachRequest
-from networks.services.spec_network import read_network
+from networks.services.spec_network import NetworkChanges, read_changes, read_network
 from tests.testlib.world import OPERATOR, VIEWER, World
 
 
@@ -158,7 +162,7 @@ def test_two_networks_never_have_one_bridge(world: World) -> None:
 def test_labels_change_without_an_operation(world: World) -> None:
     network = world.network()
     count = Operation.objects.count()
-    assert networks.update_network(OPERATOR, network, {"labels": {"team": "red"}}).operation is None
+    assert update_network(OPERATOR, network, NetworkChanges(labels={"team": "red"})).operation is None
     assert Network.objects.get(pk=network.pk).labels == {"team": "red"}
     assert Operation.objects.count() == count
 
@@ -221,3 +225,128 @@ def test_static_addresses_follow_dockers_rules(world: World) -> None:
     with pytest.raises(Conflict, match="in use by container web"):
         world.container("fourth", network="own", ipv4="10.5.0.9")
     assert own.subnets.get().gateway == "10.5.0.1"
+
+
+BRIDGE = "com.docker.network.bridge."
+MTU = "com.docker.network.driver.mtu"
+
+
+def change(world: World, network: Network, **body: Any) -> Outcome:
+    outcome = update_network(OPERATOR, network, read_changes(body))
+    world.work()
+    network.refresh_from_db()
+    return outcome
+
+
+def planned(world: World, network: Network, **body: Any) -> list[str]:
+    shown = preview(world.host, lambda: update_network(OPERATOR, network, read_changes(body)))
+    return [step.describe() for step in shown.plan]
+
+
+def test_a_change_that_needs_the_kernel_shows_its_plan_and_is_an_operation(world: World) -> None:
+    network = world.network()
+    world.container("web", network="app")
+    texts = planned(world, network, options={MTU: "1400"})
+    assert [text.split()[:2] for text in texts] == [["change", "bridge"], ["change", "veth"]]
+    assert all("mtu 1400" in text for text in texts)
+    outcome = change(world, network, options={MTU: "1400"})
+    assert outcome.operation is not None
+    assert outcome.operation.scope["networks"] == [network.pk]
+    assert network.options == {MTU: "1400"}
+    assert planned(world, network, options={MTU: "1400"}) == []
+
+
+def test_each_change_is_rules_and_links_alone(world: World) -> None:
+    network = world.network(options={BRIDGE + "enable_icc": "true"})
+    world.container("web", network="app", ports=["8080:80"])
+    for body, words in (
+        ({"options": {BRIDGE + "enable_icc": "false"}}, "DROP"),
+        ({"options": {BRIDGE + "enable_ip_masquerade": "false"}}, "delete"),
+        ({"options": {BRIDGE + "gateway_mode_ipv4": "routed"}}, "delete bind 0.0.0.0:8080/tcp"),
+        ({"options": {BRIDGE + "gateway_mode_ipv4": "nat-unprotected"}}, "ACCEPT"),
+        ({"options": {BRIDGE + "host_binding_ipv4": "127.0.0.1"}}, "create bind 127.0.0.1:8080/tcp"),
+        ({"options": {"com.docker.network.host_ipv4": "192.0.2.9"}}, "--to-source 192.0.2.9"),
+        ({"internal": True}, "ISOLATION"),
+    ):
+        texts = planned(world, network, **body)  # type: ignore[arg-type]
+        assert any(words in text for text in texts), (body, texts)
+        assert not any(text.split()[1] in {"process", "netns"} for text in texts), texts
+
+
+def test_a_null_takes_an_option_away_and_others_stay(world: World) -> None:
+    network = world.network(options={MTU: "1400", BRIDGE + "enable_icc": "false"})
+    change(world, network, options={MTU: None})
+    assert network.options == {BRIDGE + "enable_icc": "false"}
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "words"),
+    [
+        ({"name": "other"}, "name", "keeps its name"),
+        ({"driver": "null"}, "driver", "keeps its driver"),
+        ({"options": {BRIDGE + "name": "other"}}, f"options.{BRIDGE}name", "made anew"),
+        (
+            {"options": {BRIDGE + "default_bridge": "true"}},
+            f"options.{BRIDGE}default_bridge",
+            "settled when it is made",
+        ),
+        ({"options": {"nosuch": "1"}}, "options.nosuch", "not known"),
+        ({"options": {BRIDGE + "gateway_mode_ipv4": "isolated"}}, f"options.{BRIDGE}gateway_mode_ipv4", "internal"),
+        ({"subnets": [{"subnet": "10.9.0.0/24"}]}, "subnets", "while containers are on it: web"),
+        ({"enable_ipv6": True}, "enable_ipv6", "while containers are on it: web"),
+        ({"colour": "red"}, "colour", "not a known field"),
+    ],
+)
+def test_what_cannot_be_changed_is_refused_with_its_reason(
+    world: World, body: dict[str, Any], field: str, words: str
+) -> None:
+    network = world.network()
+    world.container("web", network="app")
+    count = Operation.objects.count()
+    with pytest.raises(CnmError, match=words) as refused:
+        update_network(OPERATOR, network, read_changes(body))
+    assert refused.value.field == field
+    assert str(refused.value.remedy)
+    row = Network.objects.get(pk=network.pk)
+    assert (row.options, row.internal, Operation.objects.count()) == ({}, False, count)
+
+
+def test_subnets_change_while_nobody_is_there(world: World) -> None:
+    network = world.network()
+    change(world, network, subnets=[{"subnet": "10.9.0.0/24"}])
+    assert [row.cidr for row in network.subnets.all()] == ["10.9.0.0/24"]
+    change(world, network, enable_ipv6=True)
+    assert network.subnets.first().cidr == "10.9.0.0/24"  # type: ignore[union-attr]
+    assert network.subnets.count() == 2
+    change(world, network, enable_ipv6=False)
+    assert [row.cidr for row in network.subnets.all()] == ["10.9.0.0/24"]
+    with pytest.raises(Conflict, match="overlaps"):
+        change(world, network, subnets=[{"subnet": "172.17.0.0/24"}])
+
+
+def test_the_default_bridge_follows_the_settings(world: World) -> None:
+    bridge = Network.objects.get(name="bridge")
+    with pytest.raises(Forbidden, match="only its labels") as refused:
+        update_network(OPERATOR, bridge, read_changes({"options": {MTU: "1400"}}))
+    assert "CNM_MTU" in str(refused.value.remedy)
+    assert change(world, bridge, labels={"a": "b"}).operation is None
+
+
+def test_a_new_default_address_is_refused_where_somebody_holds_the_port(world: World) -> None:
+    network = world.network(options={BRIDGE + "host_binding_ipv4": "192.0.2.7"})
+    world.container("web", network="app", ports=["8080:80"])
+    world.container("other", ports=["192.0.2.8:8080:80"])
+    with pytest.raises(Conflict, match="held by container other"):
+        change(world, network, options={BRIDGE + "host_binding_ipv4": None})
+    network.refresh_from_db()
+    assert network.options == {BRIDGE + "host_binding_ipv4": "192.0.2.7"}
+
+
+def test_a_change_that_needs_the_kernel_needs_a_live_worker_and_labels_do_not(world: World) -> None:
+    network = world.network()
+    world.host.heartbeat_at = None
+    world.host.save()
+    update_network(OPERATOR, network, NetworkChanges(labels={"a": "b"}))
+    with pytest.raises(Unavailable):
+        update_network(OPERATOR, network, read_changes({"internal": True}))
+    assert not Network.objects.get(pk=network.pk).internal

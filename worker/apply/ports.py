@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import time
@@ -10,7 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from networks.cnm.errors import Conflict, KernelRefused, Unavailable
+from networks.cnm.errors import Conflict, KernelRefused, Unavailable, Unsupported
 from networks.cnm.plan import Step
 from networks.cnm.resources import Key, PortReservation, Resource
 from networks.cnm.text import gettext_noop
@@ -120,6 +121,15 @@ def _refusal(answer: dict[str, Any], by_key: dict[Key, Step]) -> Exception:
     protocol, port, address = answer["protocol"], answer["port"], answer["address"]
     key = next((k for k in by_key if k[1:] == (protocol, address, str(port))), ())
     facts = {"key": list(key), "errno": answer["errno"]}
+    if answer["errno"] == errno.EPROTONOSUPPORT:
+        return Unsupported(
+            gettext_noop("The kernel of this host does not know {protocol}, so port {port}/{protocol} cannot be held."),
+            remedy=gettext_noop("Load the module {protocol}, or choose another protocol."),
+            field="ports",
+            facts=facts,
+            port=port,
+            protocol=protocol,
+        )
     if answer["code"] != "conflict":
         return KernelRefused(
             gettext_noop("The host port {port}/{protocol} cannot be opened on {address}: {cause}."),

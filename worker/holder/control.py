@@ -50,15 +50,21 @@ class Holder:
         if not wanted and not released:
             listed = self._held if about is None else self._held.keys() & about
             return {"ok": True, "ports": [self._described(port) for port in sorted(listed)]}
+        # One that is released and reserved at once is never given up, but one that moves (from an address to all of them) has to be
+        # before it is there; no request of anybody else is heard meanwhile.
+        new = [port for port in wanted if port not in self._held]
+        numbers = {(port.protocol, port.port) for port in new}
+        leaving = [port for port in released & self._held.keys() if (port.protocol, port.port) in numbers]
+        moving = {port: self._held[port].target for port in leaving if any(map(port.meets, new))}
+        self._settle({}, set(moving), {})
         opened: dict[Port, socket.socket] = {}
-        for port in wanted:
-            if port in self._held:
-                continue  # also one that is released and reserved at once: it is never given up
+        for port in new:
             try:
                 opened[port] = open_port(port)
             except OSError as error:
                 for held in opened.values():
                     held.close()
+                self._settle(moving, set(), {port: open_port(port) for port in moving})
                 return _refusal(port, error)
         self._settle(wanted, released - wanted.keys(), opened)
         return {"ok": True}

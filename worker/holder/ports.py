@@ -30,6 +30,13 @@ class Port:
             raise ValueError("no such port")
         return cls(protocol, str(ip_address(str(value.get("address")))), port)
 
+    def meets(self, other: Port) -> bool:
+        """Whether one of the two, as a wildcard, covers the other."""
+        if (self.protocol, self.port) != (other.protocol, other.port):
+            return False
+        one, two = ip_address(self.address), ip_address(other.address)
+        return one.version == two.version and one != two and (one.is_unspecified or two.is_unspecified)
+
 
 def open_port(port: Port) -> socket.socket:
     """A socket that holds *port*, in the listening state where the protocol has one.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -12,13 +10,10 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from networks import logs
 from networks.cnm.errors import CnmError
-from networks.models import Container
+from networks.follow import follow as follow_log
 from networks.services.find import find_container, find_host
 
 LINES = 500
-PAUSE_S = 0.3
-CHECK_EVERY = 10
-"""Pauses between two looks at whether the container still runs and the reader may still read."""
 
 
 async def follow(request: Any, reference: str) -> HttpResponseBase:
@@ -30,33 +25,9 @@ async def follow(request: Any, reference: str) -> HttpResponseBase:
         container = await sync_to_async(lambda: find_container(find_host(), reference))()
     except CnmError as error:
         return HttpResponse(str(error), status=404, content_type="text/plain; charset=utf-8")
-    response = StreamingHttpResponse(_lines(container.pk, user), content_type="text/plain; charset=utf-8")
+    path = logs.log_path(settings.STATE_DIR, container.pk)
+    lines = follow_log(path, container.pk, user, tail=LINES)
+    response = StreamingHttpResponse(lines, content_type="text/plain; charset=utf-8")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     return response
-
-
-async def _lines(container_id: str, user: Any) -> AsyncIterator[bytes]:
-    follower = await sync_to_async(logs.LogFollower)(logs.log_path(settings.STATE_DIR, container_id), tail=LINES)
-    try:
-        yield _text(follower.first)
-        pauses = 0
-        while True:
-            lines = await sync_to_async(follower.read)()
-            if lines:
-                yield _text(lines)
-            elif pauses % CHECK_EVERY == 0 and not await _goes_on(container_id, user):
-                return
-            pauses += 1
-            await asyncio.sleep(PAUSE_S)
-    finally:
-        await sync_to_async(follower.close)()
-
-
-async def _goes_on(container_id: str, user: Any) -> bool:
-    await user.arefresh_from_db()
-    return bool(user.is_active) and await Container.objects.filter(pk=container_id, wanted="running").aexists()
-
-
-def _text(lines: list[logs.LogLine]) -> bytes:
-    return "".join(f"{line.text}\n" for line in lines).encode()

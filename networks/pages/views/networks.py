@@ -1,4 +1,4 @@
-"""Networks: list, one, create, labels, delete."""
+"""Networks: list, one, create, change, delete."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from networks.cnm.errors import CnmError
 from networks.models import Activity, Drift, Network
 from networks.services import networks as use_cases
 from networks.services.find import find_network
+from networks.services.network_changes import update_network
 from networks.services.outcome import Outcome
 from networks.services.spec_network import read_changes, read_network
 from worker.drivers import DRIVERS
@@ -22,7 +23,7 @@ from ..audit_view import rules_of
 from ..base import PageRequest, confirm, done, page, plan_of, status_of
 from ..form import Form
 from ..listing import listing
-from ..network_form import DEFAULTS, ROWS, network_body
+from ..network_form import DEFAULTS, ROWS, change_body, change_values, network_body
 
 TABS = ("overview", "endpoints", "rules", "activity")
 
@@ -126,31 +127,28 @@ def _modes() -> list[tuple[str, str]]:
 
 @page("operator")
 def edit(request: PageRequest, reference: str) -> HttpResponse:
-    network = find_network(request.host, reference)
-    labels = {
-        f"labels.{n}.{part}": text
-        for n, pair in enumerate(network.labels.items())
-        for part, text in zip(("key", "value"), pair, strict=True)
-    }
-    form = Form(request.POST if request.method == "POST" else labels, {"labels": ("key", "value")})
-    if request.method == "POST":
-        try:
-            outcome = use_cases.update_network(request.actor, network, read_changes({"labels": form.mapping("labels")}))
-            return done(
-                request,
-                outcome,
-                _("The labels of {name} were changed.").format(name=network.name),
-                "network",
-                network.name,
-            )
-        except CnmError as error:
-            form.refuse(error)
-    return render(
-        request,
-        "networks/edit.html",
-        {"network": represent.network(network), "form": form},
-        status=400 if form.problem else 200,
-    )
+    """As :func:`create`: the plan of what is typed, and the change when that plan was seen."""
+    network = represent.network(represent.prepared(Network).get(pk=find_network(request.host, reference).pk))
+    form = Form(request.POST if request.method == "POST" else change_values(network), {"labels": ("key", "value")})
+    step = request.POST.get("step", "")
+    form.quiet = step == "live" or request.method != "POST"
+    context: dict[str, Any] = {"network": network, "form": form, "modes": _modes(), "plan": None}
+
+    def use_case() -> Outcome:
+        changes = read_changes(change_body(form, network))
+        return update_network(request.actor, find_network(request.host, network["id"]), changes)
+
+    status = 200
+    try:
+        context["plan"] = plan = plan_of(request, use_case)
+        if step == "create" and request.POST.get("plan") == plan.digest:
+            said = _("Network {name} was changed.").format(name=network["name"])
+            return done(request, use_case(), said, "network", network["name"])
+        context["changed"] = step == "create"
+    except CnmError as error:
+        form.refuse(error)
+        status = status_of(error) if step in {"create", "preview"} else 200
+    return render(request, "networks/edit.html", context, status=status)
 
 
 @page("operator")

@@ -1,8 +1,12 @@
-"""A registry that serves one OCI layout by the distribution API (v2), over plain HTTP on loopback."""
+"""A registry that serves one OCI layout by the distribution API (v2), over plain HTTP on loopback.
+
+``python -m tests.testlib.registry LAYOUT PORT`` serves until it is ended.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +17,7 @@ from typing import Self
 class Registry:
     """Serves the image of *layout* under every repository name, with the tag ``latest``."""
 
-    def __init__(self, layout: Path) -> None:
+    def __init__(self, layout: Path, port: int = 0) -> None:
         self.asked: list[str] = []
         index = json.loads((layout / "index.json").read_text())
         blobs = layout / "blobs" / "sha256"
@@ -53,7 +57,7 @@ class Registry:
             def log_message(self, format: str, *args: object) -> None:
                 """Nothing: the test looks at what was asked."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property
@@ -70,3 +74,8 @@ class Registry:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+if __name__ == "__main__":
+    with Registry(Path(sys.argv[1]), int(sys.argv[2])):
+        threading.Event().wait()
