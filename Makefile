@@ -51,6 +51,9 @@ bench: tools $(STAMP) $(FRONT) ## measure against a Docker Engine in one run (ro
 	$(VENV)/bin/python -m benchmarks
 	$(VENV)/bin/python -m benchmarks.dns
 
+bench-topology: tools $(STAMP) $(FRONT) ## measure the topology page with 1,000 and 10,000 containers
+	$(VENV)/bin/python -m benchmarks.topology
+
 screenshots: tools $(STAMP) $(FRONT) ## a picture of every page, into screenshots/ (root)
 	CNM_SCREENSHOTS=screenshots $(VENV)/bin/pytest -q -m browser tests/browser
 
@@ -65,4 +68,4 @@ $(STAMP): requirements/dev.txt
 	$(VENV)/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
-.PHONY: help up down restart purge demo test test-long tools lint front bench screenshots lock
+.PHONY: help up down restart purge demo test test-long tools lint front bench bench-topology screenshots lock

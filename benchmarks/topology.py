@@ -145,6 +145,7 @@ def with_state(page: str, count: int) -> str:
 async def measure(chromium: Any, html: str, count: int) -> dict[str, Any]:
     page = await chromium.new_page(viewport=SIZE)
     sockets: list[Any] = []
+    refreshed = with_state(html, 0)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
 
@@ -154,7 +155,7 @@ async def measure(chromium: Any, html: str, count: int) -> dict[str, Any]:
             await route.fulfill(path=str(DIST / path.rpartition("/")[2]))
         else:
             refresh = "x-live-refresh" in route.request.headers  # as the server answers it: without the state
-            await route.fulfill(body=with_state(html, 0) if refresh else html, content_type="text/html")
+            await route.fulfill(body=refreshed if refresh else html, content_type="text/html")
 
     await page.route("**/*", serve)
     await page.route_web_socket("**/ws/live/**", lambda socket: sockets.append(socket))  # wants a function

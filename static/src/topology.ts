@@ -6,7 +6,9 @@ import { known, onFeed } from "./live/store";
 import { readView, writeView, type View } from "./topology/address";
 import { Painter, type Scene } from "./topology/draw";
 import { download, type Format } from "./topology/exports";
-import { graph, neighbours, type Graph, type Node, type Wishes } from "./topology/graph";
+import { Frames } from "./topology/frames";
+import { graph, neighbours, patch, type Graph, type Node, type Wishes } from "./topology/graph";
+import { keys } from "./topology/keys";
 import { layout, TALL, WIDE, type Box, type Layout } from "./topology/layout";
 import { grabs, install, Places } from "./topology/moves";
 import { palette } from "./topology/palette";
@@ -24,6 +26,7 @@ const LEAST_ZOOM = 0.02;
 const MOST_ZOOM = 3;
 const MARGIN = 24;
 const LONGEST_PAUSE_MS = 500;
+const TELL_AFTER_MS = 150;
 
 class Topology {
   private graph: Graph;
@@ -32,12 +35,15 @@ class Topology {
   private scene: Scene;
   private transform: ZoomTransform = zoomIdentity;
   private readonly painter: Painter;
+  private readonly frames: Frames;
   private readonly zoomer: ZoomBehavior<HTMLCanvasElement, unknown>;
   private readonly tree: Tree;
   private readonly words: Record<string, string>;
-  private frame = 0;
   private dirty = false;
+  private shown = false;
   private pause = 0;
+  private telling = 0;
+  private toTell = TELL_AFTER_MS;
   private readonly places: Places;
   private readonly view: View;
   private fitted = false;
@@ -54,6 +60,7 @@ class Topology {
     this.places = new Places(canvas.dataset["places"] ?? "");
     this.view = readView(tools);
     this.painter = new Painter(canvas, palette());
+    this.frames = new Frames(canvas, this.painter, () => [this.scene, this.transform]);
     this.tree = new Tree(treeRoot, {
       choose: (id, open) => (open ? this.openPage(id) : this.choose(id, false)),
       label: (node) => this.label(node),
@@ -77,12 +84,13 @@ class Topology {
       .on("zoom", (event: D3ZoomEvent<HTMLCanvasElement, unknown>) => {
         this.transform = event.transform;
         if (event.sourceEvent) this.moved = true; // a person chose this view: it stays
-        this.paint();
+        this.frames.moving();
       });
     select(canvas).call(this.zoomer).on("dblclick.zoom", null);
     this.listen();
     this.rebuild();
     this.resize();
+    this.shown = true;
     performance.mark("topology:painted");
   }
 
@@ -93,6 +101,21 @@ class Topology {
     if (!this.moved) this.fit();
     say(this.summary.textContent ?? "");
     this.pause = Math.min(LONGEST_PAUSE_MS, (performance.now() - begun) * 3);
+  }
+
+  /** Changes that move nothing, such as of a state, are taken in without building anything anew. */
+  private patched(visible: boolean): void {
+    this.canvas.dataset["n"] = String(known().n);
+    if (!visible) return;
+    this.paint();
+    if (this.telling) return;
+    this.telling = window.setTimeout(() => {
+      const begun = performance.now();
+      this.telling = 0;
+      this.search();
+      this.inform();
+      this.toTell = Math.min(LONGEST_PAUSE_MS * 2, Math.max(TELL_AFTER_MS, (performance.now() - begun) * 6));
+    }, this.toTell);
   }
 
   private wishes(): Wishes {
@@ -189,8 +212,9 @@ class Topology {
       }
     }
     this.scene.bright = shown ?? (this.scene.selected ? neighbours(this.graph, this.scene.selected) : null);
-    this.tree.render(this.graph, shown);
     this.paint();
+    if (this.shown) this.tree.render(this.graph, shown);
+    else window.setTimeout(() => this.tree.render(this.graph, shown), 0); // the picture first
   }
 
   private label(node: Node): string {
@@ -242,11 +266,7 @@ class Topology {
   }
 
   private paint(): void {
-    if (this.frame) return;
-    this.frame = requestAnimationFrame(() => {
-      this.frame = 0;
-      this.painter.paint(this.scene, this.transform);
-    });
+    this.frames.change();
   }
 
   /** Where each thing stands on the canvas, in its pixels: for tests and benchmarks, which have a mouse and no eyes. */
@@ -279,7 +299,7 @@ class Topology {
       this.fitted = true;
       this.fit();
     }
-    this.painter.paint(this.scene, this.transform);
+    this.frames.paint();
   }
 
   private listen(): void {
@@ -304,7 +324,14 @@ class Topology {
       const found = this.at(event);
       if (found) this.openPage(found);
     });
-    this.canvas.addEventListener("keydown", (event) => this.key(event));
+    const canvas = select(this.canvas);
+    keys(this.canvas, {
+      pan: (dx, dy) => this.zoomer.translateBy(canvas, dx / this.transform.k, dy / this.transform.k),
+      zoom: (factor) => this.zoomer.scaleBy(canvas, factor),
+      fit: () => this.fit(),
+      leave: () => this.choose(null, false),
+      nudge: (by) => this.nudge(by),
+    });
     this.tools.addEventListener("input", (event) => {
       writeView(this.tools, this.view);
       if ((event.target as HTMLInputElement).name === "q") this.search();
@@ -345,7 +372,11 @@ class Topology {
         this.fit();
       }
     });
-    onFeed(() => {
+    onFeed((changes) => {
+      if (changes !== null && changes.every((change) => patch(this.graph, change, this.wishes()))) {
+        this.patched(changes.some((change) => change.kind === "container"));
+        return;
+      }
       if (this.dirty) return;
       this.dirty = true;
       window.setTimeout(() => requestAnimationFrame(() => this.follow()), this.pause);
@@ -360,36 +391,13 @@ class Topology {
   }
 
   /** Without a mouse: Shift and an arrow move the chosen network. */
-  private nudge(event: KeyboardEvent): boolean {
+  private nudge([dx, dy]: [number, number]): boolean {
     const node = this.graph.nodes.get(this.scene.selected ?? "");
     const box = node && this.layout.boxes.get(node.id);
     const host = node && this.layout.boxes.get(node.parent ?? "");
-    const steps: Record<string, [number, number]> = { ArrowLeft: [-20, 0], ArrowRight: [20, 0], ArrowUp: [0, -20], ArrowDown: [0, 20] };
-    const step = event.shiftKey ? steps[event.key] : undefined;
-    if (!step || !box || !host || node.kind !== "network") return false;
-    event.preventDefault();
-    this.move(node.id, [box.x - host.x + step[0], box.y - host.y + step[1]]);
+    if (!box || !host || node.kind !== "network") return false;
+    this.move(node.id, [box.x - host.x + dx, box.y - host.y + dy]);
     return true;
-  }
-
-  private key(event: KeyboardEvent): void {
-    if (this.nudge(event)) return;
-    const canvas = select(this.canvas);
-    const far = 60 / this.transform.k;
-    const keys: Record<string, () => void> = {
-      ArrowLeft: () => this.zoomer.translateBy(canvas, far, 0),
-      ArrowRight: () => this.zoomer.translateBy(canvas, -far, 0),
-      ArrowUp: () => this.zoomer.translateBy(canvas, 0, far),
-      ArrowDown: () => this.zoomer.translateBy(canvas, 0, -far),
-      "+": () => this.zoomer.scaleBy(canvas, 1.3),
-      "-": () => this.zoomer.scaleBy(canvas, 1 / 1.3),
-      "0": () => this.fit(),
-      Escape: () => this.choose(null, false),
-    };
-    const act = keys[event.key];
-    if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    act();
   }
 }
 

@@ -29,7 +29,7 @@ export function known(): Known {
 /** Whether the message followed; if not, something in between is missing. */
 export function take(message: Snapshot | Changes): boolean {
   const before = known();
-  const next = reduce(before, message);
+  const next = reduce(before, message, true); // nobody else holds the state
   if (next === null) return false;
   if (next === before) return true;
   current = next;

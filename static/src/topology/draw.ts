@@ -1,4 +1,5 @@
 // The picture, on a 2D canvas. Only what is in sight is drawn, and text only where it can be read.
+import { dots, edgeLooks, isBright, lines } from "./far";
 import { OUTSIDE, type Edge, type Graph, type Node } from "./graph";
 import { HOST_HEAD, NETWORK_HEAD, type Box, type Layout } from "./layout";
 import type { Palette } from "./palette";
@@ -25,6 +26,8 @@ export interface Scene {
 const LABELS_FROM = 0.5;
 const DETAILS_FROM = 0.75;
 const ALL_EDGES_UP_TO = 300;
+/** Below this scale containers and ports are plain rectangles, drawn together: a path of its own for each is what costs. */
+const BOXES_FROM = 0.3;
 
 export class Painter {
   private readonly pen: CanvasRenderingContext2D;
@@ -39,6 +42,7 @@ export class Painter {
     this.pen = canvas.getContext("2d", { alpha: false })!;
   }
 
+  /** Draw everything in sight. */
   paint(scene: Scene, view: View): void {
     const ratio = window.devicePixelRatio || 1;
     const { width, height } = this.canvas;
@@ -62,8 +66,10 @@ export class Painter {
     this.edges(scene, view.k, seen, false); // behind the networks that a line only passes …
     this.rooms("network", scene, view.k, seen);
     this.edges(scene, view.k, seen, true); // … and on top of those that it belongs to
+    const far = view.k < BOXES_FROM;
+    if (far) dots(pen, this.colours, scene, seen);
     for (const node of graph.nodes.values()) {
-      if (node.kind === "host" || node.kind === "network") continue;
+      if (node.kind === "host" || node.kind === "network" || (far && !this.special(scene, node))) continue;
       const box = layout.boxes.get(node.id);
       if (!box || !seen(box)) continue;
       pen.globalAlpha = isBright(scene, node.id) ? 1 : 0.18;
@@ -80,6 +86,11 @@ export class Painter {
       told.add(`${text}${x}${y}`);
       this.edgeLabel(text, x, y, colour);
     }
+  }
+
+  /** What is drawn by itself even from afar. */
+  private special(scene: Scene, node: Node): boolean {
+    return node.kind === "outside" || node.id === scene.selected || node.id === scene.hovered;
   }
 
   private rooms(kind: "host" | "network", scene: Scene, k: number, seen: (box: Box) => boolean): void {
@@ -271,7 +282,10 @@ export class Painter {
     const { graph, layout } = scene;
     const focus = scene.hovered ?? scene.selected;
     const crowded = graph.edges.length > ALL_EDGES_UP_TO;
+    const plain = crowded && k < BOXES_FROM;
+    if (plain && !onTop) lines(this.pen, this.colours, scene, seen);
     for (const edge of graph.edges) {
+      if (plain && edge.from !== focus && edge.to !== focus) continue;
       const from = layout.boxes.get(edge.from);
       const to = layout.boxes.get(edge.to);
       if (!from || !to) continue;
@@ -311,14 +325,8 @@ export class Painter {
   }
 
   private edge(edge: Edge, from: Box, to: Box, k: number, near: boolean): void {
-    const { pen, colours } = this;
-    const look = {
-      port: { colour: colours.port, dash: [] },
-      outside: { colour: colours.outside, dash: [] },
-      endpoint: { colour: colours.network, dash: [] },
-      link: { colour: colours.container, dash: [6, 4] },
-      shared: { colour: colours.idle, dash: [2, 3] },
-    }[edge.kind];
+    const { pen } = this;
+    const look = edgeLooks(this.colours)[edge.kind];
     const rightward = from.x + from.width / 2 <= to.x + to.width / 2;
     const x1 = rightward ? from.x + from.width : from.x;
     const y1 = from.y + from.height / 2;
@@ -379,10 +387,6 @@ export class Painter {
     this.clipped.set(key, shown);
     return shown;
   }
-}
-
-function isBright(scene: Scene, id: string): boolean {
-  return scene.bright === null || scene.bright.has(id);
 }
 
 function clamp(value: number, least: number, most: number): number {

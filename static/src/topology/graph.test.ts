@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Json, State } from "../live/reducer";
 import { asJson, asMermaid } from "./exports";
-import { graph, type Graph } from "./graph";
+import { graph, patch, type Graph } from "./graph";
 import { layout } from "./layout";
 import { grabs } from "./moves";
 
@@ -55,6 +55,19 @@ test("drift counts at the container whose endpoint or port it is, at the network
   const found = graph({ ...STATE, drift }, ALL);
   assert.deepEqual(["web", "db", "host:h", "store"].map((id) => found.nodes.get(id)?.drift), [2, 1, 1, 0]);
   assert.equal(graph({ ...STATE, drift }, { ...ALL, collapsed: new Set(["app"]) }).nodes.get("app")?.drift, 2);
+});
+
+test("a change of state is taken in as building anew would show it; what moves something is not", () => {
+  const found = graph(STATE, ALL);
+  const put = (data: Json) => ({ n: 1, op: "put" as const, kind: "container", id: String(data["id"]), data });
+  const ended = container("web", ["app", "db"], { ...port, state: "exited" });
+  assert.ok(patch(found, put(ended), ALL));
+  assert.deepEqual(found.nodes, graph({ ...STATE, container: { ...STATE["container"], web: ended } }, ALL).nodes);
+  assert.ok(patch(found, { n: 2, op: "put", kind: "operation", id: "o", data: {} }, ALL));
+  assert.ok(!patch(found, put(container("web", ["app"], port)), ALL), "an endpoint went");
+  assert.ok(!patch(found, put(container("new", ["app"])), ALL));
+  assert.ok(!patch(found, { n: 3, op: "delete", kind: "container", id: "web", data: null }, ALL));
+  assert.ok(!patch(graph(STATE, { ...ALL, stopped: false }), put(ended), { ...ALL, stopped: false }), "it is no longer shown");
 });
 
 test("a moved network takes along what it holds, moves nobody else, and its host grows around it", () => {

@@ -1,6 +1,6 @@
 // The graph that the topology shows, made from the feed's state: hosts hold networks, networks hold containers; published ports
 // stand at the host's edge, and the outside world beside it. Pure.
-import type { Json, State } from "../live/reducer";
+import type { Change, Json, State } from "../live/reducer";
 
 export type Kind = "host" | "network" | "container" | "port" | "outside";
 
@@ -127,6 +127,39 @@ export function graph(state: State, wishes: Wishes): Graph {
   return wishes.focus && result.nodes.has(wishes.focus) ? around(result, wishes.focus) : result;
 }
 
+const SHOWN_KINDS = new Set(["host", "network", "container", "drift"]);
+
+/** Take a change in where it moves nothing (a state, an exit code, what the graph does not show). False: build the graph anew. */
+export function patch(into: Graph, change: Change, wishes: Wishes): boolean {
+  if (!SHOWN_KINDS.has(change.kind)) return true;
+  const node = into.nodes.get(change.id);
+  if (change.kind !== "container" || change.op !== "put" || !change.data || node?.kind !== "container") return false;
+  const before = node.data as ContainerData;
+  const after = change.data as ContainerData;
+  if (!wishes.stopped && LIVE_STATES.has(before.state) !== LIVE_STATES.has(after.state)) return false;
+  if (shape(before) !== shape(after)) return false;
+  node.data = after;
+  node.state = after.state;
+  node.text = searched(after);
+  for (const item of after.ports) {
+    const port = into.nodes.get(`port:${item.id}`);
+    if (port) port.state = after.state;
+  }
+  return true;
+}
+
+function shape(data: ContainerData): string {
+  return JSON.stringify([data.name, data.created_at, data.network_mode, data.endpoints, data.ports, data.links]);
+}
+
+function addresses(data: ContainerData): string[] {
+  return data.endpoints.map((item) => item.ipv4.split("/")[0] || item.ipv6.split("/")[0] || "").filter(Boolean);
+}
+
+function searched(data: ContainerData): string {
+  return [data.name, data.image, data.state, data.id, ...addresses(data)].join(" ").toLowerCase();
+}
+
 /** A count at each node for what differs from the kernel; what belongs to an endpoint, a port or a link counts at its container. */
 function addDrift(result: Graph, state: State, containers: ContainerData[], folded: Map<string, string>): void {
   const open = Object.values(state["drift"] ?? {}).filter((item) => !item["resolved_at"]);
@@ -214,18 +247,17 @@ function home(item: ContainerData, networks: NetworkData[], homes: Map<string, s
 }
 
 function addContainer(result: Graph, data: ContainerData, parent: string): void {
-  const addresses = data.endpoints.map((item) => item.ipv4.split("/")[0] || item.ipv6.split("/")[0] || "").filter(Boolean);
   put(result, {
     id: data.id,
     kind: "container",
     name: data.name,
-    detail: addresses.join(", "),
+    detail: addresses(data).join(", "),
     state: data.state,
     parent: result.nodes.has(parent) ? parent : `host:${data.host}`,
     data,
     drift: 0,
     folded: 0,
-    text: [data.name, data.image, data.state, data.id, ...addresses].join(" ").toLowerCase(),
+    text: searched(data),
   });
 }
 

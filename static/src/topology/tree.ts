@@ -14,6 +14,7 @@ export class Tree {
   private chosen: string | null = null;
   private graph: Graph | null = null;
   private shown: Set<string> | null = null;
+  private said = "";
 
   constructor(
     private readonly root: HTMLElement,
@@ -31,6 +32,9 @@ export class Tree {
   render(graph: Graph, shown: Set<string> | null): void {
     this.graph = graph;
     this.shown = shown;
+    const said = this.signature();
+    if (said === this.said) return; // most changes of a large graph lie below what is folded away
+    this.said = said;
     const hadFocus = this.root.contains(document.activeElement);
     const fragment = document.createDocumentFragment();
     for (const node of graph.nodes.values()) {
@@ -55,6 +59,23 @@ export class Tree {
     for (const item of this.root.querySelectorAll("[role=treeitem]")) {
       item.setAttribute("aria-selected", String((item as HTMLElement).dataset["id"] === id));
     }
+  }
+
+  /** Everything that the list would show, as one text. */
+  private signature(): string {
+    const parts: string[] = [String(this.chosen), String(this.current)];
+    const visit = (node: Node): void => {
+      const children = (this.graph?.children.get(node.id) ?? []).filter((id) => this.visible(id));
+      parts.push(node.id, this.hooks.label(node), String(children.length));
+      if (!children.length || !this.isOpen(node)) return;
+      parts.push("(");
+      for (const id of children) visit(this.graph!.nodes.get(id)!);
+      parts.push(")");
+    };
+    for (const node of this.graph?.nodes.values() ?? []) {
+      if (node.parent === null && node.kind === "host" && this.visible(node.id)) visit(node);
+    }
+    return parts.join("\n");
   }
 
   private visible(id: string): boolean {
