@@ -16,9 +16,12 @@ from networks.models import FeedCounter, Host, Observation
 from worker.compile import compile_host
 
 FOREIGN = (
-    ("docker", re.compile(r"DOCKER|docker0|br-[0-9a-f]{12}")),
-    ("podman", re.compile(r"NETAVARK|CNI-|podman\d")),
-    ("libvirt", re.compile(r"LIBVIRT|virbr\d")),
+    ("kube", re.compile(r"\bKUBE-|kube-proxy|\bcali-|CILIUM_|flannel|FLANNEL")),
+    ("tailscale", re.compile(r"\bts-(?:input|forward|postrouting)|tailscale\d")),
+    ("fail2ban", re.compile(r"\bf2b-")),
+    ("docker", re.compile(r"DOCKER|docker0|docker-bridges|docker-overlay|br-[0-9a-f]{12}")),
+    ("podman", re.compile(r"NETAVARK|netavark|CNI-|podman\d")),
+    ("libvirt", re.compile(r"LIBVIRT|libvirt|virbr\d|\blxcbr\d|\blxdbr\d")),
     ("ufw", re.compile(r"\bufw6?-")),
     ("firewalld", re.compile(r"_public|_ZONES|firewalld|_allow\b")),
 )
@@ -35,7 +38,7 @@ def rules(host: Host) -> list[dict[str, Any]]:
     Each: family, table, chain, position, text, packets, bytes, tag, ours, owner ({kind, id, name} or None), why, foreign_class.
     """
     kept = _kept.get(host.pk)
-    state = _state(host)
+    state = state_of(host)
     if kept is None or kept[0] != state:
         seen = Observation.objects.filter(host=host, kind="rules").values_list("data", flat=True).first() or {}
         wanted = _wanted(host)
@@ -47,7 +50,7 @@ _kept: dict[int, tuple[tuple[Any, ...], list[dict[str, Any]]]] = {}
 """The last answer for each host, with what it was made of: with ten thousand rules it takes a second to make."""
 
 
-def _state(host: Host) -> tuple[Any, ...]:
+def state_of(host: Host) -> tuple[Any, ...]:
     """What the answer depends on: the rules seen, and every change of desired state, which always leaves an event."""
     seen = Observation.objects.filter(host=host, kind="rules").values_list("at", "generation").first()
     counter = FeedCounter.objects.filter(pk=1).values_list("epoch", "last").first()
@@ -85,8 +88,8 @@ def _owner_of(tag: str) -> dict[str, str] | None:
 
 
 def classify(rule: dict[str, Any]) -> str:
-    """Whose a foreign rule probably is: docker, podman, firewalld, ufw, libvirt or unknown."""
-    text = f"{rule['chain']} {rule['text']}"
+    """Whose a foreign rule probably is, by its table, chain and words: one of :data:`FOREIGN`'s names, or unknown."""
+    text = f"{rule['table']} {rule['chain']} {rule['text']}"
     return next((name for name, pattern in FOREIGN if pattern.search(text)), "unknown")
 
 

@@ -20,6 +20,7 @@ from networks.cnm.errors import CnmError
 from networks.cnm.facts import HostFacts
 from networks.cnm.resources import PortReservation
 from networks.cnm.text import gettext_noop
+from networks.cnm.trace.world import to_json
 from networks.models import Host, Observation, Operation
 from networks.wake import send
 
@@ -27,6 +28,7 @@ from . import drift
 from .build import Parts
 from .claim import claim_next, requeue_interrupted
 from .diff import diff
+from .observe.world import WorldObserver
 from .reconcile import Reconciler
 from .scope import WHOLE_KINDS, Scope
 
@@ -43,6 +45,11 @@ KINDS_OF_NEWS = {
     "sysctls": frozenset({"sysctl"}),
     "full": EVERYTHING,
 }
+WORLD = LINKS | {"sysctl"}
+"""News of these may change where a packet goes."""
+WORLD_SHARE = 10
+CHEAP_S = 0.25
+"""A look at the whole network that costs more than this is taken so seldom that it takes a tenth of the time."""
 COUNTERS = ("packets", "bytes")
 REPAIRS_PER_HOUR = 20
 """Automatic repairs at most: two programs that undo each other's rules must not fight for ever."""
@@ -56,6 +63,9 @@ class Engine:
         self.parts = parts
         self.reconciler = Reconciler(host, parts.machine, parts.processes, parts.files)
         self._observe_facts = observe_facts
+        self._observe_world = WorldObserver()
+        self._world_cost_s = 0.0
+        self._world_at = 0.0
         self._repairs: list[float] = []
 
     def start(self) -> None:
@@ -71,6 +81,7 @@ class Engine:
         self.drain()
         self.look(EVERYTHING)
         self.look_at_rules()
+        self.look_at_world()
         self.beat()
         (settings.RUN_DIR / "kernel.pid").write_text(str(os.getpid()))  # it is there: the host is as it was asked to be
 
@@ -83,6 +94,7 @@ class Engine:
             count += 1
         if count:
             self.look_at_rules()
+            self.look_at_world()
 
     def run(self, operation: Operation) -> None:
         """Carry out one claimed operation; whatever happens, it ends."""
@@ -139,6 +151,8 @@ class Engine:
             self.look(kinds, writer)
         if kinds & RULES:
             self.look_at_rules()
+        if kinds & WORLD or "clock" in news:
+            self.look_at_world(patient="clock" not in news)
 
     def beat(self) -> None:
         """Say that we live, and do what is to be done now and then."""
@@ -199,6 +213,20 @@ class Engine:
                 rows.create(host=self.host, kind="rules", data=snapshot, generation=generation)
             if before != generation:
                 feed.put_data("firewall", self.host.name, {"host": self.host.name, "generation": generation})
+
+    def look_at_world(self, *, patient: bool = True) -> None:
+        """Store the host's network as a trace needs it. *patient*: a look that costs much may wait for the clock."""
+        begun = time.monotonic()
+        if patient and self._world_cost_s > CHEAP_S and begun - self._world_at < self._world_cost_s * WORLD_SHARE:
+            return
+        data = to_json(self._observe_world())
+        generation = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+        rows = Observation.objects.filter(host=self.host, kind="world")
+        same = rows.filter(generation=generation)
+        if not same.update(at=timezone.now()) and not rows.update(data=data, generation=generation, at=timezone.now()):
+            rows.create(host=self.host, kind="world", data=data, generation=generation)
+        self._world_at = time.monotonic()
+        self._world_cost_s = self._world_at - begun
 
     def collect_exits(self) -> None:
         """Tell the rows of every process that ended; a restart policy may start it again after a pause."""

@@ -4,6 +4,7 @@ from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from . import problems
+from . import views_audit as audit
 from . import views_containers as containers
 from . import views_host as host
 from . import views_names as names
@@ -41,6 +42,10 @@ urlpatterns = [
     path("v1/hosts", host.Hosts.as_view()),
     path("v1/hosts/<str:name>", host.OneHost.as_view()),
     path("v1/firewall/rules", host.FirewallRules.as_view()),
+    path("v1/firewall/trace", audit.TraceView.as_view()),
+    path("v1/firewall/dumps", audit.Dumps.as_view()),
+    path("v1/findings", audit.Findings.as_view()),
+    path("v1/exposure", audit.Exposure.as_view()),
     path("v1/drift", host.Drifts.as_view()),
     path("v1/drift/repair", host.Repair.as_view()),
     path("v1/drift/look", host.Look.as_view()),

@@ -42,7 +42,7 @@ class Event(models.Model):
 
 
 class Observation(models.Model):
-    """The last thing seen of one kind on one host, whole: ``rules``, ``links``, ``counters``. A new look replaces it."""
+    """The last thing seen of one kind on one host, whole: ``rules``, ``world`` (the network). A new look replaces it."""
 
     host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="observations")
     kind = models.CharField(max_length=16)

@@ -2,7 +2,19 @@
 
 from django.urls import path, re_path
 
-from .views import account, attachments, containers, images, inside, log_stream, networks, overview, session, work
+from .views import (
+    account,
+    attachments,
+    audit,
+    containers,
+    images,
+    inside,
+    log_stream,
+    networks,
+    overview,
+    session,
+    work,
+)
 
 VERBS = r"(?P<verb>start|stop|restart|kill)"
 
@@ -37,6 +49,9 @@ urlpatterns = [
     path("topology/", overview.topology, name="topology"),
     path("topology/places/", overview.places, name="topology-places"),
     path("firewall/", overview.firewall, name="firewall"),
+    path("firewall/trace/", audit.trace, name="trace"),
+    path("firewall/exposure/", audit.exposed, name="exposure"),
+    path("firewall/dump/", audit.dump, name="dump"),
     path("files/", overview.files, name="files"),
     path("operations/", work.operations, name="operations"),
     path("operations/<str:reference>/", work.operation, name="operation"),

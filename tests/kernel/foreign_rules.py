@@ -219,10 +219,12 @@ def _random_nft(dice: random.Random) -> str:
     )  # fmt: skip
 
     def rules(how_many: int, allowed: Sequence[str]) -> str:
-        made = [
-            f"{' '.join(dice.sample(conditions, dice.choice((1, 1, 2))))} {dice.choice(allowed)}"
-            for _ in range(how_many)
-        ]
+        made = []
+        for _ in range(how_many):
+            chosen = dice.sample(conditions, dice.choice((1, 1, 2)))
+            if sum("tcp" in one or "udp" in one for one in chosen) > 1 or any("ip6" in one for one in chosen):
+                chosen = chosen[:1]  # nft refuses a rule about two protocols, or both IP versions
+            made.append(f"{' '.join(chosen)} {dice.choice(allowed)}")
         return "\n".join(made)
 
     return f"""

@@ -172,10 +172,12 @@ def snapshot(flavour: str) -> dict[str, Any]:
     """All rules of the host, foreign ones and every flavour included, with counters: what the firewall page shows.
 
     *flavour* is the one that we write. Tables of the legacy flavour that are not there are not made by looking. Ours are in iptables'
-    words in every flavour, as in plans and drift; what others keep in nftables is in nft's words.
+    words in every flavour, as in plans and drift; what others keep in nftables is in nft's words. ``native`` is everything that is in
+    nftables and not iptables' own, ours too, as nft lists it: a trace follows what the kernel does, not what it is called.
     """
     rules: list[dict[str, Any]] = []
     chains: list[dict[str, Any]] = []
+    native: list[dict[str, Any]] = []
     for name in BACKENDS:
         backend = backend_of(name)
         for family in FAMILIES:
@@ -189,10 +191,11 @@ def snapshot(flavour: str) -> dict[str, Any]:
             ]
             rules += list(_described(name, saved))
     if backend_of(NFTABLES).available():
-        shown = {(chain["family"], chain["table"], chain["name"]) for chain in chains if chain["flavour"] == NFT}
-        for found, listed in zip((chains, rules), listing.foreign(shown), strict=True):
+        shown = {(chain["family"], chain["table"]) for chain in chains if chain["flavour"] == NFT}
+        native = listing.native(shown)
+        for found, listed in zip((chains, rules), listing.foreign(native), strict=True):
             found += [{"flavour": NFTABLES, **item} for item in listed]
-    return {"flavour": flavour, "rules": rules, "chains": chains}
+    return {"flavour": flavour, "rules": rules, "chains": chains, "native": native}
 
 
 def _read_for_audit(backend: Backend, family: int) -> Saved:
@@ -225,4 +228,5 @@ def _described(flavour: str, saved: Saved) -> Iterator[dict[str, Any]]:
             "bytes": line.bytes,
             "tag": tag[1] if tag else "",
             "position": positions[line.table, line.chain],
+            "gathered": bool(line.via),
         }

@@ -44,6 +44,20 @@ class _Conf:
     rp_filter: int = 0
 
 
+class WorldObserver:
+    """Looks at the host's own network namespace, again and again."""
+
+    def __init__(self, folder: Path = NETNS) -> None:
+        self._folder = folder
+        self._netlink: Netlink | None = None
+        self._namespaces: Namespaces | None = None
+
+    def __call__(self) -> World:
+        if self._netlink is None or self._namespaces is None:
+            self._netlink, self._namespaces = Netlink(), Namespaces(self._folder)
+        return observe_world(self._netlink, self._namespaces)
+
+
 def observe_world(netlink: Netlink, namespaces: Namespaces) -> World:
     """One look: five dumps for the host and four for each named namespace."""
     devices, routes = _look(netlink)

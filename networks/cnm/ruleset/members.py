@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Generic, TypeVar
@@ -70,6 +70,8 @@ class Members(Generic[T]):
     """
 
     entries: tuple[tuple[Key, T], ...]
+    comments: Mapping[int, str] = field(default_factory=dict)
+    """Place among the entries -> what its author wrote there; an element of ours has its owner's id."""
     _exact: dict[tuple[Any, ...], int] = field(default_factory=dict, repr=False)
     _spans: list[tuple[int, int, int]] = field(default_factory=list, repr=False)
     _others: list[int] = field(default_factory=list, repr=False)
@@ -98,10 +100,15 @@ class Members(Generic[T]):
 
     def find(self, values: Key) -> tuple[bool | None, T | None]:
         """(whether *values* are a member, the value of that member); None: it depends on where in a span they lie."""
+        found, place = self.place(values)
+        return found, None if place is None else self.entries[place][1]
+
+    def place(self, values: Key) -> tuple[bool | None, int | None]:
+        """The same, with the member's place among the entries."""
         if all(isinstance(value, str) or value.low == value.high for value in values):
             exact = self._exact.get(tuple(value if isinstance(value, str) else value.low for value in values))
             if exact is not None:
-                return True, self.entries[exact][1]
+                return True, exact
             return self._search(values, (*self._bisected(values), *self._others))
         return self._search(values, range(len(self.entries)))
 
@@ -113,14 +120,14 @@ class Members(Generic[T]):
         # Spans of one set do not overlap, so the one that begins last before the value is the only one that may hold it.
         return (self._spans[at - 1][2],) if at else ()
 
-    def _search(self, values: Key, places: Iterable[int]) -> tuple[bool | None, T | None]:
+    def _search(self, values: Key, places: Iterable[int]) -> tuple[bool | None, int | None]:
         perhaps = False
         for place in places:
-            key, value = self.entries[place]
+            key, _ = self.entries[place]
             if len(key) != len(values):
                 continue
             found = [item_covers(item, given) for item, given in zip(key, values, strict=True)]
             if all(found):
-                return True, value
+                return True, place
             perhaps = perhaps or False not in found
         return (None, None) if perhaps else (False, None)

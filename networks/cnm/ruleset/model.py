@@ -84,8 +84,9 @@ class Translation:
     fields: tuple[Field, ...] = ()
     lookup: Members[Key] | None = None
     """Where the address (and port) come from a map: what *fields* find in it."""
-    source_map: Span | None = None
-    """NETMAP: the network whose host part is kept."""
+    port_fields: tuple[Field, ...] = ()
+    port_lookup: Members[Key] | None = None
+    """Where the port comes from a map of its own."""
 
 
 @dataclass(frozen=True, slots=True)

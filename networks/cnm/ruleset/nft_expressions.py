@@ -223,13 +223,23 @@ def members_of_set(elements: Any, kinds: Iterable[Field] | Iterable[str]) -> Mem
     """A set of elements; *kinds* are the fields it is compared with, or the types it was declared with."""
     typed = list(kinds)
     listed = elements if isinstance(elements, list) else [elements]
-    return Members.of([_key(element, typed) for element in listed])
+    return Members(tuple((_key(element, typed), None) for element in listed), _comments(listed))
 
 
 def members_of_map(elements: Iterable[Any], kinds: Iterable[Field] | Iterable[str]) -> Members[Any]:
     """A map: to verdicts, or to keys (an address, or an address and a port)."""
     typed = list(kinds)
-    return Members(tuple((_key(key, typed), _map_value(value)) for key, value in elements))
+    listed = list(elements)
+    entries = tuple((_key(key, typed), _map_value(value)) for key, value in listed)
+    return Members(entries, _comments([key for key, _ in listed]))
+
+
+def _comments(elements: list[Any]) -> dict[int, str]:
+    found = {}
+    for place, element in enumerate(elements):
+        if isinstance(element, dict) and "elem" in element and element["elem"].get("comment"):
+            found[place] = str(element["elem"]["comment"])
+    return found
 
 
 def _map_value(value: Any) -> Verdict | Key:
@@ -325,19 +335,25 @@ def _translation(kind: str, value: Json, family: str, sets: Sets) -> Translation
     version = FAMILIES.get(value.get("family", family), 0)
     address, port = value.get("addr"), value.get("port")
     if isinstance(address, dict) and "map" in address:
-        if port is not None:
-            raise NotModelled("port beside a map")
-        fields = read_fields(address["map"]["key"])
-        data = address["map"]["data"]
-        lookup = _set_named(data, sets) if isinstance(data, str) else members_of_map(data["set"], fields)
-        return Translation(kind, version, fields=fields, lookup=lookup)
+        fields, lookup = _map(address["map"], sets)
+        port_fields, port_lookup = _map(port["map"], sets) if isinstance(port, dict) and "map" in port else ((), None)
+        if port is not None and port_lookup is None:
+            raise NotModelled("one port beside a map")
+        return Translation(
+            kind, version, fields=fields, lookup=lookup, port_fields=port_fields, port_lookup=port_lookup
+        )
     if isinstance(port, dict) and "map" in port:
-        raise NotModelled("a map of ports")
+        raise NotModelled("a map of ports beside one address")
     span = _item(address, "") if address is not None else None
     ports = _item(port, "inet_service") if port is not None else None
     if isinstance(span, str) or isinstance(ports, str):
         raise NotModelled(kind)
     return Translation(kind, version, span, ports)
+
+
+def _map(value: Json, sets: Sets) -> tuple[tuple[Field, ...], Members[Any]]:
+    fields, data = read_fields(value["key"]), value["data"]
+    return fields, _set_named(data, sets) if isinstance(data, str) else members_of_map(data["set"], fields)
 
 
 def _mangle(value: Json) -> Statement:

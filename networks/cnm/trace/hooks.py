@@ -7,9 +7,10 @@ are asked at one fixed priority, until one has decided), nf_tables_core.c and ip
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from networks.cnm.ruleset.members import Span
+from networks.cnm.ruleset.members import Members, Span
 from networks.cnm.ruleset.model import (
     ANY,
     IPTABLES_NFT,
@@ -18,6 +19,7 @@ from networks.cnm.ruleset.model import (
     Chain,
     Condition,
     Depends,
+    Field,
     Note,
     Rule,
     Ruleset,
@@ -37,6 +39,7 @@ from .world import AnyAddress, World
 
 CONNTRACK_PRIORITY = -200
 NAT_PRIORITY = {"prerouting": -100, "output": -100, "input": 100, "postrouting": 100}
+ORDER = "order of registration"
 MOST_JUMPS = 16
 """Nested calls at most (``NFT_JUMP_STACK_SIZE``)."""
 GOES_ON = Verdict("continue")
@@ -62,6 +65,8 @@ class Step:
     """Empty: the packet that was asked about; ``answer``: what was sent back; ``rest``: what followed that."""
     packet: str = ""
     """The packet after the step."""
+    element: str = ""
+    """What stands beside the element of a set or map by which the rule matched: of ours its owner's id."""
 
 
 class Stopped(Exception):
@@ -83,6 +88,7 @@ class Hooks:
     choices: Choices
     steps: list[Step] = field(default_factory=list)
     phase: str = ASKED
+    _element: str = ""
 
     def run(self, hook: str, packet: Packet, family: str = "") -> None:
         """Everything that stands at *hook* for the packet; raises :class:`Stopped` when it ends there."""
@@ -94,24 +100,19 @@ class Hooks:
         tracks = hook in {"prerouting", "output"} and not family
         early = [chain for chain in filters if tracks and chain.priority < CONNTRACK_PRIORITY]
         late = [chain for chain in filters if chain not in early]
-        for chain in _ordered(early):
-            self._base(chain, packet, hook)
+        self._filter(early, packet, hook)
         if tracks:
             packet.track()
         if at_nat is None or family:
-            for chain in _ordered(late):
-                self._base(chain, packet, hook)
+            self._filter(late, packet, hook)
             return
-        for chain in _ordered([chain for chain in late if chain.priority <= at_nat]):
-            self._base(chain, packet, hook)
+        self._filter([chain for chain in late if chain.priority <= at_nat], packet, hook)
         self._translate(hook, [chain for chain in chains if chain.type == "nat"], packet)
-        for chain in _ordered([chain for chain in late if chain.priority > at_nat]):
-            self._base(chain, packet, hook)
+        self._filter([chain for chain in late if chain.priority > at_nat], packet, hook)
 
     def run_device(self, hook: str, device: str, packet: Packet) -> None:
         """What stands at *device* itself (``ingress``, ``egress``): before, or after, all that is the host's."""
-        for chain in _ordered([chain for chain in self._at(hook) if device in chain.devices]):
-            self._base(chain, packet, hook)
+        self._filter([chain for chain in self._at(hook) if device in chain.devices], packet, hook)
 
     def _at(self, hook: str) -> list[Chain]:
         return self.ruleset.at_hook.get(hook, [])
@@ -126,9 +127,38 @@ class Hooks:
         hook: str = "",
         packet: Packet | None = None,
     ) -> Step:
-        step = Step(kind, where, text, outcome, rule, hook, self.phase, describe(packet) if packet is not None else "")
+        shown = describe(packet) if packet is not None else ""
+        element = self._element if rule is not None else ""
+        step = Step(kind, where, text, outcome, rule, hook, self.phase, shown, element)
         self.steps.append(step)
         return step
+
+    def _filter(self, chains: Iterable[Chain], packet: Packet, hook: str) -> None:
+        """Ask *chains* in the order of their priorities."""
+        ordered = _ordered(chains)
+        for place, chain in enumerate(ordered):
+            try:
+                self._base(chain, packet, hook)
+            except Stopped as stopped:
+                rivals = [one for one in ordered[place + 1 :] if one.priority == chain.priority]
+                raise self._first_of(stopped, rivals, packet, hook) from None
+
+    def _first_of(self, stopped: Stopped, rivals: Iterable[Chain], packet: Packet, hook: str) -> Stopped:
+        """Of chains with one priority that which was registered last is asked first, and nobody can read back which that is.
+
+        It matters where one drops and another rejects.
+        """
+        for chain in rivals:
+            other = Hooks(self.ruleset, self.world, self.choices, phase=self.phase)
+            try:
+                other._base(chain, replace(packet), hook)
+            except Stopped as instead:
+                if instead.verdict != stopped.verdict and self.choices.ask(
+                    ORDER, f"{hook}: {chain.table}", modelled=True
+                ):
+                    self.steps += other.steps
+                    return instead
+        return stopped
 
     def _base(self, chain: Chain, packet: Packet, hook: str) -> bool:
         """Ask a base chain; whether it translated."""
@@ -174,6 +204,7 @@ class Hooks:
 
     def _rule(self, rule: Rule, packet: Packet, hook: str) -> Verdict | None:
         """What *rule* decides; None where it does not match."""
+        self._element = ""
         for statement in rule.statements:
             if isinstance(statement, Condition):
                 holds = condition_holds(statement, packet, self.world)
@@ -181,6 +212,8 @@ class Hooks:
                     holds = self._ask("source port", rule, modelled=True)
                 if not holds:
                     return None
+                if not statement.negated:
+                    self._see_element(statement.fields, statement.members, packet)
             elif isinstance(statement, Depends):
                 if not self._ask(statement.name, rule, modelled=True):
                     return None
@@ -203,6 +236,7 @@ class Hooks:
             values = read_values(statement.fields, packet, self.world)
             if values is None:
                 return Verdict("none")
+            self._see_element(statement.fields, statement.members, packet)
             found, verdict = statement.members.find(values)
             if found is None and self._ask("source port", rule, modelled=True):
                 verdict = next((value for _, value in statement.members), None)
@@ -216,6 +250,12 @@ class Hooks:
         elif isinstance(statement, Note):
             pass
         return None
+
+    def _see_element(self, fields: tuple[Field, ...], members: Members[Any], packet: Packet) -> None:
+        if members.comments:
+            values = read_values(fields, packet, self.world)
+            place = members.place(values)[1] if values is not None else None
+            self._element = members.comments.get(place, self._element) if place is not None else self._element
 
     def _ask(self, name: str, rule: Rule, *, modelled: bool) -> bool:
         return self.choices.ask(name, f"{rule.table} {rule.chain}: {rule.text}", modelled=modelled)
@@ -250,13 +290,13 @@ class Hooks:
             connection.destination_set = True
 
     def _nat_order(self, hook: str, chains: list[Chain]) -> list[Chain]:
-        """In the order of their priorities; of equal ones that which was registered last comes first, and nobody can tell which."""
+        """In the order of their priorities; of equal ones either may come first."""
         ordered = _ordered(chains)
-        rivals = {chain.flavour for chain in ordered if chain.rules and chain.priority == NAT_PRIORITY[hook]}
-        if len(rivals) > 1:
-            name = f"{hook}: {' / '.join(sorted(rivals))}"
-            if self.choices.ask("order of registration", name, modelled=True):
-                ordered = sorted(ordered, key=lambda chain: (chain.priority, -_flavour_order(chain)))
+        for place, chain in enumerate(ordered[:-1]):
+            rival = ordered[place + 1]
+            equal = rival.priority == chain.priority and bool(chain.rules) and bool(rival.rules)
+            if equal and self.choices.ask(ORDER, f"{hook}: {chain.table}, {rival.table}", modelled=True):
+                ordered[place], ordered[place + 1] = rival, chain
         return ordered
 
     def _as_before(self, hook: str, packet: Packet) -> None:
@@ -311,8 +351,15 @@ class Hooks:
             found, value = change.lookup.find(values) if values is not None else (False, None)
             if not found or value is None:
                 return None, None, False
+            self._see_element(change.fields, change.lookup, packet)
             first = value[0]
             port = value[1] if len(value) > 1 and isinstance(value[1], Span) else None
+            if change.port_lookup is not None:
+                values = read_values(change.port_fields, packet, self.world)
+                found, ports = change.port_lookup.find(values) if values is not None else (False, None)
+                if not found or ports is None:
+                    return None, None, False
+                port = ports[0] if isinstance(ports[0], Span) else None
             return (address_of(packet.family, first.low) if isinstance(first, Span) else None), port, True
         if change.kind == "masquerade":
             return self._address_of(packet.oif, packet, packet.now.destination), change.ports, True

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 from networks import audit, feed, represent
 from networks.cnm.errors import CnmError
 from networks.etc_files import FileView, files_of_all
+from networks.findings import findings
 from networks.models import Activity, Container, Drift, Network, Observation, Operation
 from networks.name_lookup import Found, look_up
 
@@ -143,6 +144,7 @@ def firewall(request: PageRequest) -> HttpResponse:
             "seen_at": seen.at if seen else None,
             "flavour": (seen.data.get("flavour") if seen else "") or request.host.firewall_backend,
             "host": represent.host(request.host),
+            "findings": findings(request.host),
         },
     )
 

@@ -21,10 +21,8 @@ _NUMBERS = {name: number for number, name in FAMILIES.items()}
 OURS = [(family, NAME) for family in _NUMBERS]
 
 
-def foreign(shown: Collection[tuple[int, str, str]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """(chains, rules) of everybody in nftables but ours, and but those of *shown* (family, table, chain): those of iptables-nft,
-    which iptables prints. A table's name has its family before it where that is neither ``ip`` nor ``ip6``: ``inet filter``.
-    """
+def native(shown: Collection[tuple[int, str]]) -> list[dict[str, Any]]:
+    """Everything in nftables, as nft lists it, but the tables of *shown* (family, table): those of iptables-nft, which iptables prints."""
     done = run_nft(["-j", "list", "ruleset"])
     if done.returncode != 0:
         raise KernelRefused(
@@ -33,13 +31,24 @@ def foreign(shown: Collection[tuple[int, str, str]]) -> tuple[list[dict[str, Any
             program="nft",
             cause=done.stderr.strip() or done.returncode,
         )
+    found: list[dict[str, Any]] = json.loads(done.stdout)["nftables"]
+    return [item for item in found if "metainfo" not in item and _place(item) not in shown]
+
+
+def _place(item: Mapping[str, Any]) -> tuple[int, str]:
+    ((kind, value),) = item.items()
+    name = value["name"] if kind == "table" else value.get("table", "")
+    return _NUMBERS.get(value.get("family", ""), EVERY_FAMILY), name
+
+
+def foreign(items: Collection[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """(chains, rules) of everybody among *items* but ours. A table's name has its family before it where that is neither ``ip`` nor
+    ``ip6``: ``inet filter``."""
     chains: list[dict[str, Any]] = []
     rules: list[dict[str, Any]] = []
-    for chain in of_items(json.loads(done.stdout)["nftables"], without=OURS).chains:
+    for chain in of_items(items, without=OURS).chains:
         family = _NUMBERS.get(chain.family, EVERY_FAMILY)
         table = chain.table if family else f"{chain.family} {chain.table}"
-        if (family, table, chain.name) in shown:
-            continue
         place = {"family": family, "table": table}
         chains.append({**place, "name": chain.name, "policy": chain.policy.upper() or "-", "packets": 0, "bytes": 0})
         rules += [

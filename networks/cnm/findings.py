@@ -1,0 +1,372 @@
+"""What admins of container hosts miss in their own rules and network. Pure; also for dumps of other hosts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from networks.cnm.desired import Host
+from networks.cnm.ruleset.members import Span
+from networks.cnm.ruleset.model import (
+    IPTABLES_NFT,
+    LEGACY,
+    NATIVE,
+    Chain,
+    Condition,
+    Rule,
+    Ruleset,
+    Translation,
+    Verdict,
+)
+from networks.cnm.text import Text, gettext_noop
+from networks.cnm.trace.routing import find_way
+from networks.cnm.trace.world import AnyAddress, World
+
+DANGER, WARNING, NOTICE = "danger", "warning", "notice"
+OVERLAY_OVERHEAD = 50
+_BOTH = gettext_noop(
+    "Rules stand in more than one flavour: {flavours}. The kernel asks all of them, and a drop in either wins."
+)
+_BOTH_REMEDY = gettext_noop("Move what stands in the other flavour, so that one program shows everything.")
+_NO_BRIDGE_NF = gettext_noop(
+    "Network {network} keeps its containers apart (icc=false), but {sysctl} is 0: the bridge shows iptables nothing, and they"
+    " reach each other."
+)
+_NO_BRIDGE_NF_REMEDY = gettext_noop("Set {sysctl}=1; repair does it.")
+_LINK_PAIR = gettext_noop("The reply rule of a link lets any port in from port {port}: {text}")
+_LINK_PAIR_REMEDY = gettext_noop("Add --ctstate ESTABLISHED to it; CNM_HARDENING=true writes links so.")
+_MTU = gettext_noop(
+    "Device {device} has MTU {mtu}, more than {least} that its underlay {underlay} leaves: full packets vanish without a word."
+)
+_MTU_REMEDY = gettext_noop("Set the MTU of its network to {least} or less.")
+_LOCALNET = gettext_noop(
+    "route_localnet is on for {device}: its neighbours may reach what listens on 127.0.0.1 of this host."
+)
+_LOCALNET_REMEDY = gettext_noop(
+    "Use the port holder (CNM_USERLAND_PROXY=true), or drop packets to 127.0.0.0/8 that do not come from lo."
+)
+_POLICY = gettext_noop("The policy of {where} is drop: what no rule accepts does not pass, of whatever program it is.")
+_POLICY_REMEDY = gettext_noop("Accept what should pass, or set the policy back: iptables -P FORWARD ACCEPT.")
+_UFW = gettext_noop(
+    "ufw or firewalld guard INPUT, and port {port}/{protocol} of {address} is published: it is forwarded and never passes INPUT,"
+    " so they call it closed while it is open."
+)
+_UFW_REMEDY = gettext_noop("Publish it on one address, or with allowed_sources.")
+_DUPLICATE = gettext_noop("{where} translates {called} to {first}; the later rule to {second} is never asked.")
+_DUPLICATE_REMEDY = gettext_noop("Delete the rule that is stale.")
+_DEAD = gettext_noop("{where} translates {called} to {address}, which nobody has.")
+_DEAD_REMEDY = gettext_noop("Delete the rule, or start what should have the address.")
+_SHADOWED = gettext_noop("A rule that is not ours decides before one of ours: {text}")
+_SHADOWED_REMEDY = gettext_noop("Move it below, or take it away; rules of ours after it are not asked.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that an admin should know."""
+
+    code: str
+    severity: str
+    sentence: Text
+    remedy: Text
+    rules: tuple[tuple[str, str, str, str, int], ...] = ()
+    """Keys of the rules that it is about."""
+    subject: str = ""
+    """What it is about (a network, a port, a device)."""
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "sentence": str(self.sentence),
+            "remedy": str(self.remedy),
+            "rules": [list(key) for key in self.rules],
+            "subject": self.subject,
+        }
+
+
+def find_all(
+    ruleset: Ruleset,
+    world: World | None = None,
+    desired: Host | None = None,
+    ours: frozenset[tuple[str, ...]] = frozenset(),
+) -> list[Finding]:
+    """Everything that can be said. *world* and *desired* are None for a dump of a host that is not here; *ours* are (flavour,
+    family, table, chain, text) of our rules."""
+    found = [*_both_flavours(ruleset), *_policies(ruleset), *_link_pairs(ruleset), *_duplicates(ruleset)]
+    if world is not None:
+        found += [*_dead(ruleset, world), *_localnet(world), *_mtu(world)]
+    if world is not None and desired is not None:
+        found += _bridge_nf(world, desired)
+    if desired is not None:
+        found += _guarded(ruleset, desired)
+        found += _shadowed(ruleset, ours)
+    order = {DANGER: 0, WARNING: 1, NOTICE: 2}
+    return sorted(found, key=lambda one: (order[one.severity], one.code, one.subject))
+
+
+def _both_flavours(ruleset: Ruleset) -> Iterator[Finding]:
+    flavours = [flavour for flavour in ruleset.flavours() if flavour != NATIVE]
+    if {LEGACY, IPTABLES_NFT} <= set(flavours):
+        yield Finding(
+            code="both_flavours",
+            severity=WARNING,
+            sentence=Text.of(_BOTH, flavours=", ".join(flavours)),
+            remedy=Text.of(_BOTH_REMEDY),
+            subject="host",
+        )
+
+
+def _policies(ruleset: Ruleset) -> Iterator[Finding]:
+    for chain in ruleset.chains:
+        if chain.hook == "forward" and chain.policy == "drop":
+            where = f"{chain.family} {chain.table} {chain.name} ({chain.flavour})"
+            yield Finding(
+                code="forward_policy_drop",
+                severity=NOTICE,
+                sentence=Text.of(_POLICY, where=where),
+                remedy=Text.of(_POLICY_REMEDY),
+                subject=where,
+            )
+
+
+def _link_pairs(ruleset: Ruleset) -> Iterator[Finding]:
+    """Docker's stateless pair: ``-s A -d B --sport P -j ACCEPT`` within one bridge, with no connection state asked."""
+    for chain in ruleset.chains:
+        if chain.table != "filter":
+            continue
+        for rule in chain.rules:
+            if "--sport" not in rule.text or " -s " not in rule.text or " -d " not in rule.text:
+                continue
+            fields = {one.name: condition for condition in _conditions(rule) for one in condition.fields}
+            accepts = any(isinstance(one, Verdict) and one.name == "accept" for one in rule.statements)
+            within = {"iifname", "oifname", "saddr", "daddr", "sport"} <= set(fields)
+            if accepts and within and "ct.state" not in fields and _one(fields["iifname"]) == _one(fields["oifname"]):
+                port = _one(fields["sport"])
+                yield Finding(
+                    code="stateless_link",
+                    severity=WARNING,
+                    sentence=Text.of(_LINK_PAIR, port=port.low if isinstance(port, Span) else port, text=rule.text),
+                    remedy=Text.of(_LINK_PAIR_REMEDY),
+                    rules=(rule.key,),
+                    subject=rule.text,
+                )
+
+
+def _conditions(rule: Rule) -> Iterable[Condition]:
+    return (one for one in rule.statements if isinstance(one, Condition))
+
+
+def _one(condition: Condition) -> object:
+    entries = condition.members.entries
+    return entries[0][0][0] if len(entries) == 1 else None
+
+
+def _translations(ruleset: Ruleset) -> Iterator[tuple[Rule, Translation, str]]:
+    """(rule, translation, what it translates) of every DNAT to one address."""
+    for chain in ruleset.chains:
+        if not _is_nat(chain):
+            continue
+        for rule in chain.rules:
+            if "DNAT" not in rule.text and "dnat" not in rule.text:
+                continue
+            for one in rule.statements:
+                if isinstance(one, Translation) and one.kind == "dnat" and one.addresses is not None:
+                    yield rule, one, _called(rule)
+
+
+def _is_nat(chain: Chain) -> bool:
+    return chain.table == "nat" or chain.type == "nat" or chain.flavour == NATIVE
+
+
+def _called(rule: Rule) -> str:
+    """The conditions of a translation in one line: rules with the same line are asked about the same packets."""
+    return (
+        rule.text.partition(" -j ")[0]
+        .partition(" -m comment")[0]
+        .removeprefix(f"-A {rule.chain} ")
+        .partition(" dnat ")[0]
+    )
+
+
+def _duplicates(ruleset: Ruleset) -> Iterator[Finding]:
+    first: dict[tuple[str, str, str, str, str], tuple[Rule, Translation]] = {}
+    for rule, change, called in _translations(ruleset):
+        key = (rule.flavour, rule.family, rule.table, rule.chain, called)
+        if key not in first:
+            first[key] = (rule, change)
+            continue
+        earlier, target = first[key]
+        yield Finding(
+            code="duplicate_translation",
+            severity=DANGER if _target(target) != _target(change) else WARNING,
+            sentence=Text.of(
+                _DUPLICATE,
+                where=f"{rule.table} {rule.chain}",
+                called=called,
+                first=_target(target),
+                second=_target(change),
+            ),
+            remedy=Text.of(_DUPLICATE_REMEDY),
+            rules=(earlier.key, rule.key),
+            subject=called,
+        )
+
+
+def _address(change: Translation) -> AnyAddress | None:
+    if change.addresses is None or change.addresses.low != change.addresses.high:
+        return None
+    return ip_address(change.addresses.low.to_bytes(4 if change.family != 6 else 16, "big"))
+
+
+def _target(change: Translation) -> str:
+    port = f":{change.ports.low}" if change.ports is not None else ""
+    address = _address(change)
+    host = f"[{address}]" if port and address is not None and address.version == 6 else str(address)
+    return f"{host}{port}"
+
+
+def _dead(ruleset: Ruleset, world: World) -> Iterator[Finding]:
+    """A translation to an address behind a bridge of which every port is known, and which nobody has."""
+    known = {own.ip for plug in world.plugs for own in plug.inner.addresses}
+    seen = {plug.outer.index for plug in world.plugs}
+    strange = {device.master for device in world.devices if device.master and device.index not in seen}
+    for rule, change, called in _translations(ruleset):
+        address = _address(change)
+        if address is None or address in known or address in world.local:
+            continue
+        way = find_way(world, address)
+        device = world.by_name.get(way.device)
+        behind = (
+            device is not None and device.kind == "bridge" and way.next_hop == address and device.name not in strange
+        )
+        if way.kind == "none" or behind:
+            yield Finding(
+                code="dead_translation",
+                severity=WARNING,
+                sentence=Text.of(_DEAD, where=f"{rule.table} {rule.chain}", called=called, address=address),
+                remedy=Text.of(_DEAD_REMEDY),
+                rules=(rule.key,),
+                subject=called,
+            )
+
+
+def _localnet(world: World) -> Iterator[Finding]:
+    for device in world.devices:
+        if device.route_localnet and device.name != "lo":
+            yield Finding(
+                code="route_localnet",
+                severity=NOTICE,
+                sentence=Text.of(_LOCALNET, device=device.name),
+                remedy=Text.of(_LOCALNET_REMEDY),
+                subject=device.name,
+            )
+
+
+def _mtu(world: World) -> Iterator[Finding]:
+    """A bridge over a tunnel, or a bridge wider than the device that leads outside."""
+    way = find_way(world, ip_address("192.0.2.0"))
+    underlay = world.by_name.get(way.device)
+    if way.kind != "unicast" or underlay is None:
+        return
+    tunnels = {device.master for device in world.devices if device.kind == "vxlan" and device.master}
+    for device in world.devices:
+        if device.kind != "bridge" or device.name == underlay.name or device.name == underlay.master:
+            continue
+        least = underlay.mtu - (OVERLAY_OVERHEAD if device.name in tunnels else 0)
+        if device.mtu > least:
+            said = {"device": device.name, "mtu": device.mtu, "least": least, "underlay": underlay.name}
+            yield Finding(
+                code="mtu_above_underlay",
+                severity=WARNING,
+                sentence=Text.of(_MTU, **said),
+                remedy=Text.of(_MTU_REMEDY, **said),
+                subject=device.name,
+            )
+
+
+def _bridge_nf(world: World, desired: Host) -> Iterator[Finding]:
+    for network in desired.networks:
+        if network.driver != "bridge" or network.options.icc:
+            continue
+        for family, on in ((4, world.bridge_nf), (6, world.bridge_nf6)):
+            if not on and any(subnet.subnet.version == family for subnet in network.subnets):
+                sysctl = f"net.bridge.bridge-nf-call-ip{'6' if family == 6 else ''}tables"
+                yield Finding(
+                    code="icc_without_bridge_nf",
+                    severity=DANGER,
+                    sentence=Text.of(_NO_BRIDGE_NF, network=network.name, sysctl=sysctl),
+                    remedy=Text.of(_NO_BRIDGE_NF_REMEDY, sysctl=sysctl),
+                    subject=f"network {network.name}",
+                )
+
+
+def _guarded(ruleset: Ruleset, desired: Host) -> Iterator[Finding]:
+    """Published ports of a host on which a program guards INPUT, which forwarded packets never see."""
+    marks = ("ufw-", "ufw6-", "IN_public", "IN_ZONES", "INPUT_ZONES", "filter_INPUT")
+    guarded = any(
+        chain.hook == "input" and any(mark in rule.text for rule in chain.rules for mark in marks)
+        for chain in ruleset.chains
+    ) or any(chain.table == "firewalld" and chain.hook == "input" for chain in ruleset.chains)
+    if not guarded:
+        return
+    for container in desired.containers:
+        if not container.live:
+            continue
+        for port in container.ports:
+            loopback = port.host_address is not None and port.host_address.is_loopback
+            if port.host_port and not loopback and not port.allowed_sources:
+                address = port.host_address or "0.0.0.0"  # noqa: S104  # words, not a socket
+                yield Finding(
+                    code="published_behind_ufw",
+                    severity=DANGER,
+                    sentence=Text.of(_UFW, port=port.host_port, protocol=port.protocol, address=address),
+                    remedy=Text.of(_UFW_REMEDY),
+                    subject=f"port {port.host_port}/{port.protocol} of {container.name}",
+                )
+
+
+def _shadowed(ruleset: Ruleset, ours: frozenset[tuple[str, ...]]) -> Iterator[Finding]:
+    """A foreign rule that ends every packet (or every packet of an interface of ours) before a rule of ours is asked."""
+    for chain in ruleset.chains:
+        mine = [rule for rule in chain.rules if _identity(rule) in ours]
+        if not mine:
+            continue
+        last = mine[-1].position
+        for rule in chain.rules:
+            if rule.position >= last:
+                break
+            if _identity(rule) not in ours and _ends_all(rule, mine):
+                yield Finding(
+                    code="shadowed",
+                    severity=DANGER,
+                    sentence=Text.of(_SHADOWED, text=rule.text),
+                    remedy=Text.of(_SHADOWED_REMEDY),
+                    rules=(rule.key,),
+                    subject=f"{rule.table} {rule.chain}",
+                )
+
+
+def _identity(rule: Rule) -> tuple[str, ...]:
+    return (rule.flavour, rule.family, rule.table, rule.chain, rule.text)
+
+
+def _ends_all(rule: Rule, mine: Iterable[Rule]) -> bool:
+    """Whether *rule* decides, and asks for nothing that some later rule of ours does not ask for as well."""
+    verdicts = [one for one in rule.statements if isinstance(one, Verdict | Translation)]
+    final = verdicts and (isinstance(verdicts[-1], Translation) or verdicts[-1].name in {"accept", "drop", "reject"})
+    if not final or any(not isinstance(one, Condition | Verdict | Translation) for one in rule.statements):
+        return False
+    asked = [_shape(one) for one in _conditions(rule)]
+    return any(later.position > rule.position and _covers(asked, later) for later in mine)
+
+
+def _covers(asked: list[tuple[object, ...]], later: Rule) -> bool:
+    there = Counter(_shape(one) for one in _conditions(later))
+    return all(there[shape] for shape in asked)
+
+
+def _shape(condition: Condition) -> tuple[object, ...]:
+    fields = tuple((one.name, one.family, one.mask) for one in condition.fields)
+    return (fields, tuple(key for key, _ in condition.members.entries), condition.negated, condition.bits)

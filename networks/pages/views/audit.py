@@ -1,0 +1,150 @@
+"""The firewall's audit as pages: a packet's way, published ports, and saved rules of other hosts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from networks.cnm.errors import CnmError
+from networks.cnm.ruleset.model import IPTABLES_NFT, LEGACY
+from networks.exposure import exposure
+from networks.models import Container
+from networks.observed import load_observed
+from networks.services.body import bad
+from networks.services.dumps import MOST_BYTES, audit_of, make_dump
+from networks.services.remedies import remedies
+from networks.services.trace_request import read_trace
+from networks.tracing import PROTOCOLS, STATES, Answer, answer
+
+from ..base import PageRequest, page, status_of
+from ..form import Form
+
+VERDICTS = {
+    "allowed": (gettext_lazy("allowed"), "good", "circle-check"),
+    "dropped": (gettext_lazy("dropped"), "bad", "circle-x"),
+    "rejected": (gettext_lazy("rejected"), "bad", "circle-x"),
+    "undecidable": (gettext_lazy("cannot be decided"), "warn", "circle-dashed"),
+}
+PHASES = {
+    "": gettext_lazy("The packet"),
+    "answer": gettext_lazy("Its answer"),
+    "rest": gettext_lazy("What follows"),
+}
+NUMBERS = ("port", "source_port")
+DUMPS = ("iptables_save", "ip6tables_save", "nft")
+SHOWN_RULES = 2000
+
+
+@page()
+def trace(request: PageRequest) -> HttpResponse:
+    """A question, and its answer below it; the question is in the address, so that an answer can be shown to others."""
+    names = ("from", "to", "protocol", "port", "interface", "source_port", "state")
+    form = Form(
+        {"protocol": "tcp", "state": "new"} | {name: request.GET[name] for name in names if name in request.GET}
+    )
+    context: dict[str, Any] = {
+        "form": form,
+        "protocols": [(one, one.upper()) for one in PROTOCOLS],
+        "states": [(STATES[0], _("new: opens a connection")), (STATES[1], _("established: in the middle of one"))],
+        "known": ["host", *Container.objects.filter(host=request.host).values_list("name", flat=True)[:500]],
+        "devices": [device.name for device in load_observed(request.host).world.devices][:200],
+    }
+    status = 200
+    if form.value("from") or form.value("to"):
+        try:
+            found = answer(request.host, read_trace(_question(form, names)))
+            context |= _shown(request, found)
+        except CnmError as error:
+            form.refuse(error)
+            status = status_of(error)
+    return render(request, "trace.html", context, status=status)
+
+
+def _question(form: Form, names: tuple[str, ...]) -> dict[str, Any]:
+    """What was typed, as the body that the service reads."""
+    given: dict[str, Any] = {name: form.value(name) for name in names if form.value(name)}
+    for name in NUMBERS:
+        text = given.get(name, "")
+        given[name] = int(text) if text.isascii() and text.isdigit() and len(text) < 8 else text or 0
+    return given
+
+
+def _shown(request: PageRequest, found: Answer) -> dict[str, Any]:
+    outcome = found.trace.outcome
+    words, tone, icon = VERDICTS[found.trace.verdict]
+    phases: list[dict[str, Any]] = []
+    for step in outcome.steps:
+        if not phases or phases[-1]["key"] != step.phase:
+            phases.append({"key": step.phase, "title": PHASES[step.phase], "steps": []})
+        row = found.rule_of(step)
+        phases[-1]["steps"].append({"step": step, "rule": row, "decides": step is outcome.decider})
+    return {
+        "answer": found,
+        "verdict": words,
+        "tone": tone,
+        "verdict_icon": icon,
+        "reason": found.trace.reason.translated(_),
+        "phases": phases,
+        "others": [
+            {
+                "verdict": VERDICTS[other.verdict][0],
+                "reason": other.reason.translated(_),
+                "made": [c for c in made if c.taken],
+            }
+            for other, made in found.trace.others[:4]
+        ],
+        "remedies": [
+            {
+                "text": remedy.text.translated(_),
+                "url": reverse(remedy.page[0], args=[remedy.page[1]] if remedy.page[1] else [])
+                if remedy.page[0]
+                else "",
+                "steps": [step["text"] for step in (remedy.plan or {}).get("steps", [])],
+            }
+            for remedy in remedies(request.actor, found)
+        ],
+    }
+
+
+@page()
+def exposed(request: PageRequest) -> HttpResponse:
+    found = exposure(request.host)
+    rows = [{"port": one, "reaches": [(reach, VERDICTS[reach.verdict][0]) for reach in one.reaches]} for one in found]
+    return render(request, "exposure.html", {"rows": rows, "open": sum(1 for one in found if one.open_to_others)})
+
+
+@page(write="viewer")
+def dump(request: PageRequest) -> HttpResponse:
+    """Rules that were saved on another host: loaded, shown, and forgotten."""
+    form = Form(request.POST if request.method == "POST" else {"flavour": LEGACY})
+    context: dict[str, Any] = {"form": form, "flavours": [(name, name) for name in (LEGACY, IPTABLES_NFT)]}
+    status = 200
+    if request.method == "POST":
+        try:
+            texts = {name: _uploaded(request, name) or form.value(name) for name in DUMPS}
+            flavour = form.value("flavour") if form.value("flavour") in {LEGACY, IPTABLES_NFT} else LEGACY
+            found = audit_of(make_dump(texts, flavour))
+            context |= {"found": found, "shown": found["rules"][:SHOWN_RULES], "total": len(found["rules"])}
+        except CnmError as error:
+            form.refuse(error)
+            status = status_of(error)
+    return render(request, "dump.html", context, status=status)
+
+
+def _uploaded(request: PageRequest, name: str) -> str:
+    file = request.FILES.get(f"{name}_file")
+    if file is None:
+        return ""
+    if (file.size or 0) > MOST_BYTES:
+        raise bad(
+            name,
+            _("The file is larger than {most} MiB."),
+            _("Load a smaller one, or use the REST API."),
+            most=MOST_BYTES >> 20,
+        )
+    return bytes(file.read()).decode(errors="replace")
