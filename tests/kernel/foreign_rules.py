@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from worker.firewall.flavour import NFT
 from worker.firewall.iptables import FLAVOURS
 
 
@@ -25,13 +26,19 @@ class Foreign:
             subprocess.run(["nft", "-f", "-"], input=self.nft, text=True, check=True, timeout=20, capture_output=True)
 
 
+def hand(flavour: str) -> str:
+    """The iptables that an admin of such a host types: where ours are written through nftables, that of nf_tables."""
+    return flavour if flavour in FLAVOURS else NFT
+
+
 def other(flavour: str) -> str:
-    return next(name for name in FLAVOURS if name != flavour)
+    return next(name for name in FLAVOURS if name != hand(flavour))
 
 
 def hand_written(flavour: str) -> tuple[Foreign, ...]:
     """*flavour* is the one that ours are written in."""
-    mine, theirs = flavour, other(flavour)
+    mine, theirs = hand(flavour), other(flavour)
+    user = f"{mine} -A {'CNM-USER' if flavour == mine else 'FORWARD'}"
     return (
         Foreign("nobody"),
         Foreign(
@@ -63,8 +70,8 @@ def hand_written(flavour: str) -> tuple[Foreign, ...]:
                 f"{theirs} -I FORWARD -m iprange --src-range 172.31.0.1-172.31.0.9 -j REJECT --reject-with tcp-reset -p tcp",
                 f"{mine} -I OUTPUT -d 172.31.0.0/24 -p tcp --dport 80 -j REJECT",
                 f"{mine} -t raw -A PREROUTING -p udp --dport 81 -j NOTRACK",
-                f"{mine} -A CNM-USER -s 192.0.2.200 -j DROP",
-                f"{mine} -A CNM-USER -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -s 172.30.0.2 -d 172.31.0.0/24 -j DROP",
+                f"{user} -s 192.0.2.200 -j DROP",
+                f"{user} -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -s 172.30.0.2 -d 172.31.0.0/24 -j DROP",
             ),
         ),
         Foreign(
@@ -131,7 +138,7 @@ def random_foreign(dice: random.Random, mine: str, how_many: int) -> Foreign:
     """Rules that nobody would write, in both flavours and natively, made to be met by the packets of the lab."""
     lines = []
     for _ in range(how_many):
-        program = mine if dice.random() < 0.6 else other(mine)
+        program = hand(mine) if dice.random() < 0.6 else other(mine)
         lines.append(f"{program} {_random_rule(dice)}")
     return Foreign("random", tuple(lines), _random_nft(dice))
 

@@ -12,7 +12,7 @@ import pytest
 from tests.kernel.foreign_rules import hand_written, random_foreign
 from tests.kernel.trace_lab import Lab, Mode, compare, random_mode
 from tests.testlib.bottle import Bottle
-from worker.firewall.iptables import FLAVOURS
+from worker.firewall.flavour import BACKENDS
 
 pytestmark = pytest.mark.kernel
 
@@ -21,7 +21,7 @@ MATRIX_SAMPLE, RANDOM_SAMPLE = 7, 4
 """Scenarios of each kind and flavour in the short run; each is some 70 to 110 conversations."""
 LONG_MATRIX, LONG_RANDOM = 150, 150
 IN_ONE_HOST = 12
-FOREIGN = tuple(foreign.name for foreign in hand_written(FLAVOURS[0]))
+FOREIGN = tuple(foreign.name for foreign in hand_written(BACKENDS[0]))
 
 
 def matrix(flavour: str) -> list[Mode]:
@@ -78,18 +78,18 @@ def report(wrong: list[str]) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("flavour", BACKENDS)
 def test_predictions_equal_packets_in_our_own_modes(uplink_bottle: Bottle, flavour: str) -> None:
     report(uplink_bottle.python(walk_matrix, flavour, 0, MATRIX_SAMPLE, timeout=150))
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("flavour", BACKENDS)
 @pytest.mark.parametrize("name", FOREIGN)
 def test_predictions_equal_packets_beside_other_programs_rules(uplink_bottle: Bottle, flavour: str, name: str) -> None:
     report(uplink_bottle.python(walk_foreign, flavour, name, timeout=150))
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("flavour", BACKENDS)
 def test_predictions_equal_packets_under_random_rules(flavour: str) -> None:
     for seed in range(SAMPLE_SEED, SAMPLE_SEED + RANDOM_SAMPLE):
         with Bottle(uplink=True) as bottle:
@@ -98,7 +98,7 @@ def test_predictions_equal_packets_under_random_rules(flavour: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("flavour", BACKENDS)
 def test_predictions_equal_packets_in_many_modes(flavour: str) -> None:
     for first in range(MATRIX_SAMPLE, MATRIX_SAMPLE + LONG_MATRIX, IN_ONE_HOST):
         with Bottle(uplink=True) as bottle:
@@ -107,7 +107,7 @@ def test_predictions_equal_packets_in_many_modes(flavour: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("flavour", BACKENDS)
 def test_predictions_equal_packets_under_many_random_rules(flavour: str) -> None:
     begin = int(os.environ.get("CNM_TRACE_SEED", "1000"))
     for seed in range(begin, begin + LONG_RANDOM):

@@ -26,7 +26,9 @@ from worker.apply.rules import RulesHandler
 from worker.apply.sysctls import SysctlsHandler
 from worker.compile import compile_host
 from worker.diff import diff
+from worker.firewall.flavour import backend_of
 from worker.firewall.iptables import FLAVOURS, Iptables
+from worker.firewall.nft import listing
 from worker.kernel.netlink import Netlink
 from worker.kernel.netns import Namespaces
 from worker.machine import Machine
@@ -108,7 +110,7 @@ class Lab:
 
     def __init__(self, flavour: str) -> None:
         self.flavour = flavour
-        self.rules = RulesHandler(Iptables(flavour), CNM.naming, RUN_DIR)
+        self.rules = RulesHandler(backend_of(flavour), CNM.naming, RUN_DIR)
         self.machine = Machine([LinksHandler(), SysctlsHandler(), self.rules])
         self.kinds = {kind for handler in (LinksHandler, SysctlsHandler, RulesHandler) for kind in handler.kinds}
         self.netlink = Netlink()
@@ -152,9 +154,8 @@ def read_rules() -> Ruleset:
             saved = backend.read(family, counters=True)
             parts.append(iptables.of_saved(saved, flavour))
             if flavour != LEGACY:
-                shown |= iptables.native_names(saved)
-    done = subprocess.run(["nft", "-j", "list", "ruleset"], capture_output=True, text=True, check=True, timeout=30)
-    parts.append(nftables.parse_ruleset(done.stdout, shown))
+                shown |= {(family, chain.table) for chain in saved.chains}
+    parts.append(nftables.of_items(listing.native(shown)))
     return Ruleset.joined(parts)
 
 

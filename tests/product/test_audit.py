@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.testlib.product import Product
+
 from .conftest import Console
 
 pytestmark = pytest.mark.kernel
@@ -88,3 +90,22 @@ def test_both_flavours_and_a_switched_off_bridge_filter_are_found(console: Conso
         console.bottle.run(["iptables-legacy", "-F", "INPUT"])
         console.bottle.run(["sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=1"])
     assert console.until(lambda: not {"icc_without_bridge_nf", "both_flavours"} & codes()), codes()
+
+
+def test_in_nftables_what_stands_in_maps_is_named_with_its_owner_and_reason() -> None:
+    with Product({"CNM_FIREWALL": "nftables"}) as product:
+        console = Console(product)
+        console.network("back")
+        console.serve("web", 80, ports=["8080:80"])
+        console.serve("db", 80, network="back")
+        assert console.connects_soon("192.0.2.2", 8080) == "hello"
+        opened = soon(console, "allowed", "192.0.2.1", "192.0.2.2", 8080)
+        named = [
+            step["rule"]["owner"]["name"]
+            for step in opened["steps"]
+            if step["rule"] and step["rule"]["why"] and step["rule"]["owner"]["kind"] == "port"
+        ]
+        assert named == ["8080/tcp", "8080/tcp"]  # translated, then admitted
+        closed = soon(console, "dropped", "web", "db", 80)
+        assert closed["decided_by"]["owner"]["name"] == "db on back"
+        assert closed["decided_by"]["why"]
