@@ -7,6 +7,8 @@ from django.test import Client
 from django.utils import timezone
 
 from networks import audit
+from networks.cnm.facts import HostFacts
+from networks.cnm.text import Text
 from networks.models import Observation, User
 from networks.services import ports
 from networks.services.spec_ports import PortRequest
@@ -65,3 +67,30 @@ def test_ten_thousand_rules_come_in_pages_with_the_chain_of_each(world: World) -
     assert "10.39.249.1/32" in last
     narrowed = browser.get("/firewall/?q=10.39.249.").content.decode()
     assert narrowed.count('class="rule-text"') == 1
+
+
+def test_the_pages_say_which_firewall_was_chosen_and_why_and_what_is_odd(world: World) -> None:
+    facts = HostFacts(
+        firewall_flavour="nftables",
+        firewall_reason=Text.of("CNM_FIREWALL asks for {flavour}.", flavour="nftables"),
+        firewall_warning=Text.of("{other} drops.", other="iptables-nft"),
+    )
+    assert HostFacts.from_json(facts.to_json()) == facts
+    world.host.facts, world.host.firewall_backend = facts.to_json(), "nftables"
+    world.host.save()
+    inet = {"flavour": "nftables", "family": 0, "table": "inet guests", "chain": "forward", "position": 1}
+    ours = {"flavour": "nftables", "family": 4, "table": "filter", "chain": "FORWARD", "position": 1}
+    foreign = ours | {"flavour": "iptables-nft", "text": "-A FORWARD -i eth9 -j DROP"}
+    rules = [ours | {"text": "-A FORWARD -j CNM-USER"}, foreign, inet | {"text": 'iifname "eth7" drop'}]
+    data = {"rules": [rule | {"packets": 0, "bytes": 0, "tag": ""} for rule in rules], "chains": []}
+    Observation.objects.create(host=world.host, kind="rules", data=data, generation="1")
+    User.objects.create_user(username="vera", password="only-looking-around", role="viewer")
+    browser = Client()
+    browser.login(username="vera", password="only-looking-around")
+    for page in ("/host/", "/firewall/"):
+        text = browser.get(page).content.decode()
+        assert "CNM_FIREWALL asks for nftables." in text
+        assert "iptables-nft drops." in text
+    # What stands in one chain of two backends is two chains; a table of both families is found under either.
+    assert text.count('class="card ruleset"') == 3
+    assert "inet guests" in browser.get("/firewall/?family=6").content.decode()
