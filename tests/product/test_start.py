@@ -27,13 +27,13 @@ class Prepared(Product):
 
     def __init__(self, commands: list[list[str]], env: dict[str, str] | None = None, loader: bool = False) -> None:
         super().__init__({"PATH": "/run/bin:/usr/sbin:/usr/bin:/sbin:/bin", **(env or {})})
-        self.commands, self.loader = commands, loader
+        self.before_start, self.loader = commands, loader
 
     def _database(self) -> None:
         if self.loader:
             self.bottle.write("/run/bin/modprobe", LOADER)
             (self.bottle.root / "run/bin/modprobe").chmod(0o755)
-        for command in self.commands:
+        for command in self.before_start:
             self.bottle.run(command)
         super()._database()
 
@@ -79,7 +79,7 @@ def test_a_worker_that_cannot_start_says_why_everywhere_and_starts_when_the_reme
 
         console.bottle.run(["iptables", "-X", "DOCKER"])
         assert console.until(lambda: console.get("hosts")["results"][0]["alive"], 30)
-        assert console.get("hosts")["results"][0]["error"] is None
+        assert console.until(lambda: console.get("hosts")["results"][0]["error"] is None)
         assert product.manage("worker_error") == ""
         console.network("app")
 
