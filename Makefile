@@ -50,6 +50,7 @@ $(FRONT): package-lock.json build.mjs $(shell find static/src -type f)
 bench: tools $(STAMP) $(FRONT) ## measure against a Docker Engine in one run (root; needs dockerd)
 	$(VENV)/bin/python -m benchmarks
 	$(VENV)/bin/python -m benchmarks.dns
+	$(VENV)/bin/python -m benchmarks.audit
 
 bench-topology: tools $(STAMP) $(FRONT) ## measure the topology page with 1,000 and 10,000 containers
 	$(VENV)/bin/python -m benchmarks.topology

@@ -41,8 +41,8 @@ def rules(host: Host) -> list[dict[str, Any]]:
     state = state_of(host)
     if kept is None or kept[0] != state:
         seen = Observation.objects.filter(host=host, kind="rules").values_list("data", flat=True).first() or {}
-        wanted = _wanted(host)
-        kept = _kept[host.pk] = (state, [_joined(rule, wanted) for rule in seen.get("rules", [])])
+        resources = compile_host(load_host(host), load_facts(host))
+        kept = _kept[host.pk] = (state, join(seen.get("rules", []), resources))
     return list(kept[1])
 
 
@@ -63,9 +63,10 @@ def chains(host: Host) -> list[dict[str, Any]]:
     return list(seen.get("chains", []))
 
 
-def _wanted(host: Host) -> dict[tuple[int, str, str, str], Rule]:
-    resources = compile_host(load_host(host), load_facts(host))
-    return {(r.family, r.table, r.chain, r.text): r for r in resources if isinstance(r, Rule)}
+def join(rules: Iterable[dict[str, Any]], resources: Iterable[object]) -> list[dict[str, Any]]:
+    """Each of *rules* with its owner and reason, from what compile wants; see :func:`rules`."""
+    wanted = {(r.family, r.table, r.chain, r.text): r for r in resources if isinstance(r, Rule)}
+    return [_joined(rule, wanted) for rule in rules]
 
 
 def _joined(rule: dict[str, Any], wanted: dict[tuple[int, str, str, str], Rule]) -> dict[str, Any]:

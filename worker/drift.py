@@ -9,10 +9,26 @@ from django.utils import timezone
 from networks import feed
 from networks.cnm.plan import Action, Plan, Step
 from networks.cnm.resources import Key
+from networks.cnm.rules import Rule
 from networks.models import Drift, Host
+
+from .shadows import Shadow
 
 KINDS = {Action.CREATE: "missing", Action.CHANGE: "changed", Action.DELETE: "left over"}
 """What a step that would mend a drift says about the drift."""
+SHADOWED = "shadowed"
+"""A rule of somebody else decides before one of ours. No step mends it: foreign rules are never fought over."""
+
+
+def kind_of(step: Step) -> str:
+    """What the drift that *step* would mend is: a rule that changed stands twice, or out of its order."""
+    before, after = step.before, step.after
+    if isinstance(before, Rule) and isinstance(after, Rule):
+        if before.copies > after.copies:
+            return "duplicated"
+        if before.rank != after.rank:
+            return "out of order"
+    return KINDS[step.action]
 
 
 def record(host: Host, plan: Plan, looked_at: frozenset[str], writer: str = "") -> int:
@@ -21,10 +37,39 @@ def record(host: Host, plan: Plan, looked_at: frozenset[str], writer: str = "") 
     *plan* would mend everything; *looked_at* are the kinds of resources that were looked at, so that rows of other kinds
     stay as they are. *writer* is the process that made the change, where the kernel told.
     """
-    open_rows = {(row.key, row.kind): row for row in Drift.objects.filter(host=host, resolved_at=None)}
-    seen = {(" ".join(step.key), KINDS[step.action]): step for step in plan}
+    rows = Drift.objects.filter(host=host, resolved_at=None).exclude(kind=SHADOWED)
+    open_rows = {(row.key, row.kind): row for row in rows}
+    seen = {(" ".join(step.key)[:600], kind_of(step)): step for step in plan}
     gone = [row for at, row in open_rows.items() if at not in seen and row.resource_kind in looked_at]
     new = [_row(host, step, writer) for at, step in seen.items() if at not in open_rows]
+    return _write(gone, new)
+
+
+def record_shadows(host: Host, shadows: Sequence[Shadow], writer: str = "") -> int:
+    """The same for rules of others that decide before ours: *shadows* are all that there are now."""
+    rows = Drift.objects.filter(host=host, resolved_at=None, kind=SHADOWED)
+    open_rows = {row.key: row for row in rows}
+    seen = {" ".join(("rule", *shadow.key))[:600]: shadow for shadow in shadows}
+    gone = [row for key, row in open_rows.items() if key not in seen]
+    new = [
+        Drift(
+            host=host,
+            key=key,
+            kind=SHADOWED,
+            resource_kind="rule",
+            text=shadow.text[:1000],
+            difference={"key": ["rule", *shadow.key], "fields": {"before": [shadow.ours.text, ""]}},
+            owner=shadow.ours.owner.to_json(),
+            why=shadow.ours.why.to_json(),
+            writer=writer[:100],
+        )
+        for key, shadow in seen.items()
+        if key not in open_rows
+    ]
+    return _write(gone, new)
+
+
+def _write(gone: Sequence[Drift], new: Sequence[Drift]) -> int:
     if not gone and not new:
         return 0
     with feed.transaction("worker"):
@@ -50,7 +95,7 @@ def _row(host: Host, step: Step, writer: str) -> Drift:
     return Drift(
         host=host,
         key=" ".join(step.key)[:600],
-        kind=KINDS[step.action],
+        kind=kind_of(step),
         resource_kind=resource.kind,
         text=resource.describe()[:1000],
         difference={

@@ -19,9 +19,11 @@ from networks import feed, retention, settle, withheld
 from networks.cnm.errors import CnmError
 from networks.cnm.facts import HostFacts
 from networks.cnm.resources import PortReservation
+from networks.cnm.rules import Rule
 from networks.cnm.text import gettext_noop
 from networks.cnm.trace.world import to_json
 from networks.models import Host, Observation, Operation
+from networks.observed import ruleset_of
 from networks.wake import send
 
 from . import drift
@@ -31,6 +33,7 @@ from .diff import diff
 from .observe.world import WorldObserver
 from .reconcile import Reconciler
 from .scope import WHOLE_KINDS, Scope
+from .shadows import find_shadows
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +153,7 @@ class Engine:
         if kinds:
             self.look(kinds, writer)
         if kinds & RULES:
-            self.look_at_rules()
+            self.look_at_rules(writer)
         if kinds & WORLD or "clock" in news:
             self.look_at_world(patient="clock" not in news)
 
@@ -201,7 +204,7 @@ class Engine:
             self.host.save(update_fields=["facts", "facts_at", "firewall_backend"])
             feed.put("host", self.host)
 
-    def look_at_rules(self) -> None:
+    def look_at_rules(self, writer: str = "") -> None:
         """Store all rules of the host, ours and others', for the pages; the event only says that there is news."""
         snapshot = self.parts.rules.snapshot()
         rules = [{name: rule[name] for name in rule if name not in COUNTERS} for rule in snapshot["rules"]]
@@ -213,6 +216,9 @@ class Engine:
                 rows.create(host=self.host, kind="rules", data=snapshot, generation=generation)
             if before != generation:
                 feed.put_data("firewall", self.host.name, {"host": self.host.name, "generation": generation})
+        if before != generation:
+            wanted = [resource for resource in self.reconciler.applied if isinstance(resource, Rule)]
+            drift.record_shadows(self.host, find_shadows(ruleset_of(snapshot), wanted), writer)
 
     def look_at_world(self, *, patient: bool = True) -> None:
         """Store the host's network as a trace needs it. *patient*: a look that costs much may wait for the clock."""

@@ -328,38 +328,48 @@ def _guarded(ruleset: Ruleset, desired: Host) -> Iterator[Finding]:
 
 
 def _shadowed(ruleset: Ruleset, ours: frozenset[tuple[str, ...]]) -> Iterator[Finding]:
-    """A foreign rule that ends every packet (or every packet of an interface of ours) before a rule of ours is asked."""
+    for rule, _ in shadowing(ruleset, ours):
+        yield Finding(
+            code="shadowed",
+            severity=DANGER,
+            sentence=Text.of(_SHADOWED, text=rule.text),
+            remedy=Text.of(_SHADOWED_REMEDY),
+            rules=(rule.key,),
+            subject=f"{rule.table} {rule.chain}",
+        )
+
+
+def shadowing(ruleset: Ruleset, ours: frozenset[tuple[str, ...]]) -> Iterator[tuple[Rule, tuple[str, ...]]]:
+    """(a foreign rule, the first of *ours* behind it of which it takes every packet). *ours* are (flavour, family, table, chain, text).
+
+    Rules of ours are looked into only where a foreign one that decides stands before them.
+    """
     for chain in ruleset.chains:
         mine = [rule for rule in chain.rules if _identity(rule) in ours]
-        if not mine:
+        if not mine or len(mine) == len(chain.rules):
             continue
         last = mine[-1].position
         for rule in chain.rules:
             if rule.position >= last:
                 break
-            if _identity(rule) not in ours and _ends_all(rule, mine):
-                yield Finding(
-                    code="shadowed",
-                    severity=DANGER,
-                    sentence=Text.of(_SHADOWED, text=rule.text),
-                    remedy=Text.of(_SHADOWED_REMEDY),
-                    rules=(rule.key,),
-                    subject=f"{rule.table} {rule.chain}",
-                )
+            if _identity(rule) not in ours:
+                hidden = _first_hidden(rule, mine)
+                if hidden is not None:
+                    yield rule, _identity(hidden)
 
 
 def _identity(rule: Rule) -> tuple[str, ...]:
     return (rule.flavour, rule.family, rule.table, rule.chain, rule.text)
 
 
-def _ends_all(rule: Rule, mine: Iterable[Rule]) -> bool:
-    """Whether *rule* decides, and asks for nothing that some later rule of ours does not ask for as well."""
+def _first_hidden(rule: Rule, mine: Iterable[Rule]) -> Rule | None:
+    """The first of *mine* behind *rule* that asks for all that *rule* asks for, where *rule* decides."""
     verdicts = [one for one in rule.statements if isinstance(one, Verdict | Translation)]
     final = verdicts and (isinstance(verdicts[-1], Translation) or verdicts[-1].name in {"accept", "drop", "reject"})
     if not final or any(not isinstance(one, Condition | Verdict | Translation) for one in rule.statements):
-        return False
+        return None
     asked = [_shape(one) for one in _conditions(rule)]
-    return any(later.position > rule.position and _covers(asked, later) for later in mine)
+    return next((later for later in mine if later.position > rule.position and _covers(asked, later)), None)
 
 
 def _covers(asked: list[tuple[object, ...]], later: Rule) -> bool:

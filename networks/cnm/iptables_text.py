@@ -111,6 +111,26 @@ def parse_save(text: str, family: int) -> Saved:
     return Saved(family, tuple(chains), tuple(lines))
 
 
+def render_save(saved: Saved, *, counters: bool = False) -> str:
+    """The text that ``iptables-save`` (with ``-c`` if *counters*) prints for *saved*, without its lines of comment: the inverse of
+    :func:`parse_save`."""
+    rules: dict[str, list[str]] = {}
+    for line in saved.lines:
+        counted = f"[{line.packets}:{line.bytes}] " if counters else ""
+        rules.setdefault(line.table, []).append(f"{counted}{line.text}\n")
+    parts = []
+    for table in dict.fromkeys(chain.table for chain in saved.chains):
+        parts.append(f"*{table}\n")
+        parts += [
+            f":{chain.name} {chain.policy} [{chain.packets}:{chain.bytes}]\n"
+            for chain in saved.chains
+            if chain.table == table
+        ]
+        parts += rules.get(table, ())
+        parts.append("COMMIT\n")
+    return "".join(parts)
+
+
 def quote(value: str) -> str:
     """*value* as iptables-save prints free text."""
     return value if PLAIN_STRING.match(value) else '"' + _ESCAPED.sub(r"\\\1", value) + '"'

@@ -17,7 +17,7 @@ from worker.firewall.flavour import BACKENDS
 pytestmark = pytest.mark.kernel
 
 SAMPLE_SEED = 20
-MATRIX_SAMPLE, RANDOM_SAMPLE = 7, 4
+MATRIX_SAMPLE, RANDOM_SAMPLE = 4, 2
 """Scenarios of each kind and flavour in the short run; each is some 70 to 110 conversations."""
 LONG_MATRIX, LONG_RANDOM = 150, 150
 IN_ONE_HOST = 12

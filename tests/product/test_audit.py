@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 import pytest
@@ -109,3 +110,26 @@ def test_in_nftables_what_stands_in_maps_is_named_with_its_owner_and_reason() ->
         closed = soon(console, "dropped", "web", "db", 80)
         assert closed["decided_by"]["owner"]["name"] == "db on back"
         assert closed["decided_by"]["why"]
+
+
+def test_drift_says_what_happened_to_a_rule_and_who_stands_in_its_way(console: Console) -> None:
+    console.network("app")
+    console.run("web", network="app", ports=["8080:80"])
+    isolation = [line for line in console.iptables("filter", "-S", "CNM").splitlines() if "--dport 80 " in line]
+
+    def kinds(resolved: int = 0) -> set[str]:
+        return {row["kind"] for row in console.get("drift", resolved=resolved)["results"]}
+
+    assert console.until(lambda: not kinds())
+    console.bottle.run(["iptables", *shlex.split(isolation[0])])
+    assert console.until(lambda: kinds() == {"duplicated"}), kinds()
+    console.bottle.run(["iptables", "-I", "FORWARD", "-j", "ACCEPT"])
+    assert console.until(lambda: kinds() == {"duplicated", "shadowed"}), kinds()
+    (shadow,) = [row for row in console.get("drift")["results"] if row["kind"] == "shadowed"]
+    assert shadow["text"] == "iptables -t filter -A FORWARD -j ACCEPT"
+    assert "iptables" in shadow["writer"]
+    console.call("POST", "drift/repair", {})
+    assert console.until(lambda: kinds() == {"shadowed"}), kinds()
+    console.bottle.run(["iptables", "-D", "FORWARD", "-j", "ACCEPT"])
+    assert console.until(lambda: not kinds()), kinds()
+    assert {"duplicated", "shadowed"} <= kinds(resolved=1)

@@ -189,7 +189,7 @@ def snapshot(flavour: str) -> dict[str, Any]:
                 | {"packets": chain.packets, "bytes": chain.bytes}
                 for chain in saved.chains
             ]
-            rules += list(_described(name, saved))
+            rules += list(described(name, saved))
     if backend_of(NFTABLES).available():
         shown = {(chain["family"], chain["table"]) for chain in chains if chain["flavour"] == NFT}
         native = listing.native(shown)
@@ -209,7 +209,7 @@ def _read_for_audit(backend: Backend, family: int) -> Saved:
     return backend.read(family, counters=True)
 
 
-def _described(flavour: str, saved: Saved) -> Iterator[dict[str, Any]]:
+def described(flavour: str, saved: Saved) -> Iterator[dict[str, Any]]:
     """The rules of one family. A line that only asks for rules in slots is left out: those stand there in its place."""
     positions: Counter[ChainKey] = Counter()
     asking = {line.via for line in saved.lines}
