@@ -49,9 +49,15 @@ def listed_values(
     values: Sequence[dict[str, Any]],
     *,
     sorts: Sequence[str] = (),
+    search: Callable[[dict[str, Any]], str] | None = None,
     beside: Mapping[str, Any] | None = None,
 ) -> Response:
-    """One page of *values*, which are filtered already and in their natural order; *beside* stands beside the results."""
+    """One page of *values*, which are filtered already and in their natural order.
+
+    *search* gives the text of a value that ``q`` looks into (None: that was done too); *beside* stands beside the results.
+    """
+    if search is not None and (q := request.query_params.get("q", "").lower()):
+        values = [value for value in values if q in search(value).lower()]
     asked = request.query_params.get("sort", "")
     if asked:
         name = _sort_name(asked, sorts)
@@ -77,7 +83,9 @@ def _sort_name(asked: str, sorts: Sequence[str]) -> str:
     if name not in sorts:
         raise InvalidSpec(
             gettext_noop("This list cannot be sorted by {name}."),
-            remedy=gettext_noop("Sort by one of {known}; a dash before it turns the order round."),
+            remedy=gettext_noop("Sort by one of {known}; a dash before it turns the order round.")
+            if sorts
+            else gettext_noop("It has one order: leave sort out."),
             field="sort",
             name=repr(name),
             known=", ".join(sorts),

@@ -15,6 +15,7 @@ from networks.services.find import find_container
 from . import schemas
 from .base import CnmView
 from .documented import documented
+from .lists import listed_values
 
 
 class FilesOfAll(CnmView):
@@ -24,7 +25,7 @@ class FilesOfAll(CnmView):
             {"container": {"id": row.pk, "name": row.name}, "files": [view.to_json() for view in views]}
             for row, views in files_of_all(self.host)
         ]
-        return Response({"count": len(found), "results": found})
+        return listed_values(request, found, search=lambda value: str(value["container"]["name"]))
 
 
 class Lines(CnmView):
@@ -32,7 +33,7 @@ class Lines(CnmView):
     def get(self, request: Request, ref: str) -> Response:
         row = represent.prepared(Container).get(pk=find_container(self.host, ref).pk)
         views = [view.to_json() for view in files_of(row)]
-        return Response({"count": len(views), "results": views})
+        return listed_values(request, views, search=str)
 
 
 class Names(CnmView):
@@ -40,7 +41,7 @@ class Names(CnmView):
     def get(self, request: Request) -> Response:
         name = request.query_params.get("name", "")
         found = [lookup.to_json() for lookup in look_up(self.host, name)]
-        return Response({"name": name, "count": len(found), "results": found})
+        return listed_values(request, found, search=str, beside={"name": name})
 
 
 class Environment(CnmView):

@@ -260,12 +260,12 @@ def test_bulk_is_all_or_nothing_one_operation_and_one_firewall_commit(console: C
 
 
 def test_what_failed_is_done_again(console: Console) -> None:
-    bind = "/srv/late:/data"
+    bind = "/run/late:/data"
     answer = console.raw("POST", "containers", {"name": "late", "command": ["sleep", "1000"], "binds": [bind]})
     assert answer.status_code == 400
-    assert "/srv/late" in answer.json()["detail"]
+    assert "/run/late" in answer.json()["detail"]
     failed = answer.json()["operation"]
-    console.bottle.run(["mkdir", "-p", "/srv/late"])
+    console.bottle.run(["mkdir", "-p", "/run/late"])
     shown = console.call("POST", f"operations/{failed}/retry", dry_run=1)
     assert shown["operation"]["verb"] == "container.run"
     assert console.state("late") == "failed"
@@ -276,14 +276,14 @@ def test_what_failed_is_done_again(console: Console) -> None:
 
 def test_an_operator_s_planted_link_leads_nowhere(console: Console) -> None:
     """An admin's container may mount anything, an operator's nothing here: no folder is on the list."""
-    console.bottle.run(["mkdir", "-p", "/srv/open"])
-    console.bottle.run(["ln", "-sfn", "/etc", "/srv/open/link"])
+    console.bottle.run(["mkdir", "-p", "/run/open"])
+    console.bottle.run(["ln", "-sfn", "/etc", "/run/open/link"])
     refused = console.raw(
-        "POST", "containers", {"name": "sly", "command": ["sleep", "9"], "binds": ["/srv/open/link:/mnt"]}
+        "POST", "containers", {"name": "sly", "command": ["sleep", "9"], "binds": ["/run/open/link:/mnt"]}
     )
     assert refused.status_code == 403
     assert "/etc" in refused.json()["remedy"]
-    console.run("fair", binds=["/srv/open:/mnt:ro"])
+    console.run("fair", binds=["/run/open:/mnt:ro"])
     assert console.inside("fair", "readlink", "/mnt/link")["stdout"] == "/etc\n"
 
 

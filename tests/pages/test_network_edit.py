@@ -1,0 +1,59 @@
+"""The page on which a network is changed: its plan first, then the change, and the service's own sentence beside a field."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client
+
+from networks.models import Network, Operation, User
+from tests.testlib.world import World
+
+MTU = "options.com.docker.network.driver.mtu"
+BRIDGE = "options.com.docker.network.bridge."
+
+
+@pytest.fixture
+def page(world: World) -> Client:
+    world.network("app", labels={"team": "red"})
+    world.container("web", network="app")
+    client = Client()
+    client.force_login(User.objects.create_user(username="olga", password="x", role="operator"))
+    return client
+
+
+FORM = {"icc": "on", "masquerade": "on", "labels.0.key": "team", "labels.0.value": "red", MTU: ""}
+
+
+def test_the_form_holds_what_is_and_its_plan_is_empty(page: Client) -> None:
+    shown = page.get("/networks/app/edit/").content.decode()
+    assert re.search(r'name="icc"[^>]* checked', shown)
+    assert 'value="team"' in shown
+    assert "change veth" not in shown
+
+
+def test_the_plan_comes_before_the_change(page: Client) -> None:
+    before = Operation.objects.count()
+    body = FORM | {MTU: "1400"}
+    shown = page.post("/networks/app/edit/", body | {"step": "preview"}).content.decode()
+    assert "mtu 1400" in shown
+    assert Operation.objects.count() == before
+    digest = re.search(r'name="plan" value="([^"]+)"', shown)
+    assert digest is not None
+    done = page.post("/networks/app/edit/", body | {"step": "create", "plan": digest[1]})
+    assert done.status_code == 302
+    assert Network.objects.get(name="app").options == {"com.docker.network.driver.mtu": "1400"}
+    assert Operation.objects.order_by("-number")[0].verb == "network.update"
+
+
+def test_a_refusal_stands_beside_its_field(page: Client) -> None:
+    answer = page.post("/networks/app/edit/", FORM | {BRIDGE + "gateway_mode_ipv4": "isolated", "step": "preview"})
+    assert answer.status_code == 400
+    assert "for internal networks only" in answer.content.decode()
+
+
+def test_the_default_bridge_offers_its_labels_alone(page: Client) -> None:
+    shown = page.get("/networks/bridge/edit/").content.decode()
+    assert 'name="icc"' not in shown
+    assert 'name="labels.0.key"' in shown
