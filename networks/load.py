@@ -60,6 +60,7 @@ class _Rows:
     def __init__(self, host: Host) -> None:
         self.host = host
         self.networks = list(Network.objects.filter(host=host).prefetch_related("subnets").order_by("activation"))
+        self.predefined = {network.id for network in self.networks if network.predefined}
         self.containers = list(Container.objects.filter(host=host).order_by("activation", "created_at", "id"))
         self.endpoints = _group(Endpoint.objects.filter(container__host=host).order_by("position"))
         self.ports = _group(PublishedPort.objects.filter(container__host=host).order_by("activation"))
@@ -144,7 +145,7 @@ def _container(row: Container, children: _Rows, networks: set[str], as_if_kept: 
             if item.network_id in networks and (as_if_kept or _counts(item))
         ),
         ports=tuple(_port(item) for item in children.ports[row.id] if item.host_port and (as_if_kept or _counts(item))),
-        links=tuple(_link(item) for item in children.links[row.id] if as_if_kept or not item.withheld),
+        links=tuple(_link(item, children) for item in children.links[row.id] if as_if_kept or not item.withheld),
     )
 
 
@@ -152,13 +153,16 @@ def _counts(row: Endpoint | PublishedPort) -> bool:
     return not row.removing and not row.withheld
 
 
-def _link(row: Link) -> desired.Link:
+def _link(row: Link, rows: _Rows) -> desired.Link:
+    """The source's address is its endpoint's until the worker is through with its end, and from then on the link's own column."""
+    held = (item.ipv4 for item in rows.endpoints[row.source_id] if item.network_id in rows.predefined)
+    last = next(filter(None, held), row.last_ipv4).partition("/")[0]
     return desired.Link(
         id=row.id,
         source_id=row.source_id,
         alias=row.alias,
         activation=row.activation,
-        last_ipv4=IPv4Address(row.last_ipv4) if row.last_ipv4 else None,
+        last_ipv4=IPv4Address(last) if last else None,
     )
 
 

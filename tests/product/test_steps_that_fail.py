@@ -33,11 +33,11 @@ def shared_console() -> Iterator[Console]:
 @contextlib.contextmanager
 def refused(console: Console, kind: str) -> Iterator[None]:
     """The kernel refuses steps of *kind*."""
-    console.bottle.write(str(refusing.ASKED), kind)
+    console.bottle.write(str(refusing.REFUSE), kind)
     try:
         yield
     finally:
-        console.bottle.run(["rm", "-f", str(refusing.ASKED)])
+        console.bottle.run(["rm", "-f", str(refusing.REFUSE)])
 
 
 @contextlib.contextmanager

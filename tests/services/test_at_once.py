@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
@@ -12,7 +13,7 @@ from django.utils import timezone
 from networks import settle
 from networks.cnm.errors import CnmError, Conflict, NotFound
 from networks.models import Container, Endpoint, Event, Host, Lease, Network, Operation
-from networks.services import containers, images, ipam, links, networks, ports
+from networks.services import containers, drift, images, ipam, links, networks, ports
 from networks.services.preview import preview
 from networks.services.spec_container import AttachRequest, read_container
 from networks.services.spec_network import read_network
@@ -44,7 +45,8 @@ def at_once(*calls: Callable[[], object]) -> list[Exception]:
 
 @pytest.fixture
 def host(transactional_db: None) -> Host:
-    row = Host.objects.create(name="local", settings={"names": "cnm"}, heartbeat_at=timezone.now())
+    late = timezone.now() + timedelta(hours=1)  # a machine under load takes its time
+    row = Host.objects.create(name="local", settings={"names": "cnm"}, heartbeat_at=late)
     networks.ensure_defaults(row)
     images.ensure_host_image(row)
     return row
@@ -66,6 +68,26 @@ def test_addresses_ports_operations_and_events_are_numbered_once(host: Host) -> 
     numbers = list(Event.objects.values_list("number", flat=True))
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) > before
+
+
+def test_what_takes_no_place_in_an_order_is_numbered_once_too(host: Host) -> None:
+    for number in range(6):
+        runs(f"c{number}")()
+    networks.create_network(OPERATOR, host, read_network({"name": "app"}))
+    before = Operation.objects.count()
+
+    def connects(name: str) -> Callable[[], object]:
+        attach = AttachRequest(network="app")
+        return lambda: networks.connect(
+            OPERATOR, Network.objects.get(name="app"), Container.objects.get(name=name), attach
+        )
+
+    looks = (lambda: drift.look(OPERATOR, Host.objects.get()) for _ in range(6))
+    assert at_once(*(connects(f"c{number}") for number in range(6)), *looks) == []
+    numbers = sorted(Operation.objects.values_list("number", flat=True))
+    assert numbers == list(range(1, before + 13))
+    addresses = list(Endpoint.objects.filter(network__name="app").values_list("ipv4", flat=True))
+    assert len(set(addresses)) == len(addresses) == 6
 
 
 def test_of_many_that_want_the_last_address_one_gets_it(host: Host) -> None:

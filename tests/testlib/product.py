@@ -219,6 +219,10 @@ class Product:
                     if (entry / "cmdline").read_bytes().startswith(marker):
                         self.bottle.run(["kill", "-KILL", entry.name], check=False)
 
+    def process(self, name: str) -> subprocess.Popen[str]:
+        """The process *name* of now; a restart makes another."""
+        return self._processes[name]
+
     def restart(self, name: str) -> None:
         """Kill it if it runs, start it anew, and wait until the product answers."""
         if self._processes[name].poll() is None:

@@ -1,13 +1,15 @@
-"""The product's kernel worker with a kernel that refuses on demand, for steps that nothing else in a throw-away host can stop.
+"""The product's kernel worker with a kernel that refuses, or a death that comes, on demand: ``celery -A tests.testlib.refusing``.
 
-``celery -A tests.testlib.refusing``: every handler is the product's own; before a step whose kind the file :data:`ASKED` names is
-carried out, the write ends as when the kernel refuses.
+Every handler is the product's own. Before a step whose kind the file :data:`REFUSE` names is carried out, the write ends as when
+the kernel refuses. When the file :data:`DIE` holds *n*, the process kills itself when *n* steps are done, 0 being before the first.
 """
 
 from __future__ import annotations
 
 import errno
 import functools
+import os
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,16 +17,16 @@ from typing import Any
 from cnmweb.celery import app
 from networks.cnm.plan import Step
 
-ASKED = Path("/run/bottle/refuse")
-"""A kind of resource whose next creation or change fails; no file: nothing does."""
+REFUSE = Path("/run/bottle/refuse")
+DIE = Path("/run/bottle/die")
 
-__all__ = ["ASKED", "app"]
+__all__ = ["DIE", "REFUSE", "app"]
 
 
 def _refusing(apply: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(apply)
     def wrapped(self: Any, steps: Sequence[Step], done: Callable[[Step], None]) -> None:
-        kind = ASKED.read_text().strip() if ASKED.exists() else ""
+        kind = REFUSE.read_text().strip() if REFUSE.exists() else ""
         at = next((n for n, step in enumerate(steps) if step.kind == kind and step.after is not None), None)
         if at is None:
             return apply(self, steps, done)
@@ -35,10 +37,48 @@ def _refusing(apply: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
+def _dying(apply: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(apply)
+    def wrapped(self: Any, steps: Sequence[Step], done: Callable[[Step], None]) -> None:
+        _live_on(0)
+
+        def count(step: Step) -> None:
+            done(step)
+            _live_on(1)
+
+        apply(self, steps, count)
+
+    return wrapped
+
+
+def _live_on(done: int) -> None:
+    """Die if it is time: *done* more steps are."""
+    if not DIE.exists():
+        return
+    left = int(DIE.read_text()) - done
+    if left > 0:
+        DIE.write_text(str(left))
+        return
+    DIE.unlink()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 @app.on_after_finalize.connect
 def wrap(**_: Any) -> None:
+    from worker.apply.files import FilesHandler
     from worker.apply.links import LinksHandler
+    from worker.apply.ports import PortsHandler
+    from worker.apply.processes import ProcessesHandler
     from worker.apply.rules import RulesHandler
+    from worker.apply.sysctls import SysctlsHandler
 
-    for handler in (LinksHandler, RulesHandler):
-        handler.apply = _refusing(handler.apply)  # type: ignore[method-assign]
+    handlers: tuple[Any, ...] = (
+        FilesHandler,
+        LinksHandler,
+        PortsHandler,
+        ProcessesHandler,
+        RulesHandler,
+        SysctlsHandler,
+    )
+    for handler in handlers:
+        handler.apply = _dying(_refusing(handler.apply))
