@@ -238,17 +238,22 @@ def note(
     variables that its links gave it at the start that was just made.
     """
     pids, environments = pids or {}, environments or {}
-    changed = []
+    changed: list[tuple[Container, list[str]]] = []
     for row in Container.objects.filter(host=host, pk__in={*files, *pids, *environments}):
         texts = {name: kept_text(text) for name, text in files.get(row.pk, {}).items()}
-        seen = (row.files | texts, pids.get(row.pk, row.pid), dict(environments.get(row.pk, row.link_env)))
-        if seen != (row.files, row.pid, row.link_env):
-            row.files, row.pid, row.link_env = seen
-            changed.append(row)
+        seen = {
+            "files": row.files | texts,
+            "pid": pids.get(row.pk, row.pid),
+            "link_env": dict(environments.get(row.pk, row.link_env)),
+        }
+        if news := [name for name, value in seen.items() if value != getattr(row, name)]:
+            for name in news:
+                setattr(row, name, seen[name])
+            changed.append((row, news))
     if changed:
         with feed.transaction(ACTOR):
-            Container.objects.bulk_update(changed, ["files", "pid", "link_env"])
-            for row in changed:
+            for row, news in changed:  # one by one: an update of many rows' texts at once takes several times as long
+                row.save(update_fields=news)
                 feed.put("container", row)
 
 

@@ -54,6 +54,8 @@ WORLD_SHARE = 10
 CHEAP_S = 0.25
 """A look at the whole network that costs more than this is taken so seldom that it takes a tenth of the time."""
 COUNTERS = ("packets", "bytes")
+BEAT_S = 5.0
+"""How long at most a worker that carries out one operation after the other says nothing of itself."""
 REPAIRS_PER_HOUR = 20
 """Automatic repairs at most: two programs that undo each other's rules must not fight for ever."""
 
@@ -70,6 +72,7 @@ class Engine:
         self._world_cost_s = 0.0
         self._world_at = 0.0
         self._repairs: list[float] = []
+        self._beat_at = 0.0
 
     def start(self) -> None:
         """Take up what a former worker left, then bring the whole host to what is asked."""
@@ -95,6 +98,8 @@ class Engine:
         while (operation := claim_next(self.host, "kernel")) is not None:
             self.run(operation)
             count += 1
+            if time.monotonic() - self._beat_at > BEAT_S:
+                self.beat()  # a clock's notice may wait behind many others, and a host that works is not silent
         if count:
             self.look_at_rules()
             self.look_at_world()
@@ -159,6 +164,7 @@ class Engine:
 
     def beat(self) -> None:
         """Say that we live, and do what is to be done now and then."""
+        self._beat_at = time.monotonic()
         self.parts.processes.runtime.tend_logs()
         retention.forget_history(self.host)
         Host.objects.filter(pk=self.host.pk).update(heartbeat_at=timezone.now(), worker_version=settings.VERSION)

@@ -260,14 +260,15 @@ def test_icc_false_keeps_containers_apart_save_by_links(lab: Lab) -> None:
         assert is_blocked(THIRD, "172.30.0.2", 5000)
         assert is_blocked(THIRD, "172.30.0.2", 53, "udp")
         # While the source is stopped nothing stands; at another address the rules are there again, for that one alone.
-        lab.take_to(host(replace(source, live=False), recipient, third, networks=(CLOSED,)))
+        stopped = host(replace(source, live=False), recipient, third, networks=(CLOSED,))
+        lab.take_to(stopped)
         moved = replace(container(16, CLOSED, "172.30.0.9/16"), exposed_ports=source.exposed_ports)
         lab.take_to(host(moved, recipient, third, networks=(CLOSED,)))
     with serving(FIRST, "tcp", 5000):
         assert ask(SECOND, "172.30.0.9", 5000) == "172.30.0.3"
         lab.take_to(host(moved, replace(recipient, links=()), third, networks=(CLOSED,)))
         assert is_blocked(SECOND, "172.30.0.9", 5000), "the link is gone"
-    lab.take_to(apart)
+    lab.take_to(stopped, apart)
     with serving(SECOND, "tcp", 6379), serving(SECOND, "udp", 6380), serving(SECOND, "tcp", 5000):
         assert is_blocked(FIRST, "172.30.0.3", 5000), "a link has one direction"
         # Docker's stateless pair would let the source in by the port that it answers from.

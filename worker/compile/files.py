@@ -27,8 +27,11 @@ _EMBEDDED = gettext_noop(
 )
 _FOR_ALL = gettext_noop("Set for every container of this host (CNM_DNS).")
 _FROM_HOST = gettext_noop("From the host's own file, without name servers that a sandbox cannot reach.")
+_AS_HOST = gettext_noop("As in the host's own file.")
 _FALLBACK = gettext_noop("A public name server, for the host names none that a sandbox could reach.")
-_NDOTS = gettext_noop("So that names without a dot are asked as they are: the embedded DNS server knows them.")
+_NDOTS = gettext_noop(
+    "The host's own options, and ndots:0: the embedded DNS server is asked names without a dot as they are."
+)
 
 
 class Files:
@@ -70,9 +73,9 @@ class Files:
             return "host", _FOR_ALL
         if word == "nameserver" and not {*values} & {*self._host_resolv.nameservers, *self.around.facts.nameservers}:
             return "own", _FALLBACK
-        if word == "options" and values == ["ndots:0"]:
+        if word == "options" and values[-1:] == ["ndots:0"]:
             return "own", _NDOTS
-        return "host", _FROM_HOST
+        return "host", _FROM_HOST if word == "nameserver" and own_sandbox else _AS_HOST
 
     def _resolv_conf(self, container: Container, own_sandbox: bool) -> str:
         nameservers = container.dns or (self.around.settings.dns if own_sandbox else ())

@@ -29,7 +29,7 @@ STANDARD = (
 _FILE = gettext_noop(
     "The names that container {container} knows without asking anybody: its own, its links', its neighbours'."
 )
-_STANDARD = gettext_noop("In every container's file: the loopback and IPv6's own groups.")
+_STANDARD = gettext_noop("In every container's file.")
 _AS_ON_HOST = gettext_noop("As in the host's own file, for the container is on the host's network.")
 _GIVEN = gettext_noop("Asked for when container {container} was made.")
 _GATEWAY = gettext_noop("Asked for when container {container} was made, as host-gateway: the host itself.")
