@@ -3,6 +3,8 @@ PYTHON := /usr/bin/python3
 VENV := .venv
 STAMP := $(VENV)/.complete
 FRONT := static/dist/manifest.json
+# `make test` is the same sample each time; another seed gives another order and other examples.
+SEED := 2711
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -26,10 +28,10 @@ demo: ## a whole host inside this one, with a sample, for trying out (root)
 
 test: tools $(STAMP) $(FRONT) lint ## all tests (root)
 	npm test --silent
-	$(VENV)/bin/pytest -n 2 -m "not long" --dist loadscope $(TESTS)
+	$(VENV)/bin/pytest -n 2 -m "not long" --dist loadscope --randomly-seed=$(SEED) $(TESTS)
 
 test-long: tools $(STAMP) $(FRONT) ## the tests that take long (root)
-	$(VENV)/bin/pytest -m long $(TESTS)
+	$(VENV)/bin/pytest -m long --hypothesis-profile explore $(TESTS)
 
 tools: ## the system packages that tests need (root)
 	@sh install/test-packages.sh
