@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -322,3 +323,20 @@ def test_a_routed_network_is_reached_at_its_published_ports_alone(lab: Lab) -> N
         assert is_blocked(OUTSIDE, "172.29.0.2", 81)
         assert ask(SECOND, "172.29.0.2", 80)
         assert is_blocked(SECOND, "172.29.0.2", 81)
+
+
+@in_each_backend
+def test_containers_of_an_internal_network_find_each_other_by_ipv6(lab: Lab) -> None:
+    inner = network(3, "inner", "172.29.0.0/24", "fd00:29::/64", internal=True)
+    lab.take_to(
+        host(
+            container(16, inner, "172.29.0.2/24", "fd00:29::2/64"),
+            container(17, inner, "172.29.0.3/24", "fd00:29::3/64"),
+            networks=(inner,),
+        )
+    )
+    for name in ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables"):
+        Path(f"/proc/sys/net/bridge/{name}").write_text("1")
+    with serving(FIRST, "tcp", 80):
+        assert ask(SECOND, "fd00:29::2", 80) == "fd00:29::3"
+        assert ask(SECOND, "172.29.0.2", 80) == "172.29.0.3"

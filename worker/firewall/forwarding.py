@@ -121,10 +121,12 @@ class _Block:
         chain = self.writer.naming.isolation_stage_1
         subnets = self._subnets()
         entering, leaving = words.entering(self.device), words.leaving(self.device)
-        if len(subnets) == 1:
+        if len(subnets) == 1 and self.writer.family == 4:
             from_elsewhere = words.source(subnets[0], but=True) + leaving
             to_elsewhere = words.destination(subnets[0], but=True) + entering
         else:
+            # By device. IPv6 neighbours ask and answer from and to link-local and multicast addresses, which are in no subnet: where
+            # the bridge shows its packets to ip6tables, rules by subnet would keep them from finding each other.
             from_elsewhere = words.entering_elsewhere(self.device) + leaving
             to_elsewhere = self.out
         yield self._top("filter", chain, 0, from_elsewhere, words.DROP, self._why(_INTERNAL_IN))

@@ -35,7 +35,7 @@ from networks.cnm.ruleset.model import (
 from .choices import Choices
 from .fields import condition_holds, read_values
 from .packet import NEW, Packet, address_of, translated
-from .world import AnyAddress, World
+from .world import AnyAddress, AnyInterface, World
 
 CONNTRACK_PRIORITY = -200
 NAT_PRIORITY = {"prerouting": -100, "output": -100, "input": 100, "postrouting": 100}
@@ -389,11 +389,18 @@ class Hooks:
         return address_of(packet.family, change.addresses.low | (old & hosts))
 
     def _address_of(self, name: str, packet: Packet, towards: AnyAddress) -> AnyAddress | None:
-        """The address of a device that suits packets towards *towards* (``inet_select_addr``)."""
+        """The address of a device that suits packets towards *towards*; one without any (``lo`` has none of global scope) borrows the
+        first that another device has (``inet_select_addr``)."""
         device = self.world.by_name.get(name)
-        own = [one for one in (device.addresses if device is not None else ()) if one.version == packet.family]
-        near = [one.ip for one in own if towards in one.network]
-        return next(iter([*near, *(one.ip for one in own if not one.ip.is_link_local)]), None)
+        others = sorted(self.world.devices, key=lambda one: one.index)
+        own = [one for one in (device.addresses if device is not None else ()) if _is_global(one, packet.family)]
+        far = [one for other in others for one in other.addresses if _is_global(one, packet.family)]
+        near = [one for one in own if towards in one.network]
+        return next((one.ip for one in (*near, *own, *far)), None)
+
+
+def _is_global(address: AnyInterface, family: int) -> bool:
+    return address.version == family and not address.ip.is_loopback and not address.ip.is_link_local
 
 
 def _ordered(chains: Iterable[Chain]) -> list[Chain]:
