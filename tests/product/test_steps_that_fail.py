@@ -125,7 +125,7 @@ def fails_and_is_repaired(
         assert "8080" not in console.iptables("nat"), "an operation about something else brought back a part of it"
         console.raw("DELETE", "networks/unrelated")
         assert console.bottle.dump() == troubled
-        assert drift in {None, bool(console.get("drift")["results"])}
+        assert drift is None or console.until(lambda: bool(console.get("drift")["results"]) == drift)
     done = console.call("POST", f"operations/{failed['number']}/retry")
     assert done["state"] == "done", done
     shown = console.get(path)

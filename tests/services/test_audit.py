@@ -8,11 +8,14 @@ from django.utils import timezone
 
 from networks import audit
 from networks.cnm.facts import HostFacts
+from networks.cnm.rules import Rule
 from networks.cnm.text import Text
+from networks.load import load_facts, load_host
 from networks.models import Observation, User
 from networks.services import ports
 from networks.services.spec_ports import PortRequest
 from tests.testlib.world import OPERATOR, World
+from worker.compile import compile_host
 
 RULES = (
     "-A CNM ! -i cnm0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80",
@@ -24,7 +27,8 @@ RULES = (
 
 def seen(world: World, *texts: str) -> None:
     rules = [
-        {"family": 4, "table": "nat", "chain": "CNM", "position": n, "text": text, "packets": 0, "bytes": 0, "tag": ""}
+        {"flavour": "iptables-nft", "family": 4, "table": "nat", "chain": "CNM", "position": n, "text": text}
+        | {"packets": 0, "bytes": 0, "tag": ""}
         for n, text in enumerate(texts)
     ]
     Observation.objects.update_or_create(
@@ -46,8 +50,8 @@ def test_the_answer_follows_the_kernel_and_the_desired_state(world: World) -> No
     assert audit.rules(world.host)[0]["owner"] is None
     ports.publish(OPERATOR, container, [PortRequest(container_port=80, host_port=8080)])
     world.work()
-    wanted = [text for (_f, table, _c, text), _r in audit._wanted(world.host).items() if table == "nat"]
-    text = next(text for text in wanted if "--dport 8080" in text)
+    wanted = compile_host(load_host(world.host), load_facts(world.host))
+    text = next(rule.text for rule in wanted if isinstance(rule, Rule) and "--dport 8080" in rule.text)
     seen(world, text)
     assert [rule["owner"]["kind"] for rule in audit.rules(world.host)] == ["port"]
     seen(world)
