@@ -96,7 +96,8 @@ def test_an_address_taken_away_inside_a_sandbox_shows_by_itself(console: Console
 def test_rules_are_narrowed_by_owner_chain_and_port(console: Console, page: Page) -> None:
     console.network("narrow")
     console.run("server", network="narrow", ports=["8083:80", "8084:81"])
-    assert console.until(lambda: console.get("firewall/rules", q="8084")["count"])  # the rules are read after the answer
+    # The rules are read anew after the answer.
+    assert console.until(lambda: console.get("firewall/rules", q="8084")["count"])
     page.goto("/firewall/")
     texts = page.locator(".rule-text")
     page.get_by_label("Owner").select_option(label="published port 8083/tcp")
