@@ -122,7 +122,6 @@ def test_a_process_inside_resolves_its_source_at_once_at_its_new_address(console
     assert not any(item["stale"] for item in console.get("containers/web/environment")["links"])
 
 
-@pytest.mark.long  # fails where the edit follows the start at once: the monitor then misses it until its next full look
 def test_what_a_process_inside_writes_into_its_files_is_seen_and_a_restart_takes_it_back(console: Console) -> None:
     console.run("web")
     command = "echo 192.0.2.66 mine >> /etc/hosts; echo nameserver 198.51.100.1 > /etc/resolv.conf"

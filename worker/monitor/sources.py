@@ -237,6 +237,7 @@ class FileSource:
         self._watched: dict[int, tuple[str, Path]] = {}
         self._watch(run_dir / "exits", "exits", _IN_CLOSE_WRITE | _IN_MOVED_TO)
         self._watch(run_dir, "busy", _IN_CREATE | _IN_DELETE)
+        self._watch(state_dir, "state", _IN_CREATE)
         self.find_folders()
 
     def find_folders(self) -> None:
@@ -265,6 +266,10 @@ class FileSource:
         kind, folder = self._watched.get(watch, ("", Path()))
         if kind == "containers":
             self._watch(folder / name, "files", _IN_CLOSE_WRITE)
+        elif kind == "state":
+            if name == self._containers.name:  # the first container's folder stands in it already, perhaps with an edit
+                self.find_folders()
+                tell("files", "")
         elif kind == "busy":
             if name == "busy":
                 tell("busy", "")
