@@ -135,6 +135,8 @@ def test_what_a_process_inside_writes_into_its_files_is_seen_and_a_restart_takes
     assert [line["text"] for line in files()["resolv.conf"]["lines"]] == ["nameserver 198.51.100.1"]
     (told,) = console.get("names", name="mine")["results"]
     assert [answer["address"] for answer in told["answers"]] == ["192.0.2.66"]
+    assert told["asks"] == [], "its hosts file has answered"
+    (told,) = console.get("names", name="elsewhere")["results"]
     assert told["asks"] == ["198.51.100.1"]
     drift = [row for row in console.get("drift")["results"] if row["resource_kind"] == "file"]
     assert [row["owner"]["name"] for row in drift] == ["web"], "an edited resolv.conf is no drift"
