@@ -125,9 +125,9 @@ class Reconciler:
         return applied
 
     def lost(self, kind: str) -> set[Key]:
-        """The keys of what is wanted of *kind* and not there."""
-        wanted = {resource.key for resource in self.compile().wanted if resource.kind == kind}
-        return wanted - {resource.key for resource in self.machine.observe(wanted)} if wanted else set()
+        """The keys of what was applied of *kind* and is there no more. What an operation still waits to make is not lost."""
+        had = {resource.key for resource in self.applied if resource.kind == kind}
+        return had - {resource.key for resource in self.machine.observe(had)} if had else set()
 
     def plan(self, compiled: Compiled, scope: Scope) -> Plan:
         """What would take the kernel to *compiled*, within *scope*."""

@@ -112,6 +112,19 @@ def test_the_port_holder_that_died_gets_its_ports_back_by_itself(fresh: Console)
     assert console.until(lambda: not console.get("drift")["results"])
 
 
+def test_a_holder_that_is_found_while_a_container_waits_to_be_made_makes_no_drift(fresh: Console) -> None:
+    console = fresh
+    console.product.signal("kernel", "STOP")
+    console.product.restart("holder")
+    time.sleep(1)  # so that the monitor's notice of it stands before the container's operation
+    console.raw("POST", "containers", {"name": "web", "command": ["sleep", "1000"], "ports": ["8080:80"]}, wait=0)
+    console.product.signal("kernel", "CONT")
+    assert console.until(lambda: console.state("web") == "running")
+    verbs = [operation["verb"] for operation in console.get("operations")["results"]]
+    assert "host.ports" not in verbs, verbs
+    assert console.get("drift")["results"] == []
+
+
 def test_a_port_that_was_taken_while_the_holder_was_dead_is_not_hijacked(fresh: Console) -> None:
     console = fresh
     console.serve("web", 80, ports=["8080:80"])

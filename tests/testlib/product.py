@@ -207,17 +207,18 @@ class Product:
         """SIGKILL, and gone when this returns."""
         process = self._processes[name]
         subprocess.run(["kill", "-KILL", "--", f"-{process.pid}"], check=False, capture_output=True)
-        self._kill_inside(name)
+        self.signal(name, "KILL")
         process.wait(timeout=10)
 
-    def _kill_inside(self, name: str) -> None:
+    def signal(self, name: str, word: str) -> None:
+        """Send a signal ("STOP", "CONT", …) to the process itself."""
         # nsenter forks for a pid namespace: what runs inside is its child, found by its command line.
         marker = "\0".join(self.commands[name][:12]).encode()
         for entry in (self.bottle.root / "proc").iterdir():
             if entry.name.isdigit():
                 with contextlib.suppress(OSError):
                     if (entry / "cmdline").read_bytes().startswith(marker):
-                        self.bottle.run(["kill", "-KILL", entry.name], check=False)
+                        self.bottle.run(["kill", f"-{word}", entry.name], check=False)
 
     def process(self, name: str) -> subprocess.Popen[str]:
         """The process *name* of now; a restart makes another."""
