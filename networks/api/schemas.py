@@ -5,39 +5,9 @@ A test holds the fields here against those.
 
 from __future__ import annotations
 
-from typing import Any
-
 from rest_framework import serializers as s
 
-
-def text(**options: Any) -> s.CharField:
-    return s.CharField(required=False, **options)
-
-
-def texts() -> s.ListField:
-    return s.ListField(child=s.CharField(), required=False)
-
-
-def mapping() -> s.DictField:
-    return s.DictField(child=s.CharField(), required=False)
-
-
-def flag() -> s.BooleanField:
-    return s.BooleanField(required=False)
-
-
-def number() -> s.IntegerField:
-    return s.IntegerField(required=False)
-
-
-def anything() -> s.JSONField:
-    return s.JSONField(required=False)
-
-
-def shape(called: str, /, **fields: s.Field) -> type[s.Serializer[Any]]:
-    """A serializer class of that name with these fields."""
-    return type(called, (s.Serializer,), dict(fields))
-
+from .schema_fields import anything, flag, mapping, number, shape, text, texts
 
 Problem = shape(
     "Problem",
@@ -53,6 +23,7 @@ Problem = shape(
     operation=text(),
 )
 Reference = shape("Reference", id=text(), name=text())
+OwnerShape = shape("Owner", kind=text(), id=text(), name=text())
 SubnetRequest = shape("SubnetRequest", subnet=s.CharField(), gateway=text(), ip_range=text(), aux_addresses=mapping())
 NetworkRequest = shape(
     "NetworkRequest",
@@ -207,37 +178,6 @@ Port = shape(
     allowed_sources=texts(),
 )
 Files = shape("Files", hosts=text(), hostname=text(), **{"resolv.conf": text()})
-OwnerShape = shape("Owner", kind=text(), id=text(), name=text())
-FileLine = shape(
-    "FileLine", text=text(), origin=text(), owner=OwnerShape(required=False, allow_null=True), why=anything()
-)
-FileView = shape(
-    "FileView",
-    name=text(),
-    seen=flag(),
-    edited=flag(),
-    drifted=flag(),
-    lines=FileLine(many=True, required=False),
-    missing=FileLine(many=True, required=False),
-)
-FilesOf = shape("FilesOf", container=Reference(required=False), files=FileView(many=True, required=False))
-Answer = shape(
-    "Answer",
-    address=text(),
-    source=text(),
-    text=text(),
-    owner=OwnerShape(required=False, allow_null=True),
-    why=anything(),
-)
-Lookup = shape("Lookup", container=Reference(required=False), answers=Answer(many=True, required=False), asks=texts())
-LinkVariable = shape(
-    "LinkVariable",
-    name=text(),
-    at_start=s.CharField(required=False, allow_null=True),
-    now=s.CharField(required=False, allow_null=True),
-    stale=flag(),
-)
-Environment = shape("Environment", env=mapping(), links=LinkVariable(many=True, required=False))
 ContainerLink = shape("ContainerLink", id=text(), source=Reference(required=False), alias=text())
 LinkedBy = shape("LinkedBy", id=text(), recipient=Reference(required=False), alias=text())
 Container = shape(
@@ -361,39 +301,6 @@ Host = shape(
     worker_version=text(),
     settings=anything(),
 )
-Rule = shape(
-    "Rule",
-    flavour=text(),
-    family=number(),
-    table=text(),
-    chain=text(),
-    position=number(),
-    text=text(),
-    packets=number(),
-    bytes=number(),
-    tag=text(),
-    ours=flag(),
-    owner=OwnerShape(required=False),
-    why=text(),
-    foreign_class=text(),
-)
-Chain = shape("Chain", family=number(), table=text(), name=text(), policy=text(), packets=number(), bytes=number())
-Drift = shape(
-    "Drift",
-    id=number(),
-    host=text(),
-    key=texts(),
-    kind=text(),
-    resource_kind=text(),
-    text=text(),
-    difference=anything(),
-    owner=OwnerShape(required=False),
-    why=anything(),
-    writer=text(),
-    detected_at=text(),
-    resolved_at=text(),
-)
-RepairRequest = shape("RepairRequest", drift=s.ListField(child=s.IntegerField(), required=False))
 ImageRequest = shape("ImageRequest", name=s.CharField(), source=s.CharField())
 Image = shape(
     "Image",
@@ -427,78 +334,3 @@ _TOKEN = ("id", "name", "prefix", "role", "user", "created_at", "expires_at", "l
 Token = shape("Token", **{name: text() for name in _TOKEN})
 NewToken = shape("NewToken", **{name: text() for name in _TOKEN}, token=text())
 Topology = shape("Topology", hosts=Host(many=True), networks=Network(many=True), containers=Container(many=True))
-TraceRequest = shape(
-    "TraceRequest",
-    **{"from": s.CharField(help_text="A container, an address, or host."), "to": s.CharField()},
-    protocol=s.ChoiceField(("tcp", "udp", "sctp", "icmp"), required=False),
-    port=number(),
-    interface=text(help_text="The device by which an outside address comes in; left out: the one that leads to it."),
-    source_port=number(),
-    state=s.ChoiceField(("new", "established"), required=False),
-)
-TraceStep = shape(
-    "TraceStep",
-    kind=text(),
-    phase=text(help_text="packet, answer or rest"),
-    hook=text(),
-    where=text(),
-    text=text(),
-    outcome=text(),
-    packet=text(),
-    rule=Rule(required=False, allow_null=True),
-)
-Undecided = shape("UndecidedMatch", match=text(), rule=text(), modelled=flag())
-OtherWay = shape("OtherWay", verdict=text(), reason=text(), steps=TraceStep(many=True), **{"if": texts()})
-Remedy = shape("Remedy", text=text(), request=anything(), plan=anything())
-Trace = shape(
-    "Trace",
-    verdict=text(help_text="allowed, dropped, rejected or undecidable"),
-    reason=text(),
-    code=text(),
-    address=text(),
-    received=text(),
-    decided_by=Rule(required=False, allow_null=True),
-    undecided=Undecided(many=True),
-    steps=TraceStep(many=True),
-    others=OtherWay(many=True),
-    remedies=Remedy(many=True),
-    rules_at=text(),
-    network_at=text(),
-)
-Finding = shape(
-    "Finding",
-    code=text(),
-    severity=text(help_text="danger, warning or notice"),
-    sentence=text(),
-    remedy=text(),
-    rules=s.ListField(child=s.ListField(), required=False),
-    subject=text(),
-)
-Reach = shape("Reach", address=text(), device=text(), verdict=text(), reason=text())
-Exposed = shape(
-    "Exposed",
-    container=text(),
-    container_id=text(),
-    protocol=text(),
-    host_port=number(),
-    container_port=number(),
-    published_on=text(),
-    allowed_sources=texts(),
-    open_to_others=flag(),
-    reaches=Reach(many=True),
-)
-DumpRequest = shape("DumpRequest", iptables_save=text(), ip6tables_save=text(), nft=text(), flavour=text())
-DumpedRule = shape(
-    "DumpedRule",
-    flavour=text(),
-    family=text(),
-    table=text(),
-    chain=text(),
-    position=number(),
-    text=text(),
-    packets=number(),
-    bytes=number(),
-    opaque=flag(),
-    foreign_class=text(),
-)
-Dump = shape("Dump", rules=DumpedRule(many=True), findings=Finding(many=True), opaque=texts(), flavours=texts())

@@ -16,7 +16,7 @@ from networks.services.remedies import remedies
 from networks.services.trace_request import read_trace
 from networks.tracing import answer
 
-from . import schemas
+from . import schemas_audit
 from .base import CnmView
 from .documented import documented
 from .lists import listed_values
@@ -25,7 +25,7 @@ _TRACE = ("from", "to", "protocol", "port", "interface", "source_port", "state")
 
 
 class TraceView(CnmView):
-    @documented("Say what a packet would do, rule by rule", answer=schemas.Trace, filters=_TRACE)
+    @documented("Say what a packet would do, rule by rule", answer=schemas_audit.Trace, filters=_TRACE)
     def get(self, request: Request) -> Response:
         given: dict[str, Any] = {name: value for name, value in request.query_params.items() if name in _TRACE}
         for name in ("port", "source_port"):
@@ -34,7 +34,7 @@ class TraceView(CnmView):
                 given[name] = int(text)
         return self._answer(given)
 
-    @documented("Say what a packet would do", body=schemas.TraceRequest, answer=schemas.Trace)
+    @documented("Say what a packet would do", body=schemas_audit.TraceRequest, answer=schemas_audit.Trace)
     def post(self, request: Request) -> Response:
         return self._answer(self.body())
 
@@ -45,7 +45,7 @@ class TraceView(CnmView):
 
 
 class Findings(CnmView):
-    @documented("List what an admin should know of rules and network", answer=schemas.Finding, many=True)
+    @documented("List what an admin should know of rules and network", answer=schemas_audit.Finding, many=True)
     def get(self, request: Request) -> Response:
         found = [finding.to_json() for finding in findings(self.host)]
         return listed_values(request, found, sorts=("severity", "code", "subject"))
@@ -53,7 +53,7 @@ class Findings(CnmView):
 
 class Exposure(CnmView):
     @documented(
-        "List published ports with the addresses on which they can be reached", answer=schemas.Exposed, many=True
+        "List published ports with the addresses on which they can be reached", answer=schemas_audit.Exposed, many=True
     )
     def get(self, request: Request) -> Response:
         found = [exposed.to_json() for exposed in exposure(self.host)]
@@ -61,7 +61,7 @@ class Exposure(CnmView):
 
 
 class Dumps(CnmView):
-    @documented("Audit the saved rules of another host", body=schemas.DumpRequest, answer=schemas.Dump)
+    @documented("Audit the saved rules of another host", body=schemas_audit.DumpRequest, answer=schemas_audit.Dump)
     def post(self, request: Request) -> Response:
         body = Body(self.body())
         dump = dumps.read_dump(body)

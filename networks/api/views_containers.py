@@ -17,6 +17,7 @@ from networks.cnm.names import OBJECT_NAME
 from networks.cnm.text import gettext_noop
 from networks.follow import follow, printed, stamped
 from networks.models import Container, Endpoint, Link
+from networks.services import bulk as bulk_services
 from networks.services import containers as services
 from networks.services import links as link_services
 from networks.services import ports as port_services
@@ -234,7 +235,7 @@ class Bulk(CnmView):
         made: dict[str, list[str]] = {}
 
         def use_case() -> Outcome:
-            rows, boxes, outcome = services.bulk(self.actor, self.host, networks, containers)
+            rows, boxes, outcome = bulk_services.bulk(self.actor, self.host, networks, containers)
             made["networks"], made["containers"] = [row.name for row in rows], [row.name for row in boxes]
             return outcome
 

@@ -19,7 +19,7 @@ from networks.services.body import Body, bad
 from networks.services.find import find_host, find_image, find_operation
 from networks.services.outcome import Outcome
 
-from . import schemas
+from . import schemas, schemas_audit
 from .base import CnmView, operation_body
 from .documented import documented
 from .lists import listed, listed_values
@@ -40,10 +40,10 @@ class OneHost(CnmView):
 class FirewallRules(CnmView):
     @documented(
         "List every rule of the host with its owner and reason, in the order in which the kernel tries them",
-        answer=schemas.Rule,
+        answer=schemas_audit.Rule,
         many=True,
         filters=audit.FILTERS,
-        beside={"chains": schemas.Chain(many=True)},
+        beside={"chains": schemas_audit.Chain(many=True)},
     )
     def get(self, request: Request) -> Response:
         wanted = {name: request.query_params.get(name, "") for name in (*audit.FILTERS, "q")}
@@ -52,7 +52,9 @@ class FirewallRules(CnmView):
 
 
 class Drifts(CnmView):
-    @documented("List what differs from what was asked", answer=schemas.Drift, many=True, filters=("kind", "resolved"))
+    @documented(
+        "List what differs from what was asked", answer=schemas_audit.Drift, many=True, filters=("kind", "resolved")
+    )
     def get(self, request: Request) -> Response:
         rows = represent.prepared(Drift).filter(host=self.host, resolved_at__isnull=not self.flag("resolved"))
         sorts = {"detected_at": "detected_at", "resolved_at": "resolved_at", "kind": "kind"}
@@ -60,7 +62,7 @@ class Drifts(CnmView):
 
 
 class Repair(CnmView):
-    @documented("Mend drift", body=schemas.RepairRequest, answer=schemas.Operation, write=True)
+    @documented("Mend drift", body=schemas_audit.RepairRequest, answer=schemas.Operation, write=True)
     def post(self, request: Request) -> Response:
         body = Body(self.body())
         given = body.given("drift")

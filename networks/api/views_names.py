@@ -12,14 +12,16 @@ from networks.models import Container
 from networks.name_lookup import look_up
 from networks.services.find import find_container
 
-from . import schemas
+from . import schemas_names
 from .base import CnmView
 from .documented import documented
 from .lists import listed_values
 
 
 class FilesOfAll(CnmView):
-    @documented("Show the files of containers, each line with its owner and reason", answer=schemas.FilesOf, many=True)
+    @documented(
+        "Show the files of containers, each line with its owner and reason", answer=schemas_names.FilesOf, many=True
+    )
     def get(self, request: Request) -> Response:
         found = [
             {"container": {"id": row.pk, "name": row.name}, "files": [view.to_json() for view in views]}
@@ -29,7 +31,9 @@ class FilesOfAll(CnmView):
 
 
 class Lines(CnmView):
-    @documented("Show a container's files, each line with its owner and reason", answer=schemas.FileView, many=True)
+    @documented(
+        "Show a container's files, each line with its owner and reason", answer=schemas_names.FileView, many=True
+    )
     def get(self, request: Request, ref: str) -> Response:
         row = represent.prepared(Container).get(pk=find_container(self.host, ref).pk)
         views = [view.to_json() for view in files_of(row)]
@@ -37,7 +41,7 @@ class Lines(CnmView):
 
 
 class Names(CnmView):
-    @documented("Who resolves a name, and to what", answer=schemas.Lookup, many=True, filters=("name",))
+    @documented("Who resolves a name, and to what", answer=schemas_names.Lookup, many=True, filters=("name",))
     def get(self, request: Request) -> Response:
         name = request.query_params.get("name", "")
         found = [lookup.to_json() for lookup in look_up(self.host, name)]
@@ -46,7 +50,7 @@ class Names(CnmView):
 
 class Environment(CnmView):
     @documented(
-        "Show what links told a container's process at its start, and what is stale", answer=schemas.Environment
+        "Show what links told a container's process at its start, and what is stale", answer=schemas_names.Environment
     )
     def get(self, request: Request, ref: str) -> Response:
         row = find_container(self.host, ref)

@@ -8,7 +8,7 @@ from networks.models import Container, Host
 from networks.models.choices import RestartPolicy, Wanted
 
 from .actor import Actor
-from .containers import prepare_start
+from .lifecycle import prepare_start
 from .operations import enqueue, record
 
 ACTOR = Actor(name="bootstrap", role="admin", via="shell", queue_anyway=True)

@@ -9,7 +9,7 @@ from networks.cnm.errors import Conflict, Forbidden, InvalidSpec, NotFound
 from networks.cnm.facts import HostFacts, Listener
 from networks.load import is_live, load_host
 from networks.models import Activity, Container, Lease, Network, Operation
-from networks.services import containers, links, networks, ports
+from networks.services import bulk, containers, links, networks, ports
 from networks.services.spec_container import AttachRequest, read_container
 from networks.services.spec_ports import PortRequest
 from tests.testlib.world import ADMIN, OPERATOR, World
@@ -278,11 +278,11 @@ def test_bulk_is_all_or_nothing_in_one_operation(world: World) -> None:
     good = [read_container({"name": f"c{n}", "kind": "sandbox"}) for n in range(5)]
     bad = read_container({"name": "c1", "kind": "sandbox"})
     with pytest.raises(Conflict) as refused:
-        containers.bulk(OPERATOR, world.host, [], [*good, bad])
+        bulk.bulk(OPERATOR, world.host, [], [*good, bad])
     assert refused.value.field == "containers.5.name"
     assert not Container.objects.exists()
     assert not Operation.objects.exists()
-    containers.bulk(OPERATOR, world.host, [], good)
+    bulk.bulk(OPERATOR, world.host, [], good)
     assert Container.objects.count() == 5
     assert Operation.objects.count() == 1
 

@@ -1,0 +1,117 @@
+"""Shapes for OpenAPI of rules, drift, traces, findings and dumps."""
+
+from __future__ import annotations
+
+from rest_framework import serializers as s
+
+from .schema_fields import anything, flag, number, shape, text, texts
+from .schemas import OwnerShape
+
+Rule = shape(
+    "Rule",
+    flavour=text(),
+    family=number(),
+    table=text(),
+    chain=text(),
+    position=number(),
+    text=text(),
+    packets=number(),
+    bytes=number(),
+    tag=text(),
+    ours=flag(),
+    owner=OwnerShape(required=False),
+    why=text(),
+    foreign_class=text(),
+)
+Chain = shape("Chain", family=number(), table=text(), name=text(), policy=text(), packets=number(), bytes=number())
+Drift = shape(
+    "Drift",
+    id=number(),
+    host=text(),
+    key=texts(),
+    kind=text(),
+    resource_kind=text(),
+    text=text(),
+    difference=anything(),
+    owner=OwnerShape(required=False),
+    why=anything(),
+    writer=text(),
+    detected_at=text(),
+    resolved_at=text(),
+)
+RepairRequest = shape("RepairRequest", drift=s.ListField(child=s.IntegerField(), required=False))
+TraceRequest = shape(
+    "TraceRequest",
+    **{"from": s.CharField(help_text="A container, an address, or host."), "to": s.CharField()},
+    protocol=s.ChoiceField(("tcp", "udp", "sctp", "icmp"), required=False),
+    port=number(),
+    interface=text(help_text="The device by which an outside address comes in; left out: the one that leads to it."),
+    source_port=number(),
+    state=s.ChoiceField(("new", "established"), required=False),
+)
+TraceStep = shape(
+    "TraceStep",
+    kind=text(),
+    phase=text(help_text="packet, answer or rest"),
+    hook=text(),
+    where=text(),
+    text=text(),
+    outcome=text(),
+    packet=text(),
+    rule=Rule(required=False, allow_null=True),
+)
+Undecided = shape("UndecidedMatch", match=text(), rule=text(), modelled=flag())
+OtherWay = shape("OtherWay", verdict=text(), reason=text(), steps=TraceStep(many=True), **{"if": texts()})
+Remedy = shape("Remedy", text=text(), request=anything(), plan=anything())
+Trace = shape(
+    "Trace",
+    verdict=text(help_text="allowed, dropped, rejected or undecidable"),
+    reason=text(),
+    code=text(),
+    address=text(),
+    received=text(),
+    decided_by=Rule(required=False, allow_null=True),
+    undecided=Undecided(many=True),
+    steps=TraceStep(many=True),
+    others=OtherWay(many=True),
+    remedies=Remedy(many=True),
+    rules_at=text(),
+    network_at=text(),
+)
+Finding = shape(
+    "Finding",
+    code=text(),
+    severity=text(help_text="danger, warning or notice"),
+    sentence=text(),
+    remedy=text(),
+    rules=s.ListField(child=s.ListField(), required=False),
+    subject=text(),
+)
+Reach = shape("Reach", address=text(), device=text(), verdict=text(), reason=text())
+Exposed = shape(
+    "Exposed",
+    container=text(),
+    container_id=text(),
+    protocol=text(),
+    host_port=number(),
+    container_port=number(),
+    published_on=text(),
+    allowed_sources=texts(),
+    open_to_others=flag(),
+    reaches=Reach(many=True),
+)
+DumpRequest = shape("DumpRequest", iptables_save=text(), ip6tables_save=text(), nft=text(), flavour=text())
+DumpedRule = shape(
+    "DumpedRule",
+    flavour=text(),
+    family=text(),
+    table=text(),
+    chain=text(),
+    position=number(),
+    text=text(),
+    packets=number(),
+    bytes=number(),
+    opaque=flag(),
+    foreign_class=text(),
+)
+Dump = shape("Dump", rules=DumpedRule(many=True), findings=Finding(many=True), opaque=texts(), flavours=texts())

@@ -1,0 +1,84 @@
+"""What starting, stopping and removing a container decide about its rows. The use cases open the operations."""
+
+from __future__ import annotations
+
+from networks import feed
+from networks.cnm.errors import Conflict
+from networks.cnm.text import gettext_noop
+from networks.models import Container
+from networks.models.choices import ContainerStatus, Wanted
+
+from . import ipam, ports
+from .fresh import check_not_removed
+from .links import check_sources
+from .networks import check_usable, give_addresses
+from .operations import next_activation
+
+
+def prepare_start(container: Container) -> None:
+    """Everything that a start decides: addresses, host ports, the run's number. The caller opens the operation."""
+    for part in (container.endpoints, container.ports, container.links):
+        part.filter(withheld=True).update(withheld=False)
+    for endpoint in container.endpoints.filter(removing=False).select_related("network"):
+        check_usable(endpoint.network)
+    check_sources(container)
+    if container.shares_id and container.shares is not None and container.shares.wanted != Wanted.RUNNING:
+        raise Conflict(
+            gettext_noop("Container {name} shares the sandbox of {other}, which is not running."),
+            remedy=gettext_noop("Start {other} first."),
+            name=container.name,
+            other=container.shares.name,
+        )
+    container.wanted = Wanted.RUNNING
+    container.status = ContainerStatus.STARTING
+    container.generation += 1
+    container.restart_count = 0
+    container.exited_run = container.failed_run = ""
+    container.error = None
+    container.activation = next_activation(container.host)
+    container.save(
+        update_fields=[
+            "wanted",
+            "status",
+            "generation",
+            "restart_count",
+            "exited_run",
+            "failed_run",
+            "error",
+            "activation",
+        ]
+    )
+    for endpoint in container.endpoints.filter(removing=False).select_related("network__host"):
+        if not (endpoint.ipv4 or endpoint.ipv6):
+            give_addresses(endpoint)
+        feed.put("network", endpoint.network)
+    ports.assign_ports(container)
+    feed.put("container", container)
+
+
+def check_removable(container: Container, force: bool) -> None:
+    """Raises :class:`Conflict` when others need *container*, or when it runs and that is not to be ended by *force*."""
+    if container.status != ContainerStatus.FAILED:  # a removal that failed may be asked for again
+        check_not_removed(container)
+    sharing = container.shared_by.exclude(wanted=Wanted.REMOVED)
+    if sharing:
+        raise Conflict(
+            gettext_noop("The sandbox of container {name} is shared by {others}."),
+            remedy=gettext_noop("Remove these first."),
+            name=container.name,
+            others=ipam.names_of(sharing),
+        )
+    recipients = Container.objects.filter(links__source=container).exclude(wanted=Wanted.REMOVED).distinct()
+    if recipients and not force:
+        raise Conflict(
+            gettext_noop("Container {name} is linked to by {others}."),
+            remedy=gettext_noop("Remove the links, or remove it with force: the links go with it."),
+            name=container.name,
+            others=ipam.names_of(recipients),
+        )
+    if container.wanted == Wanted.RUNNING and container.status != ContainerStatus.FAILED and not force:
+        raise Conflict(
+            gettext_noop("Container {name} is running."),
+            remedy=gettext_noop("Stop it first, or remove it with force."),
+            name=container.name,
+        )

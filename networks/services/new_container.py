@@ -1,0 +1,208 @@
+"""The rows of a new container: what may be asked for, by whom, and what follows from it."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError
+
+from networks import feed
+from networks.cnm.errors import Conflict, Forbidden
+from networks.cnm.names import HOST_GATEWAY
+from networks.cnm.text import Text, gettext_noop
+from networks.models import Container, Host, Image, Network
+
+from . import features, ports
+from .actor import Actor
+from .find import find_container, find_image, find_network
+from .links import add_link, check_sources
+from .networks import add_endpoint, check_usable
+from .spec_container import AttachRequest, ContainerRequest
+
+SHARED_MODES = ("host", "none")
+_ADJECTIVES = (
+    "amber",
+    "bold",
+    "brisk",
+    "calm",
+    "clever",
+    "eager",
+    "fair",
+    "gentle",
+    "keen",
+    "lively",
+    "merry",
+    "quiet",
+    "swift",
+)
+_NOUNS = (
+    "badger",
+    "bridge",
+    "comet",
+    "ember",
+    "falcon",
+    "harbor",
+    "heron",
+    "lantern",
+    "maple",
+    "otter",
+    "pebble",
+    "reef",
+    "wren",
+)
+
+
+def add_container(actor: Actor, host: Host, request: ContainerRequest) -> tuple[Container, tuple[Text, ...]]:
+    """The rows of a new container, not started, and what its maker should know."""
+    _check_policy(actor, request)
+    features.check_container(host, request)
+    image = _image(host, request)
+    shares = _shared(host, request)
+    container = Container(
+        host=host,
+        name=request.name or _free_name(host),
+        kind=request.kind,
+        network_mode=f"container:{shares.id}" if shares else request.network,
+        shares=shares,
+        adopted_path=request.adopt_path or (f"/proc/{request.adopt_pid}/ns/net" if request.adopt_pid else ""),
+        image=(image.name if image is not None else request.image) if request.kind == "process" else "",
+        spec=request.stored(),
+        labels=dict(request.labels),
+        restart_policy=request.restart_policy,
+        restart_max=request.restart_max,
+        auto_remove=request.auto_remove,
+        created_by=actor.name,
+    )
+    container.spec["binds_anywhere"] = actor.may("admin")
+    _check_host_gateway(host, request)
+    container.spec["exposed_ports"] = _exposed(request, image)
+    if Container.objects.filter(host=host, name=container.name).exists():
+        raise name_taken(container.name)
+    try:
+        container.save(force_insert=True)
+    except IntegrityError:
+        raise name_taken(container.name) from None
+    for attach in _attachments(request):
+        network = find_network(host, attach.network)
+        check_usable(network)
+        if network.driver not in {"null", "host"}:
+            add_endpoint(container, network, attach)
+    for reference, alias in request.links:
+        source = find_container(host, reference)
+        add_link(container, source, alias or source.name)
+    check_sources(container)
+    warnings = ports.add_ports(container, request)
+    feed.put("container", container)
+    return container, warnings
+
+
+def _attachments(request: ContainerRequest) -> list[AttachRequest]:
+    if request.network in SHARED_MODES or request.network.startswith("container:"):
+        return []
+    first = AttachRequest(
+        network=request.network,
+        ipv4=request.ipv4,
+        ipv6=request.ipv6,
+        mac=request.mac,
+        aliases=request.aliases,
+        driver_opts=request.driver_opts,
+    )
+    named = [attach for attach in request.networks if attach.network != request.network]
+    again = next((attach for attach in request.networks if attach.network == request.network), None)
+    # `networks` alone means just those: the default bridge is not added unasked.
+    return [*([again or first] if request.network != "bridge" or not named or again else []), *named]
+
+
+def _shared(host: Host, request: ContainerRequest) -> Container | None:
+    if not request.network.startswith("container:"):
+        return None
+    other = find_container(host, request.network.removeprefix("container:"))
+    if other.network_mode == "host" or other.shares_id:
+        raise Conflict(
+            gettext_noop("Container {name} has no sandbox of its own that could be shared."),
+            remedy=gettext_noop("Choose a container on a network of its own."),
+            field="network",
+            name=other.name,
+        )
+    return other
+
+
+def _image(host: Host, request: ContainerRequest) -> Image | None:
+    if request.kind != "process" or request.image == "host":
+        return None
+    image = find_image(host, request.image)
+    if image.status != "ready":
+        raise Conflict(
+            gettext_noop("Image {name} is not ready: it is {status}."),
+            remedy=gettext_noop("Wait until it is imported, or import it again."),
+            field="image",
+            name=image.name,
+            status=image.status,
+        )
+    return image
+
+
+def _exposed(request: ContainerRequest, image: Image | None) -> list[list[Any]]:
+    exposed = set(request.exposed_ports) | {(port.container_port, port.protocol) for port in request.ports}
+    for text in (image.config if image else {}).get("ExposedPorts") or {}:
+        number, _, protocol = text.partition("/")
+        exposed.add((int(number), protocol or "tcp"))
+    return [list(pair) for pair in sorted(exposed)]
+
+
+def _check_host_gateway(host: Host, request: ContainerRequest) -> None:
+    """``host-gateway`` is the host's address on the default bridge: without one it means nothing, in Docker too."""
+    for number, (_, address) in enumerate(request.extra_hosts):
+        if address == HOST_GATEWAY and not Network.objects.filter(host=host, name="bridge").exists():
+            raise Conflict(
+                gettext_noop("There is no default bridge whose gateway {address} could stand for."),
+                remedy=gettext_noop("Give the host's address instead."),
+                field=f"extra_hosts.{number}",
+                address=address,
+            )
+
+
+def _free_name(host: Host) -> str:
+    taken = set(Container.objects.filter(host=host).values_list("name", flat=True))
+    chooser = random.SystemRandom()
+    while True:
+        name = f"{chooser.choice(_ADJECTIVES)}_{chooser.choice(_NOUNS)}"
+        if name in taken:
+            name = f"{name}{chooser.randrange(10, 1000)}"
+        if name not in taken:
+            return name
+
+
+def name_taken(name: str) -> Conflict:
+    """The refusal of a name that another container of the host has."""
+    return Conflict(
+        gettext_noop("The container name {name} is in use."),
+        remedy=gettext_noop("Choose another name, or remove or rename that container."),
+        field="name",
+        name=name,
+    )
+
+
+def _check_policy(actor: Actor, request: ContainerRequest) -> None:
+    """Refuse what the role may not do. Names alone are judged here; the worker judges what is really mounted."""
+    if request.kind == "adopted" and not actor.may("admin"):
+        raise Forbidden(
+            gettext_noop("Only an admin may adopt a namespace that somebody else made."),
+            remedy=gettext_noop("Ask an admin."),
+            field="adopt",
+        )
+    allowed = settings.BIND_ALLOWLIST
+    for number, bind in enumerate(request.binds):
+        source = bind.partition(":")[0]
+        inside = any(source == root.rstrip("/") or source.startswith(root.rstrip("/") + "/") for root in allowed)
+        if not inside and not actor.may("admin"):
+            raise Forbidden(
+                gettext_noop("The host folder {source} may not be mounted by the role {role}."),
+                remedy=gettext_noop("Folders below {allowed} may; an admin may mount any."),
+                field=f"binds.{number}",
+                source=source,
+                role=actor.role,
+                allowed=", ".join(allowed) or "(none)",
+            )
