@@ -12,7 +12,7 @@ from networks.cnm.ruleset import iptables
 from networks.cnm.ruleset.model import NATIVE, Chain, Rule, Ruleset
 from networks.cnm.ruleset.nftables import of_items
 from networks.cnm.trace import world as worlds
-from networks.cnm.trace.hooks import Step
+from networks.cnm.trace.steps import Step
 from networks.cnm.trace.world import Sandbox, World
 from networks.models import Container, Host, Observation
 

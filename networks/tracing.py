@@ -11,8 +11,8 @@ from networks.cnm.errors import InvalidSpec, NotFound, Unavailable
 from networks.cnm.names import sandbox_name
 from networks.cnm.ruleset import words
 from networks.cnm.text import gettext_noop
-from networks.cnm.trace.hooks import Step
 from networks.cnm.trace.routing import find_way
+from networks.cnm.trace.steps import Step
 from networks.cnm.trace.trace import Outcome, Question, Trace, trace
 from networks.cnm.trace.walk import CONTAINER, HOST, OUTSIDE, Party
 from networks.cnm.trace.world import AnyAddress, Sandbox, World

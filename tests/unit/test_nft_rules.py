@@ -18,9 +18,10 @@ from tests.kernel.rules_lab import CNM, FACTS, everything, port, rules_of, small
 from worker.compile import compile_host
 from worker.firewall import words
 from worker.firewall.backend import Script
+from worker.firewall.nft.change import change_table
 from worker.firewall.nft.expressions import chain_name, chain_place, parse_rule, render_rule
 from worker.firewall.nft.lookups import LOOKUPS, lookup_for, lookup_of
-from worker.firewall.nft.table import Table, change_table, parse_table
+from worker.firewall.nft.table import Table, parse_table
 
 ADDRESSES = {
     4: st.ip_addresses(v=4).map(str) | st.just("10.1.2.0/24") | st.just("0.0.0.0/0"),

@@ -7,34 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
-import signal
 import socket
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from worker.kernel.netns import OUR_NAME, Namespaces, NotANamespace, open_namespace
 
-from . import frames
+from .child import SHORT_LIFE_S, Child
 from .journal import Journal
-from .zone import OWN_ADDRESS, Record, Sandbox
+from .listen import listen
+from .zone import Record, Sandbox
 
 log = logging.getLogger("worker.dns")
 
-BACKLOG = 128
-ANSWER_TIMEOUT_S = 5.0
-"""A resolver that is silent for so long is started again."""
-LONGEST_LINE = 4096
-"""Of what the resolver may say."""
-SHORT_LIFE_S = 5.0
 LONGEST_PAUSE_S = 5.0
-RECEIVE_BUFFER = 1 << 20
-"""Bytes of questions that wait while the resolver is busy, or is started again."""
-_SO_RCVBUFFORCE = 33
 SENT_AT_ONCE = 30
 """Sandboxes in one message to a new resolver: with two sockets each, what one message may carry."""
 
@@ -103,7 +91,7 @@ class Opener:
         self._user = user
         self._served: dict[str, Served] = {}
         self._names: dict[tuple[str, str], dict[str, Any]] = {}
-        self._child: _Child | None = None
+        self._child: Child | None = None
         self._restart: asyncio.Task[None] | None = None
         self._failures = 0
         self._ending = False
@@ -196,7 +184,7 @@ class Opener:
                 if identity is not None and tuple(identity) != now:
                     raise OSError(2, "another namespace has that name by now")
                 with self._namespaces.entered(namespace):
-                    udp, tcp = _listen(ports)
+                    udp, tcp = listen(ports)
         except OSError as error:
             raise Refused(name, error) from error
         kept = {key: value for key, value in item.items() if key not in {"ports", "identity"}}
@@ -234,11 +222,11 @@ class Opener:
             child.end()
 
     def _start_child(self) -> None:
-        child = _Child(self._user, self._open_for_child, self._child_ended)
+        child = Child(self._user, self._open_for_child, self._child_ended)
         self._child = child
         self._restart = asyncio.get_running_loop().create_task(self._tell_all(child))
 
-    async def _tell_all(self, child: _Child) -> None:
+    async def _tell_all(self, child: Child) -> None:
         names = list(self._served)
         try:
             await child.say({"names": list(self._names.values())})
@@ -249,7 +237,7 @@ class Opener:
             log.warning("the resolver did not start: %s", error or type(error).__name__)
             child.end()
 
-    def _child_ended(self, child: _Child, lived_s: float) -> None:
+    def _child_ended(self, child: Child, lived_s: float) -> None:
         if child is not self._child:
             return
         self._child = None
@@ -270,93 +258,6 @@ class Opener:
             return socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
 
 
-class _Child:
-    """A resolver process, and the channel to it."""
-
-    def __init__(self, user: str, open_socket: Any, ended: Any) -> None:
-        self._open_socket = open_socket
-        self._ended = ended
-        self._loop = asyncio.get_running_loop()
-        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with theirs:
-            command = (sys.executable, "-m", "worker.dns.resolver", "--control", str(theirs.fileno()), "--user", user)
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
-        self._started = self._loop.time()
-        # Blocking with a limit: whole messages, in order; the resolver reads at once, whatever else it does.
-        self._channel.settimeout(ANSWER_TIMEOUT_S)
-        self._number = 0
-        self._waiting: dict[int, asyncio.Future[None]] = {}
-        self._buffer = bytearray()
-        self._turn = asyncio.Lock()
-        self._loop.add_reader(self._channel.fileno(), self._hear)
-
-    async def say(self, message: frames.Message, sockets: list[socket.socket] | None = None) -> None:
-        """Tell it something and wait until it holds there. Raises OSError, TimeoutError."""
-        async with self._turn:
-            self._number += 1
-            number = self._number
-            future: asyncio.Future[None] = self._loop.create_future()
-            self._waiting[number] = future
-            try:
-                frames.send(self._channel, {"number": number, **message}, [s.fileno() for s in sockets or ()])
-                # A process that is still starting has more to do than one that runs.
-                starting = self._loop.time() - self._started < SHORT_LIFE_S
-                await asyncio.wait_for(future, ANSWER_TIMEOUT_S * (6 if starting else 1))
-            finally:
-                self._waiting.pop(number, None)
-
-    def end(self) -> None:
-        """It is killed: it holds nothing that must be put away."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGKILL)
-        self._gone()
-
-    def _hear(self) -> None:
-        try:
-            data = self._channel.recv(1 << 16, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        self._buffer += data
-        while (at := self._buffer.find(b"\n")) >= 0:
-            line = bytes(self._buffer[:at])
-            del self._buffer[: at + 1]
-            try:
-                self._obey(json.loads(line))
-            except (ValueError, TypeError, KeyError, OSError):
-                data = b""  # it does not keep to the form: it is no longer trusted
-        if not data or len(self._buffer) > LONGEST_LINE:
-            self.end()
-
-    def _obey(self, said: Any) -> None:
-        if "done" in said:
-            future = self._waiting.get(said["done"])
-            if future is not None and not future.done():
-                future.set_result(None)
-            return
-        number = int(said["open"])
-        try:
-            opened = self._open_socket(str(said["sandbox"]), tcp=said["tcp"] is True, ipv6=said["ipv6"] is True)
-        except (OSError, NotANamespace) as error:
-            frames.send(self._channel, {"opened": number, "errno": getattr(error, "errno", None) or 2})
-            return
-        with opened:
-            frames.send(self._channel, {"opened": number, "errno": 0}, [opened.fileno()])
-
-    def _gone(self) -> None:
-        if self._channel.fileno() < 0:
-            return
-        self._loop.remove_reader(self._channel.fileno())
-        self._channel.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(ANSWER_TIMEOUT_S)
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(ConnectionError("the resolver ended"))
-        self._ended(self, self._loop.time() - self._started)
-
-
 @contextlib.contextmanager
 def _open(path: str) -> Any:
     """The namespace at *path* for a moment. Raises OSError also where there is none."""
@@ -368,39 +269,6 @@ def _open(path: str) -> Any:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _listen(ports: Any) -> tuple[socket.socket, socket.socket]:
-    """The two sockets of a sandbox, in the namespace that we are in: on *ports*, where these are free, else on any."""
-    udp_port, tcp_port = ports or (0, 0)
-    udp = _bound(socket.SOCK_DGRAM, int(udp_port))
-    try:
-        with contextlib.suppress(OSError):  # a right that root may lack in a container
-            udp.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
-        tcp = _bound(socket.SOCK_STREAM, int(tcp_port))
-    except BaseException:
-        udp.close()
-        raise
-    return udp, tcp
-
-
-def _bound(kind: int, port: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-    try:
-        if kind == socket.SOCK_STREAM:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # our own former connections may rest there
-        try:
-            sock.bind((str(OWN_ADDRESS), port))
-        except OSError:
-            if not port:
-                raise
-            sock.bind((str(OWN_ADDRESS), 0))  # a program took it meanwhile: the rules are wrong until the next pass
-        if kind == socket.SOCK_STREAM:
-            sock.listen(BACKLOG)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
 
 
 def _serving(items: list[dict[str, Any]], fresh: dict[str, Served]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from networks.cnm.ruleset.model import (
 from .choices import Choices
 from .fields import condition_holds, read_values
 from .packet import NEW, Packet, address_of, translated
+from .steps import ASKED, Step, Stopped, describe
 from .world import AnyAddress, AnyInterface, World
 
 CONNTRACK_PRIORITY = -200
@@ -43,40 +44,7 @@ ORDER = "order of registration"
 MOST_JUMPS = 16
 """Nested calls at most (``NFT_JUMP_STACK_SIZE``)."""
 GOES_ON = Verdict("continue")
-ASKED, ANSWER, REST = "", "answer", "rest"
 FAMILIES = {4: frozenset({"ip", "inet"}), 6: frozenset({"ip6", "inet"})}
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that happened to the packet."""
-
-    kind: str
-    """``rule``, ``policy``, ``routing``, ``bridge``, ``translation``, ``sandbox``, ``start`` or ``end``."""
-    where: str
-    """``filter FORWARD``, or the device or sandbox."""
-    text: str
-    """The rule, or what was decided."""
-    outcome: str = ""
-    """``accept``, ``drop``, ``reject``, ``jump``, ``return``, ``continue``, ``dnat …``, …"""
-    rule: Rule | None = None
-    hook: str = ""
-    phase: str = ""
-    """Empty: the packet that was asked about; ``answer``: what was sent back; ``rest``: what followed that."""
-    packet: str = ""
-    """The packet after the step."""
-    element: str = ""
-    """What stands beside the element of a set or map by which the rule matched: of ours its owner's id."""
-
-
-class Stopped(Exception):
-    """The packet goes no further."""
-
-    def __init__(self, verdict: str, reason: str, step: Step | None = None) -> None:
-        super().__init__(reason)
-        self.verdict = verdict
-        self.reason = reason
-        self.step = step
 
 
 @dataclass(slots=True)
@@ -409,11 +377,3 @@ def _ordered(chains: Iterable[Chain]) -> list[Chain]:
 
 def _flavour_order(chain: Chain) -> int:
     return {LEGACY: 0, IPTABLES_NFT: 1, NATIVE: 2}[chain.flavour]
-
-
-def describe(packet: Packet) -> str:
-    """``192.0.2.1 -> 172.17.0.2:80 tcp``."""
-    now = packet.now
-    port = f":{now.dport.low}" if now.dport is not None and now.dport.low == now.dport.high else ""
-    host = f"[{now.destination}]" if port and now.destination.version == 6 else str(now.destination)
-    return f"{now.source} -> {host}{port}"

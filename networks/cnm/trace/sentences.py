@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from networks.cnm.text import Text, gettext_noop
 
-from .hooks import ANSWER, REST, Step
+from .steps import ANSWER, REST, Step
 from .world import World
 
 DEPENDS = gettext_noop("It depends on more than the packet: {names}.")

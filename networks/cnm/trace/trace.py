@@ -12,9 +12,10 @@ from networks.cnm.text import Text
 
 from . import sentences
 from .choices import Choice, Choices, every_way
-from .hooks import ANSWER, REST, Hooks, Step, Stopped, describe
+from .hooks import Hooks
 from .packet import ESTABLISHED, NEW, Packet, Tuple, answer_to, first_packet, next_packet
 from .routing import best_route, find_way, way_of
+from .steps import ANSWER, REST, Step, Stopped, describe
 from .walk import CONTAINER, HOST, OUTSIDE, Party, Walk, copy_of, expected_answer, sport_of
 from .world import MAIN, AnyAddress, World
 

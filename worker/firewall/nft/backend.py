@@ -16,9 +16,10 @@ from networks.cnm.text import gettext_noop
 from worker.firewall.backend import Backend, Script, Slot
 from worker.firewall.generation import Generation
 
+from .change import Change, change_table
 from .expressions import FAMILIES
 from .lookups import lookup_for, lookup_of, slot_name
-from .table import NAME, Change, Command, Table, change_table, parse_table
+from .table import NAME, Command, Table, parse_table
 
 NFTABLES = "nftables"
 TIMEOUT_S = 120
