@@ -97,8 +97,8 @@ def _write(pending: _Pending) -> int:
     if not pending.changes:
         return 0
     described = _describe(pending.changes)
-    counter, _ = FeedCounter.objects.select_for_update().get_or_create(pk=1)
-    first = counter.last + 1
+    last = FeedCounter.objects.advance(len(described))
+    first = last - len(described) + 1
     Event.objects.bulk_create(
         Event(
             number=first + offset,
@@ -110,18 +110,21 @@ def _write(pending: _Pending) -> int:
         )
         for offset, ((kind, object_id), data) in enumerate(described.items())
     )
-    counter.last += len(described)
-    counter.save(update_fields=["last"])
-    return counter.last
+    return last
 
 
 def _describe(changes: _Changes) -> dict[tuple[str, str], dict[str, Any] | None]:
-    """The representation of each changed object as the transaction leaves it, in a constant number of queries a kind."""
+    """The representation of each changed object as the transaction leaves it, in a constant number of queries a kind.
+
+    Read again, for what shows an object may be other rows than the one that changed; those kinds aside that are one row each.
+    """
     wanted: dict[type[models.Model], dict[Any, tuple[str, str]]] = {}
-    for at, value in changes.items():
-        if isinstance(value, models.Model):
-            wanted.setdefault(type(value), {})[value.pk] = at
     found: dict[tuple[str, str], dict[str, Any]] = {}
+    for at, value in changes.items():
+        if isinstance(value, models.Model) and at[0] in represent.SINGLE_ROWS:
+            found[at] = represent.of(at[0], value)
+        elif isinstance(value, models.Model):
+            wanted.setdefault(type(value), {})[value.pk] = at
     for model, rows in wanted.items():
         for row in represent.prepared(model).filter(pk__in=list(rows)):
             at = rows[row.pk]
@@ -158,6 +161,21 @@ def since(number: int, epoch: str) -> list[dict[str, Any]] | None:
     if counter.last > number and (not events or events[0].number != number + 1):
         return None
     return [event_json(event) for event in events]
+
+
+def last_word(row: models.Model | None) -> dict[str, Any] | None:
+    """The representation of *row* as the last event about it has it, for those that have just written it. Of what there is
+    no event of, or no longer, the database is asked."""
+    if row is None or row.pk is None:
+        return None
+    kind = type(row).__name__.lower()
+    events = (
+        Event.objects.filter(kind=kind, object_id=str(row.pk)) if kind in represent.DESCRIBERS else Event.objects.none()
+    )
+    found = events.order_by("-number").values_list("op", "data").first()
+    if found is None:
+        return represent.current(row)
+    return found[1] if found[0] == "put" else None
 
 
 def event_json(event: Event) -> dict[str, Any]:

@@ -96,7 +96,8 @@ def _group(rows: Iterable[T], by: str = "container_id") -> dict[str, list[T]]:
     return groups
 
 
-def network_value(row: Network) -> desired.Network:
+def network_value(row: Network, subnets: Iterable[Subnet] | None = None) -> desired.Network:
+    """The plain value of *row* with its *subnets* (default: those of its row)."""
     return desired.Network(
         id=row.id,
         name=row.name,
@@ -105,7 +106,7 @@ def network_value(row: Network) -> desired.Network:
         scope=row.scope,
         internal=row.internal,
         predefined=row.predefined,
-        subnets=tuple(_subnet(subnet) for subnet in row.subnets.all()),
+        subnets=tuple(_subnet(subnet) for subnet in (row.subnets.all() if subnets is None else subnets)),
         options=read_options(row.options),
     )
 

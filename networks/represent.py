@@ -35,6 +35,7 @@ from .models import (
 )
 
 Json = dict[str, Any]
+BRIDGE_NAME = "com.docker.network.bridge.name"
 
 
 def _at(value: datetime | None) -> str | None:
@@ -111,7 +112,7 @@ def bridge_of(row: Network, default: str) -> str:
     """The bridge device of a network; empty for drivers without one."""
     if row.driver != "bridge":
         return ""
-    given = row.options.get("com.docker.network.bridge.name", "")
+    given = row.options.get(BRIDGE_NAME, "")
     return given or (default if row.predefined else names.bridge_device(row.id))
 
 
@@ -349,6 +350,8 @@ DESCRIBERS: Mapping[str, Callable[[Any], Json]] = {
     "activity": activity,
 }
 """The kinds that the feed speaks of."""
+SINGLE_ROWS = frozenset({"operation", "activity", "drift"})
+"""Kinds whose representation is that of one row (and its host's name), so the row that was just written has it all."""
 _MODELS: Mapping[type[Model], Callable[[Any], Json]] = {
     Host: host,
     Network: network,
@@ -377,19 +380,40 @@ def of(kind: str, row: Model) -> Json:
     return DESCRIBERS[kind](row)
 
 
+_SHOWN = (
+    "container",
+    "network",
+    "position",
+    "ipv4",
+    "ipv6",
+    "mac",
+    "aliases",
+    "ifname",
+    "gw_priority",
+    "removing",
+)
+_OF_NETWORK = ("network__name", "network__internal", "network__options")
+
+
 def prepared(model: type[Model]) -> QuerySet[Any]:
     """All rows of *model* with what their representation needs, in a constant number of queries."""
-    live_endpoints = Endpoint.objects.filter(removing=False).select_related("network", "container")
+    live_endpoints = Endpoint.objects.filter(removing=False)
     if model is Network:
-        return Network.objects.select_related("host").prefetch_related(
-            "subnets", Prefetch("endpoints", queryset=live_endpoints)
-        )
+        named = live_endpoints.select_related("container").only(*_SHOWN, "container__name")
+        return Network.objects.select_related("host").prefetch_related("subnets", Prefetch("endpoints", queryset=named))
     if model is Container:
+        # Only names of what is around it: rows of containers carry much text, and a network may have a thousand.
+        ways = live_endpoints.select_related("network").only(*_SHOWN, *_OF_NETWORK)
         return Container.objects.select_related("host").prefetch_related(
-            Prefetch("endpoints", queryset=live_endpoints.prefetch_related("network__subnets")),
+            Prefetch("endpoints", queryset=ways.prefetch_related("network__subnets")),
             "ports",
-            Prefetch("links", queryset=Link.objects.select_related("source")),
-            Prefetch("linked_by", queryset=Link.objects.select_related("recipient")),
+            Prefetch(
+                "links", queryset=Link.objects.select_related("source").only("alias", "recipient", "source__name")
+            ),
+            Prefetch(
+                "linked_by",
+                queryset=Link.objects.select_related("recipient").only("alias", "source", "recipient__name"),
+            ),
         )
     related = {Endpoint: ("network", "container"), Link: ("recipient", "source"), ApiToken: ("user",)}
     wanted = related.get(model, ("host",) if model in {Operation, Drift, Image} else ())

@@ -104,9 +104,11 @@ def going(host: Host, operation: Operation | None = None) -> list[str]:
     """The ids of containers that go for good with *operation*, or (None) with a full pass that found nothing in its way."""
     rows = Container.objects.filter(Q(wanted=Wanted.REMOVED) | Q(auto_remove=True), host=host)
     if operation is not None and not operation.scope.get("all"):
-        rows = rows.filter(pk__in=operation.scope.get("containers", []))
-    left = unfinished(host, operation.number if operation is not None else 0)
-    return [row.pk for row in rows if row.pk not in left and _goes(row)]
+        ids = operation.scope.get("containers", [])
+        rows = rows.filter(pk__in=ids) if ids else rows.none()
+    over = [row.pk for row in rows if _goes(row)]
+    left = unfinished(host, operation.number if operation is not None else 0) if over else ()
+    return [container_id for container_id in over if container_id not in left]
 
 
 def _goes(row: Container) -> bool:
@@ -115,35 +117,39 @@ def _goes(row: Container) -> bool:
 
 
 def _settle_networks(ids: set[str]) -> None:
-    rows = Network.objects.filter(pk__in=ids, withheld=False)
-    for row in Network.objects.filter(pk__in=ids, removing=True):
-        feed.delete("network", row.pk)
-        row.endpoints.all().delete()
-        row.delete()
-    waiting = rows.exclude(status=NetworkStatus.READY)
-    for row in waiting:
-        row.status, row.error = NetworkStatus.READY, None
-        row.save(update_fields=["status", "error"])
-        feed.put("network", row)
+    for row in Network.objects.filter(pk__in=ids) if ids else ():
+        if row.removing:
+            feed.delete("network", row.pk)
+            row.endpoints.all().delete()
+            row.delete()
+        elif not row.withheld and row.status != NetworkStatus.READY:
+            row.status, row.error = NetworkStatus.READY, None
+            row.save(update_fields=["status", "error"])
+            feed.put("network", row)
 
 
 def _settle_containers(ids: set[str]) -> None:
+    if not ids:
+        return
     rows = list(Container.objects.filter(pk__in=ids).select_related("host").order_by("created_at", "id"))
-    touched = set(Endpoint.objects.filter(container__in=rows).values_list("network_id", flat=True))
-    Endpoint.objects.filter(container__in=rows, removing=True).delete()
-    _free_leases_of_nobody(touched)
+    endpoints = Endpoint.objects.filter(container__in=rows).order_by().values_list("pk", "network_id", "removing")
+    disconnected = [pk for pk, _, removing in endpoints if removing]
+    touched = {network for _, network, _ in endpoints}
     PublishedPort.objects.filter(container__in=rows, removing=True).delete()
-    over = [row for row in rows if row.wanted != Wanted.RUNNING or row.exited_run == row.run]
-    _let_go(over)
+    _let_go([row for row in rows if row.wanted != Wanted.RUNNING or row.exited_run == row.run])
     _touch_linked(rows)
+    gone = [row.pk for row in rows if _goes(row)]
     for row in rows:
-        if _goes(row):
+        if row.pk in gone:
             feed.delete("container", row.pk)
-            row.delete()
-            continue
-        _arrive(row)
-        feed.put("container", row)
-    for network in Network.objects.filter(pk__in=touched):
+        else:
+            _arrive(row)
+            feed.put("container", row)
+    if disconnected or gone:
+        Endpoint.objects.filter(Q(pk__in=disconnected) | Q(container__in=gone)).delete()
+        _free_leases_of_nobody(touched)
+        Container.objects.filter(pk__in=gone).delete()
+    for network in Network.objects.filter(pk__in=touched) if touched else ():
         feed.put("network", network)
 
 
@@ -166,6 +172,8 @@ def _touch_linked(rows: list[Container]) -> None:
 
 def _let_go(containers: list[Container]) -> None:
     """What ended keeps no address and no ephemeral port. Links to it remember the address that it had."""
+    if not containers:
+        return
     endpoints = Endpoint.objects.filter(container__in=containers)
     for source, cidr in endpoints.filter(network__predefined=True).exclude(ipv4="").values_list("container", "ipv4"):
         Link.objects.filter(source=source).update(last_ipv4=cidr.partition("/")[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.db.models import F
 from django.utils import timezone
 
 from networks.models import Host, Operation
@@ -17,14 +16,15 @@ def claim_next(host: Host, queue: str) -> Operation | None:
     """
     while True:
         waiting = Operation.objects.filter(host=host, queue=queue, state=OperationState.PENDING).order_by("number")
-        candidate = waiting.values_list("pk", flat=True).first()
-        if candidate is None:
+        found = waiting.first()
+        if found is None:
             return None
-        taken = Operation.objects.filter(pk=candidate, queue=queue, state=OperationState.PENDING).update(
-            state=OperationState.RUNNING, started_at=timezone.now(), attempts=F("attempts") + 1
-        )
-        if taken:
-            return Operation.objects.select_related("host").get(pk=candidate)
+        running = {"state": OperationState.RUNNING, "started_at": timezone.now(), "attempts": found.attempts + 1}
+        if Operation.objects.filter(pk=found.pk, queue=queue, state=OperationState.PENDING).update(**running):
+            for name, value in running.items():
+                setattr(found, name, value)
+            found.host = host
+            return found
 
 
 def requeue_interrupted(host: Host, queue: str) -> int:

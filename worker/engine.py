@@ -54,20 +54,28 @@ WORLD_SHARE = 10
 CHEAP_S = 0.25
 """A look at the whole network that costs more than this is taken so seldom that it takes a tenth of the time."""
 COUNTERS = ("packets", "bytes")
+PAUSE_S, AT_LATEST_S = 0.1, 0.5
+"""The looks for the pages that follow on our own work wait for a pause of this length, but no longer than that after it."""
 BEAT_S = 5.0
 """How long at most a worker that carries out one operation after the other says nothing of itself."""
 REPAIRS_PER_HOUR = 20
 """Automatic repairs at most: two programs that undo each other's rules must not fight for ever."""
 
 
+Later = Callable[[float, Callable[[], None]], object]
+"""Calls a function some seconds from now, when nothing else is under way in this thread."""
+
+
 class Engine:
     """Everything that happens in the kernel process, one thing after the other."""
 
-    def __init__(self, host: Host, parts: Parts, observe_facts: Callable[[], HostFacts]) -> None:
+    def __init__(self, host: Host, parts: Parts, observe_facts: Callable[[], HostFacts], later: Later) -> None:
         self.host = host
         self.parts = parts
         self.reconciler = Reconciler(host, parts.machine, parts.processes, parts.files)
         self._observe_facts = observe_facts
+        self._later = later
+        self._work_since = self._worked_at = 0.0
         self._observe_world = WorldObserver()
         self._world_cost_s = 0.0
         self._world_at = 0.0
@@ -101,8 +109,21 @@ class Engine:
             if time.monotonic() - self._beat_at > BEAT_S:
                 self.beat()  # a clock's notice may wait behind many others, and a host that works is not silent
         if count:
-            self.look_at_rules()
-            self.look_at_world()
+            self._worked_at = time.monotonic()
+            if not self._work_since:
+                self._work_since = self._worked_at
+                self._later(PAUSE_S, self._look_after_work)
+
+    def _look_after_work(self) -> None:
+        """Store what operations made of rules and network: not between one operation and the next, which would wait for it."""
+        now = time.monotonic()
+        wait_s = min(self._worked_at + PAUSE_S, self._work_since + AT_LATEST_S) - now
+        if wait_s > 0:
+            self._later(wait_s, self._look_after_work)
+            return
+        self._work_since = 0.0
+        self.look_at_rules()
+        self.look_at_world()
 
     def run(self, operation: Operation) -> None:
         """Carry out one claimed operation; whatever happens, it ends."""

@@ -6,6 +6,7 @@ import fcntl
 import gc
 import logging
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
@@ -20,7 +21,7 @@ from networks.models import Host
 from . import slow
 from .build import build, build_runtime
 from .claim import claim_next, requeue_interrupted
-from .engine import Engine, defect
+from .engine import Engine, Later, defect
 from .facts import Features, observe_facts
 from .kernel import modules
 
@@ -34,13 +35,16 @@ class _Kernel:
     """The engine of this process, once it has started."""
 
     engine: Engine | None = None
+    later: Later | None = None
+    """The clock of the loop that this process lives in."""
 
 
 _kernel = _Kernel()
 
 
-def start_kernel() -> None:
+def start_kernel(later: Later) -> None:
     """Become the one kernel process of this host, and bring everything to what is asked."""
+    _kernel.later = later
     _lock("kernel")
     modules.load(*modules.WANTED)
     engine()
@@ -70,12 +74,16 @@ def engine() -> Engine | None:
 def _started(host: Host) -> Engine:
     features = Features()
     parts = build(host)
-    made = Engine(host, parts, lambda: observe_facts(features, _own_pids(), parts.firewall))
+    made = Engine(host, parts, lambda: observe_facts(features, _own_pids(), parts.firewall), _later)
     made.start()
     gc.collect()
     gc.freeze()  # what is loaded by now stays: the collector need not go through it again and again
     log.info("the kernel process of %s is ready", settings.HOST_NAME)
     return made
+
+
+def _later(seconds: float, call: Callable[[], None]) -> object:
+    return _kernel.later(seconds, call) if _kernel.later is not None else call()
 
 
 def start_slow() -> None:

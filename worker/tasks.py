@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_ready
@@ -47,8 +48,9 @@ def wake_slow(token: str) -> None:
 @worker_ready.connect
 def start(sender: object = None, **_: object) -> None:
     """The process has its queue: take up what waits."""
-    queues = {queue.name for queue in sender.task_consumer.queues}  # type: ignore[attr-defined]  # celery's Consumer
+    consumer: Any = sender
+    queues = {queue.name for queue in consumer.task_consumer.queues}
     if f"kernel.{settings.HOST_NAME}" in queues:
-        process.start_kernel()
+        process.start_kernel(consumer.timer.call_after)
     if f"slow.{settings.HOST_NAME}" in queues:
         process.start_slow()

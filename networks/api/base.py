@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from networks import represent
+from networks import feed, represent
 from networks.cnm.errors import InvalidSpec, from_json
 from networks.cnm.text import gettext_noop
 from networks.models import Host
@@ -77,9 +77,9 @@ class CnmView(APIView):
         ``?dry_run=1``: only its plan, with what *would* be (default: the object). ``?wait=0``, or a wait that runs out: 202 with the
         operation to follow. Every write of the API goes through here, so none can forget the dry run.
         """
-        body = body or (lambda outcome: represent.current(outcome.subject))
         if self.flag("dry_run"):
-            return Response(preview(self.host, use_case, would or body).to_json())
+            would = would or body or (lambda outcome: represent.current(outcome.subject))
+            return Response(preview(self.host, use_case, would).to_json())
         outcome = use_case()
         operation = outcome.operation
         if operation is not None:
@@ -88,9 +88,9 @@ class CnmView(APIView):
             if operation.state == "failed" and operation.error:
                 return problem(from_json(operation.error), operation.id)
             if not operation.finished:
-                described = represent.current(outcome.subject)
+                described = feed.last_word(outcome.subject)
                 return Response({"operation": represent.operation(operation), "object": described}, status=202)
-        value = body(outcome)
+        value = body(outcome) if body is not None else feed.last_word(outcome.subject)
         if value is None:
             return Response(status=204)
         warnings = [str(warning) for warning in outcome.warnings]

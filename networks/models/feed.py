@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from django.db import models
+from django.db import connection, models
 
 from networks.cnm.names import new_id
 
 from .host import Host
+
+
+class _Counters(models.Manager["FeedCounter"]):
+    def advance(self, count: int) -> int:
+        """Take the next *count* numbers; the last of them. Asked in SQL: one statement of both databases, where the mapper has two."""
+        table = self.model._meta.db_table
+        with connection.cursor() as cursor:
+            cursor.execute(f"UPDATE {table} SET last = last + %s WHERE id = 1 RETURNING last", [count])  # noqa: S608  # our own table's name
+            row = cursor.fetchone()
+        return int(row[0]) if row else self.create(pk=1, last=count).last
 
 
 class FeedCounter(models.Model):
@@ -16,6 +26,8 @@ class FeedCounter(models.Model):
     last = models.BigIntegerField(default=0)
     epoch = models.CharField(max_length=64, default=new_id)
     """Changes when a backup is restored: pages then take a new snapshot."""
+
+    objects = _Counters()
 
     def __str__(self) -> str:
         return f"{self.epoch}:{self.last}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from django.db.models import Model
+from django.db.models import Model, Prefetch, prefetch_related_objects
 
 from networks.cnm.errors import NotFound
 from networks.cnm.text import gettext_noop
-from networks.models import Container
+from networks.models import Container, Endpoint, Link
 from networks.models.choices import Wanted
 
 
@@ -26,6 +26,16 @@ def refresh(*rows: Model) -> None:
                 name=row,
             ) from None
         row._state.fields_cache |= kept
+
+
+def read_parts(container: Container) -> None:
+    """Read what *container* consists of once, for all that is decided about it in this transaction.
+
+    What was read before and not dropped since (:func:`refresh` drops it, and so does who adds to it) is not read again.
+    """
+    ways = Endpoint.objects.select_related("network__host").prefetch_related("network__subnets")
+    links = Link.objects.select_related("source")
+    prefetch_related_objects([container], Prefetch("endpoints", ways), "ports", Prefetch("links", links))
 
 
 def check_not_removed(container: Container) -> None:

@@ -35,17 +35,16 @@ def subnets_in_use(
 
     *facts*: fresher ones than those that the host's worker stored.
     """
-    facts = facts or load_facts(host)
-    ours = [
-        (ip_network(cidr), f"network {name}")
-        for cidr, name in Subnet.objects.filter(network__host=host)
-        .exclude(network=besides)
-        .values_list("cidr", "network__name")
-    ]
+    rows = Subnet.objects.filter(network__host=host).exclude(network=besides).order_by()
+    ours = [(ip_network(cidr), f"network {name}") for cidr, name in rows.values_list("cidr", "network__name")]
+    return ours + _in_use_by_host(facts or load_facts(host))
+
+
+def _in_use_by_host(facts: HostFacts) -> list[tuple[AnyNetwork, str]]:
     routes = [(network, "a route of the host") for network in facts.onlink if network.prefixlen]
     devices = [(interface.network, f"the host's device {device}") for device, interface in facts.addresses]
     servers = [(ip_network(server), "a name server of the host") for server in facts.nameservers]
-    return ours + routes + devices + servers
+    return routes + devices + servers
 
 
 def check_overlap_with_others(
@@ -69,14 +68,13 @@ def free_subnet(host: Host, version: int = 4, facts: HostFacts | None = None) ->
     pools: list[tuple[AnyNetwork, int]] = [(ip_network(base), size) for base, size in settings.DEFAULT_ADDRESS_POOLS]
     if version == 6 and not any(base.version == 6 for base, _ in pools):
         pools.append((unique_local_pool(host.name), 64))
-    used = dict(
-        Network.objects.filter(host=host).values_list("subnets__cidr", "activation").exclude(subnets__cidr=None)
-    )
+    rows = Subnet.objects.filter(network__host=host).order_by()
+    used = dict(rows.values_list("cidr", "network__activation"))
     last = host.settings.get("last_pool", {})
     chosen = choose_subnet(
         pools,
         version,
-        [network for network, _ in subnets_in_use(host, facts=facts)],
+        [*map(ip_network, used), *(network for network, _ in _in_use_by_host(facts or load_facts(host)))],
         lambda candidate: int(last.get(str(candidate), used.get(str(candidate), 0))),
     )
     if chosen is None:

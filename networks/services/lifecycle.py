@@ -9,7 +9,7 @@ from networks.models import Container
 from networks.models.choices import ContainerStatus, Wanted
 
 from . import ipam, ports
-from .fresh import check_not_removed
+from .fresh import check_not_removed, read_parts
 from .links import check_sources
 from .networks import check_usable, give_addresses
 from .operations import next_activation
@@ -17,9 +17,14 @@ from .operations import next_activation
 
 def prepare_start(container: Container) -> None:
     """Everything that a start decides: addresses, host ports, the run's number. The caller opens the operation."""
+    read_parts(container)
     for part in (container.endpoints, container.ports, container.links):
-        part.filter(withheld=True).update(withheld=False)
-    for endpoint in container.endpoints.filter(removing=False).select_related("network"):
+        for row in part.all():
+            if row.withheld:
+                row.withheld = False
+                row.save(update_fields=["withheld"])
+    endpoints = [endpoint for endpoint in container.endpoints.all() if not endpoint.removing]
+    for endpoint in endpoints:
         check_usable(endpoint.network)
     check_sources(container)
     if container.shares_id and container.shares is not None and container.shares.wanted != Wanted.RUNNING:
@@ -48,7 +53,7 @@ def prepare_start(container: Container) -> None:
             "activation",
         ]
     )
-    for endpoint in container.endpoints.filter(removing=False).select_related("network__host"):
+    for endpoint in endpoints:
         if not (endpoint.ipv4 or endpoint.ipv6):
             give_addresses(endpoint)
         feed.put("network", endpoint.network)

@@ -79,9 +79,10 @@ def check_sources(recipient: Container) -> None:
 
     Of containers that are linked in a circle one has to start first: a source that needs the recipient itself may start later.
     """
-    if not recipient.endpoints.filter(network__predefined=True, removing=False).exists():
+    links = list(recipient.links.all())
+    if not links or not recipient.endpoints.filter(network__predefined=True, removing=False).exists():
         return
-    for row in recipient.links.select_related("source"):
+    for row in links:
         source = row.source
         if not source.endpoints.filter(network__predefined=True, removing=False).exists():
             raise Conflict(

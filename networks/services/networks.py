@@ -17,7 +17,7 @@ from networks.cnm.text import gettext_noop
 from networks.load import is_live, load_facts, load_settings, network_value
 from networks.models import Container, Endpoint, Host, Network
 from networks.models.choices import NetworkStatus
-from networks.represent import bridge_of
+from networks.represent import BRIDGE_NAME, bridge_of
 from networks.settle import rests
 from worker.drivers import driver as find_driver
 
@@ -67,11 +67,12 @@ def add_network(actor: Actor, host: Host, request: NetworkRequest) -> Network:
         network.save(force_insert=True)
     except IntegrityError:
         raise _name_taken(request.name) from None
+    subnets = []
     for number, subnet in enumerate(subnets_for(host, request)):
         if subnet in request.subnets:
             ipam.check_overlap_with_others(host, network, subnet.subnet, f"subnets.{number}.subnet")
-        ipam.add_subnet(network, subnet, from_pool=subnet not in request.subnets)
-    chosen.check(network_value(Network.objects.get(pk=network.pk)), load_facts(host))
+        subnets.append(ipam.add_subnet(network, subnet, from_pool=subnet not in request.subnets))
+    chosen.check(network_value(network, subnets), load_facts(host))
     feed.put("network", network)
     return network
 
@@ -155,7 +156,8 @@ def disconnect(actor: Actor, network: Network, container: Container, force: bool
 
 def add_endpoint(container: Container, network: Network, attach: AttachRequest) -> Endpoint:
     """The row of a new attachment, without addresses yet; they are leased when the container starts."""
-    if container.endpoints.filter(network=network, removing=False).exists():
+    present = list(container.endpoints.all())
+    if any(endpoint.network_id == network.pk and not endpoint.removing for endpoint in present):
         raise Conflict(
             gettext_noop("Container {container} is on network {network} already."),
             remedy=gettext_noop("Disconnect it first to change its address or aliases."),
@@ -170,7 +172,6 @@ def add_endpoint(container: Container, network: Network, attach: AttachRequest) 
             remedy=gettext_noop("Leave the aliases out, or use a network of your own."),
             field="aliases",
         )
-    present = list(container.endpoints.all())
     taken = {endpoint.position for endpoint in present}
     return Endpoint.objects.create(
         container=container,
@@ -264,13 +265,15 @@ def _name_taken(name: str) -> Conflict:
 
 
 def _check_bridge_name(host: Host, network: Network) -> None:
-    device = bridge_of(network, "")
-    for other in Network.objects.filter(host=host, driver="bridge").select_related("host"):
-        if device and bridge_of(other, load_settings(host).naming.bridge) == device:
+    """Refuse a bridge device that is another network's. A name that follows from the network's random id is nobody's."""
+    device = bridge_of(network, "") if BRIDGE_NAME in network.options else ""
+    default = load_settings(host).naming.bridge
+    for other in Network.objects.filter(host=host, driver="bridge") if device else ():
+        if bridge_of(other, default) == device:
             raise Conflict(
                 gettext_noop("The bridge {device} belongs to network {other}."),
                 remedy=gettext_noop("Choose another bridge name."),
-                field="options.com.docker.network.bridge.name",
+                field=f"options.{BRIDGE_NAME}",
                 device=device,
                 other=other.name,
             )

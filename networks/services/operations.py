@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Model
+from django.db.models import Model
 
 from networks import feed
 from networks.cnm.errors import Unavailable, from_json
@@ -21,12 +21,16 @@ from .actor import Actor
 
 _FIRST_LOOK_S, _LOOK_INTERVAL_S = 0.002, 0.015
 _STATE = f"SELECT state FROM {Operation._meta.db_table} WHERE id = %s"  # noqa: S608  # our own table's name
+_ACTIVATE = f"""
+    UPDATE {Host._meta.db_table} SET activation_counter = activation_counter + %s WHERE id = %s RETURNING activation_counter
+"""  # noqa: S608
 SECRET_WORDS = ("pass", "secret", "token", "key", "credential")
 
 
 def check_alive(actor: Actor, host: Host) -> None:
-    """Raises :class:`Unavailable` when *host* does not answer and *actor* would not wait. Nothing is written by then."""
-    host.refresh_from_db(fields=["heartbeat_at", "error"])
+    """Raises :class:`Unavailable` when *host* does not answer and *actor* would not wait. Nothing is written by then.
+
+    Judged by the row as the face has just read it."""
     if not is_alive(host) and not actor.queue_anyway:
         if host.error:
             failed = from_json(host.error)
@@ -47,8 +51,9 @@ def check_alive(actor: Actor, host: Host) -> None:
 
 def next_activation(host: Host, count: int = 1) -> int:
     """The first of *count* new activation numbers of *host*; larger than every number before."""
-    Host.objects.filter(pk=host.pk).update(activation_counter=F("activation_counter") + count)
-    host.refresh_from_db(fields=["activation_counter"])
+    with connection.cursor() as cursor:
+        cursor.execute(_ACTIVATE, [count, host.pk])
+        (host.activation_counter,) = cursor.fetchone()
     return host.activation_counter - count + 1
 
 

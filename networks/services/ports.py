@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from django.db.models import F
+
 from networks import feed
 from networks.cnm.errors import Conflict, Exhausted, NotFound
 from networks.cnm.facts import HostFacts
 from networks.cnm.text import Text, gettext_noop
 from networks.host_ports import (
     Taken,
-    binding_of,
     bounds,
     collide,
     free_ports,
@@ -19,13 +20,14 @@ from networks.host_ports import (
     plain,
     ports_held,
     ports_taken,
+    published_on,
 )
 from networks.load import is_live, load_facts
 from networks.models import Container, PublishedPort
 from networks.settle import rests
 
 from .actor import Actor, require
-from .fresh import check_not_removed, refresh
+from .fresh import check_not_removed, read_parts, refresh
 from .operations import check_alive, enqueue, next_activation, record
 from .outcome import Outcome
 from .spec_container import ContainerRequest
@@ -39,9 +41,10 @@ def publish(actor: Actor, container: Container, requests: Sequence[PortRequest])
     with feed.transaction(actor.name):
         refresh(container)
         check_not_removed(container)
-        _add(container, requests)
+        live = is_live(container)
+        _add(container, requests, starts=live)
         operation = None
-        if is_live(container):
+        if live:
             assign_ports(container)
             operation = enqueue(actor, container.host, "port.publish", container, containers=[container])
         feed.put("container", container)
@@ -91,13 +94,15 @@ def add_ports(container: Container, request: ContainerRequest) -> tuple[Text, ..
                 mode=container.network_mode,
             ),
         )
-    _add(container, wanted)
-    if all(endpoint.network.internal for endpoint in container.endpoints.select_related("network")):
+    _add(container, wanted, starts=request.start)
+    if all(endpoint.network.internal for endpoint in container.endpoints.all()):
         return (Text.of(gettext_noop("All networks of the container are internal: its ports are not published.")),)
     return ()
 
 
-def _add(container: Container, requests: Sequence[PortRequest]) -> None:
+def _add(container: Container, requests: Sequence[PortRequest], *, starts: bool) -> None:
+    """The rows of published ports. Of a container that *starts* next, that start looks whether they are free."""
+    read_parts(container)
     first = next_activation(container.host, len(requests))
     # Docker programs a list of ports from the highest down; the order is kept as activation numbers.
     ordered = sorted(requests, key=lambda r: (-r.container_port, r.protocol, -r.host_port))
@@ -114,22 +119,27 @@ def _add(container: Container, requests: Sequence[PortRequest]) -> None:
         )
         for number, request in enumerate(ordered)
     ]
-    default = binding_of(container)
+    default = published_on(container.endpoints.all())
     _check_own(rows, default)
-    taken, facts = ports_taken(container.host), load_facts(container.host)
-    for row in rows:
-        if is_fixed(row):
-            check_free(row, row.host_address or default, taken, facts)
+    if not starts:
+        taken, facts = ports_taken(container.host), load_facts(container.host)
+        for row in rows:
+            if is_fixed(row):
+                check_free(row, row.host_address or default, taken, facts)
     PublishedPort.objects.bulk_create(rows)
+    container._prefetched_objects_cache.pop("ports", None)
 
 
 def assign_ports(container: Container) -> None:
     """Settle the host port of every published port of a container that starts. Raises :class:`Conflict` with the holder."""
+    read_parts(container)
     # Those with the least choice first, so that a range leaves a port to the one that names it.
-    rows = sorted(container.ports.filter(removing=False), key=lambda row: (not is_fixed(row), not row.wanted_host_port))
+    kept = [row for row in container.ports.all() if not row.removing]
+    rows = sorted(kept, key=lambda row: (not is_fixed(row), not row.wanted_host_port))
     if not rows:
         return
-    facts, taken, default = load_facts(container.host), ports_taken(container.host, container), binding_of(container)
+    facts, taken = load_facts(container.host), ports_taken(container.host, container)
+    default = published_on(container.endpoints.all())
     for row in rows:
         address = row.host_address or default
         if is_fixed(row):
@@ -138,7 +148,10 @@ def assign_ports(container: Container) -> None:
         elif not row.host_port or holders(row.protocol, address, row.host_port, taken):
             row.host_port = _free_port(row, address, taken, facts)
         taken.setdefault((row.protocol, row.host_port), set()).add(address)
-    PublishedPort.objects.bulk_update(rows, ["host_port"])
+    if any(is_fixed(row) for row in rows):
+        named = container.ports.filter(removing=False, wanted_host_port__gt=0, wanted_host_port_end=0)
+        named.update(host_port=F("wanted_host_port"))
+    PublishedPort.objects.bulk_update([row for row in rows if not is_fixed(row)], ["host_port"])
 
 
 def check_free(row: PublishedPort, address: str, taken: Taken, facts: HostFacts, port: int = 0) -> None:

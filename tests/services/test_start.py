@@ -149,6 +149,6 @@ def test_one_that_cannot_start_again_keeps_none_of_the_others_down(world: World)
 
 def test_a_write_to_a_host_whose_worker_cannot_start_says_why(world: World) -> None:
     error = Unsupported("No iptables is installed.", remedy="Install it.")
-    Host.objects.update(heartbeat_at=None, error=error.to_json())
+    world.host.heartbeat_at, world.host.error = None, error.to_json()
     with pytest.raises(Unavailable, match=r"cannot start: No iptables is installed. Install it"):
         world.network()
