@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from ipaddress import ip_address
 
+from django.db.models import QuerySet
+
 from . import feed
 from .cnm.facts import HostFacts
 from .models import Container, Endpoint, Host, Network, PublishedPort
@@ -19,20 +21,26 @@ def ports_taken(host: Host, besides: Container | None = None) -> Taken:
     """The host ports that containers on *host* hold, *besides* aside."""
     taken: Taken = {}
     bindings = _bindings(host)
-    for row in ports_held(host, besides):
-        address = row.host_address or bindings.get(row.container_id, "")
-        taken.setdefault((row.protocol, row.host_port), set()).add(address)
+    columns = ("protocol", "host_port", "host_address", "container_id")
+    of_run = ("container__exited_run", "container__generation", "container__restart_count")
+    for protocol, port, address, container, exited, *run in _held(host, besides).values_list(*columns, *of_run):
+        if exited != "{}.{}".format(*run):
+            taken.setdefault((protocol, port), set()).add(address or bindings.get(container, ""))
     return taken
 
 
 def ports_held(host: Host, besides: Container | None = None) -> Iterator[PublishedPort]:
     """Their rows: also those of failed containers, which may be repaired, but of none that ended by itself."""
-    rows = PublishedPort.objects.filter(container__host=host, container__wanted="running").exclude(host_port=0)
     of_container = (f"container__{column}" for column in ("name", "exited_run", "generation", "restart_count"))
-    needed = rows.select_related("container").only("protocol", "host_port", "host_address", *of_container)
-    for row in needed.exclude(container=besides):
+    rows = _held(host, besides).select_related("container")
+    for row in rows.only("protocol", "host_port", "host_address", *of_container):
         if row.container.exited_run != row.container.run:
             yield row
+
+
+def _held(host: Host, besides: Container | None) -> QuerySet[PublishedPort]:
+    rows = PublishedPort.objects.filter(container__host=host, container__wanted="running").exclude(host_port=0)
+    return rows.exclude(container=besides).order_by() if besides is not None else rows.order_by()
 
 
 def published_on(endpoints: Iterable[Endpoint]) -> str:

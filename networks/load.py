@@ -54,6 +54,20 @@ def load_both(host: Host) -> tuple[desired.Host, desired.Host]:
     return _wanted(rows), _kept(rows)
 
 
+_PORT_COLUMNS = (
+    "id",
+    "container_id",
+    "protocol",
+    "host_address",
+    "host_port",
+    "container_port",
+    "allowed_sources",
+    "activation",
+    "removing",
+    "withheld",
+)
+
+
 class _Rows:
     """All rows of a host that its desired state is made of."""
 
@@ -63,7 +77,8 @@ class _Rows:
         self.predefined = {network.id for network in self.networks if network.predefined}
         self.containers = list(Container.objects.filter(host=host).order_by("activation", "created_at", "id"))
         self.endpoints = _group(Endpoint.objects.filter(container__host=host).order_by("position"))
-        self.ports = _group(PublishedPort.objects.filter(container__host=host).order_by("activation"))
+        ports = PublishedPort.objects.filter(container__host=host).order_by("activation")
+        self.ports = _group(ports.values_list(*_PORT_COLUMNS, named=True))  # a host may publish thousands
         self.links = _group(Link.objects.filter(recipient__host=host).order_by("activation"), "recipient_id")
 
 
@@ -150,7 +165,7 @@ def _container(row: Container, children: _Rows, networks: set[str], as_if_kept: 
     )
 
 
-def _counts(row: Endpoint | PublishedPort) -> bool:
+def _counts(row: Any) -> bool:
     return not row.removing and not row.withheld
 
 
@@ -206,7 +221,7 @@ def _endpoint(row: Endpoint) -> desired.Endpoint:
     )
 
 
-def _port(row: PublishedPort) -> desired.PublishedPort:
+def _port(row: Any) -> desired.PublishedPort:
     return desired.PublishedPort(
         id=row.id,
         protocol=row.protocol,

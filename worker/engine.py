@@ -43,6 +43,7 @@ FILES = frozenset({"file"})
 EVERYTHING = frozenset({"sysctl", "port", "process", "dns", "name"}) | RULES | LINKS | FILES
 KINDS_OF_NEWS = {
     "rules": RULES,
+    "legacy": RULES,
     "links": LINKS,
     "files": FILES,
     "sysctls": frozenset({"sysctl"}),
@@ -56,6 +57,8 @@ CHEAP_S = 0.25
 COUNTERS = ("packets", "bytes")
 PAUSE_S, AT_LATEST_S = 0.1, 0.5
 """The looks for the pages that follow on our own work wait for a pause of this length, but no longer than that after it."""
+RULES_SHARE = 4
+"""Where a look at thousands of rules takes long, work that goes on and on is held up by no more than one part in this many."""
 BEAT_S = 5.0
 """How long at most a worker that carries out one operation after the other says nothing of itself."""
 REPAIRS_PER_HOUR = 20
@@ -76,6 +79,8 @@ class Engine:
         self._observe_facts = observe_facts
         self._later = later
         self._work_since = self._worked_at = 0.0
+        self._rules_at: int | None = None
+        self._rules_cost_s = 0.0
         self._observe_world = WorldObserver()
         self._world_cost_s = 0.0
         self._world_at = 0.0
@@ -117,7 +122,8 @@ class Engine:
     def _look_after_work(self) -> None:
         """Store what operations made of rules and network: not between one operation and the next, which would wait for it."""
         now = time.monotonic()
-        wait_s = min(self._worked_at + PAUSE_S, self._work_since + AT_LATEST_S) - now
+        late = self._work_since + max(AT_LATEST_S, self._rules_cost_s * RULES_SHARE)
+        wait_s = min(self._worked_at + PAUSE_S, late) - now
         if wait_s > 0:
             self._later(wait_s, self._look_after_work)
             return
@@ -179,7 +185,7 @@ class Engine:
         if kinds:
             self.look(kinds, writer)
         if kinds & RULES:
-            self.look_at_rules(writer)
+            self.look_at_rules(writer, known=not news & {"legacy", "full"})
         if kinds & WORLD or "clock" in news:
             self.look_at_world(patient="clock" not in news)
 
@@ -231,8 +237,15 @@ class Engine:
             self.host.save(update_fields=["facts", "facts_at", "firewall_backend"])
             feed.put("host", self.host)
 
-    def look_at_rules(self, writer: str = "") -> None:
-        """Store all rules of the host, ours and others', for the pages; the event only says that there is news."""
+    def look_at_rules(self, writer: str = "", *, known: bool = False) -> None:
+        """Store all rules of the host, ours and others', for the pages; the event only says that there is news.
+
+        *known*: only where nf_tables tells that something changed since the last look. The legacy flavour tells nothing.
+        """
+        begun, at = time.monotonic(), self.parts.rules.backend.generation()
+        if known and at is not None and at == self._rules_at:
+            return
+        self._rules_at = at
         snapshot = self.parts.rules.snapshot()
         rules = [{name: rule[name] for name in rule if name not in COUNTERS} for rule in snapshot["rules"]]
         generation = hashlib.sha256(json.dumps(rules).encode()).hexdigest()[:16]
@@ -246,6 +259,7 @@ class Engine:
         if before != generation:
             wanted = [resource for resource in self.reconciler.applied if isinstance(resource, Rule)]
             drift.record_shadows(self.host, find_shadows(ruleset_of(snapshot), wanted), writer)
+        self._rules_cost_s = time.monotonic() - begun
 
     def look_at_world(self, *, patient: bool = True) -> None:
         """Store the host's network as a trace needs it. *patient*: a look that costs much may wait for the clock."""

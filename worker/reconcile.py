@@ -140,7 +140,8 @@ class Reconciler:
     def _keys(self, compiled: Compiled, scope: Scope) -> set[Key]:
         """What *scope* covers: of what is wanted, of what is to go, and (a network may have been changed) of what was applied."""
         former = self.applied if scope.networks else ()
-        return scope.keys(compiled.kept, (*compiled.wanted, *compiled.known, *former))
+        known = () if compiled.known is compiled.wanted else compiled.known
+        return scope.keys(compiled.kept, (*compiled.wanted, *known, *former))
 
     def remember_all(self, compiled: Compiled) -> None:
         """The kernel was seen to be as *compiled* asks."""

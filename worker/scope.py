@@ -41,8 +41,6 @@ class Scope:
         plugged = {c.id for c in kept.containers for e in c.endpoints if e.network_id in self.networks}
 
         def covered(resource: Resource) -> bool:
-            if resource.kind in WHOLE_KINDS:
-                return False
             owner = resource.owner
             if owner.kind == "host":
                 return True
@@ -53,7 +51,7 @@ class Scope:
                 return True
             return container in plugged and resource.kind != "process"
 
-        return {resource.key for resource in resources if covered(resource)}
+        return {resource.key for resource in resources if resource.kind not in WHOLE_KINDS and covered(resource)}
 
 
 def party(kept: Host) -> Callable[[Owner], str]:

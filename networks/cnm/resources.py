@@ -53,9 +53,16 @@ class Resource(ABC):
 
     owner: Owner = field(default=NOBODY, compare=False)
     why: Text = field(default=NOTHING, compare=False)
+    _key: Key = field(default=(), init=False, repr=False, compare=False)
 
     @property
     def key(self) -> Key:
+        """What the resource is: its kind, and its key fields as text. Composed once."""
+        if not self._key:
+            object.__setattr__(self, "_key", self._compose_key())
+        return self._key
+
+    def _compose_key(self) -> Key:
         return (self.kind, *(str(getattr(self, name)) for name in self.key_fields))
 
     @abstractmethod

@@ -84,8 +84,7 @@ class Rule(Resource):
             object.__setattr__(self, "_text", iptables_text.render_rule(self))
         return self._text
 
-    @property
-    def key(self) -> tuple[str, ...]:
+    def _compose_key(self) -> tuple[str, ...]:
         return ("rule", str(self.family), self.table, self.chain, self.text)
 
     def __eq__(self, other: object) -> bool:

@@ -71,7 +71,7 @@ def test_a_legacy_rule_replaced_by_another_is_found_by_the_poll() -> None:
 
     assert poll() == []
     sh("iptables-legacy -R FORWARD 1 -s 192.0.2.2 -j DROP")
-    assert poll() == [("rules", "")]
+    assert poll() == [("legacy", "")]
     assert poll() == []
 
 
@@ -110,7 +110,7 @@ def test_sizes_of_legacy_tables_tell_most_changes_at_once() -> None:
     assert glance() == []
     for program in ("iptables-legacy", "ip6tables-legacy"):
         sh(f"{program} -F FORWARD")
-        assert glance() == [("rules", "")], program
+        assert glance() == [("legacy", "")], program
         assert glance() == []
     source.poll(lambda kind, writer: heard.append((kind, writer)))
     assert heard == []  # the dearer look does not tell the same again

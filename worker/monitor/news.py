@@ -8,7 +8,7 @@ GATHER_S = 0.05
 """News of one moment is told together."""
 ECHO_S = 0.3
 """How long after our own writes their echoes may still come."""
-MUTED = frozenset({"links", "rules", "files", "sysctls"})
+MUTED = frozenset({"links", "rules", "legacy", "files", "sysctls"})
 """Kinds of news that our own writes cause."""
 
 

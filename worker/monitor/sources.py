@@ -176,13 +176,13 @@ class LegacySource:
         now = self._measure()
         if now != self._sizes:
             self._sizes, self._seen = now, self._look()
-            tell("rules", "")
+            tell("legacy", "")
 
     def poll(self, tell: Tell) -> None:
         now = self._look()
         if now != self._seen:
             self._sizes, self._seen = self._measure(), now
-            tell("rules", "")
+            tell("legacy", "")
 
     @staticmethod
     def _measure() -> tuple[object, ...]:
