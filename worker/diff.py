@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from networks.cnm.plan import Plan, Step
-from networks.cnm.resources import Key, Resource
+from networks.cnm.resources import Address, Key, Resource, Route
 
 from .order import stage
 
@@ -14,11 +14,17 @@ def diff(desired: Iterable[Resource], current: Iterable[Resource]) -> Plan:
     """What takes *current* to *desired*.
 
     ``diff(x, x)`` is empty; a resource of *current* whose key *desired* does not have is deleted. Steps are ordered by
-    stage, then by where their resource stands in its input, so that the same input gives the same plan.
+    stage, then by where their resource stands in its input, so that the same input gives the same plan. A route whose link
+    loses an address is written again, for the kernel drops the routes of a link together with its last address.
     """
     wanted = _by_key(desired)
     present = _by_key(current)
-    steps = [Step(present.get(key), resource) for key, resource in wanted.items() if present.get(key) != resource]
+    losing = _losing(resource for key, resource in present.items() if key not in wanted)
+    steps = [
+        Step(present.get(key), resource)
+        for key, resource in wanted.items()
+        if present.get(key) != resource or _goes_along(resource, losing)
+    ]
     steps += [Step(resource, None) for key, resource in present.items() if key not in wanted]
     return Plan(tuple(sorted(steps, key=stage)))
 
@@ -32,6 +38,19 @@ def patch(current: Iterable[Resource], plan: Plan) -> tuple[Resource, ...]:
         else:
             state[step.key] = step.after
     return tuple(state.values())
+
+
+def _losing(leaving: Iterable[Resource]) -> set[tuple[str, str, int]]:
+    """(sandbox, device, IP version) of the links in sandboxes that lose an address."""
+    return {
+        (resource.sandbox, resource.device, resource.address.version)
+        for resource in leaving
+        if isinstance(resource, Address) and resource.sandbox
+    }
+
+
+def _goes_along(resource: Resource, losing: set[tuple[str, str, int]]) -> bool:
+    return isinstance(resource, Route) and (resource.sandbox, resource.device, resource.destination.version) in losing
 
 
 def _by_key(resources: Iterable[Resource]) -> dict[Key, Resource]:

@@ -345,6 +345,81 @@ def test_a_device_that_is_no_bridge_is_not_taken_for_one() -> None:
 
 
 @inside
+def test_a_device_of_somebody_else_with_the_name_of_a_veth_is_neither_taken_nor_deleted() -> None:
+    handler = LinksHandler()
+    for number, made in enumerate((("veth", "peer", "name", "theirs"), ("bridge",))):
+        sh("ip", "link", "add", VETH, "type", *made)
+        sh("ip", "link", "set", VETH, "alias", "of a friend")
+        index, before = ip("link", "show", "dev", VETH)[0]["ifindex"], dump()
+        assert list(handler.observe(None)) == [], "it is not ours, so a full look does not take it away either"
+        applied = Machine([handler]).apply(diff([*network(), *container()], handler.observe(None)))
+        ((step, error),) = applied.failed
+        assert (step.kind, error.code) == ("veth", "conflict")
+        assert VETH in str(error)
+        assert dump() == before, "the steps before it are undone, and the device stays"
+        assert ip("link", "show", "dev", VETH)[0]["ifindex"] == index
+        sh("ip", "link", "set", VETH, "name", f"theirs{number}")
+    take_to(handler, [*network(), *container()])
+
+
+@inside
+def test_a_veth_of_ours_without_its_alias_is_known_by_its_other_end() -> None:
+    handler = LinksHandler()
+    desired = [*network(), *container()]
+    take_to(handler, desired)
+    index = ip("link", "show", "dev", VETH)[0]["ifindex"]
+    sh("ip", "link", "set", VETH, "alias", "renamed by hand")
+    assert_settled(handler, desired)
+    handler.apply(diff(desired, ()).steps, lambda step: None)
+    (port,) = ip("link", "show", "dev", VETH)
+    assert (port["ifindex"], port["ifalias"]) == (index, "cnm:end:cccccccccccc")
+    sh("ip", "link", "set", VETH, "alias", "renamed by hand")
+    take_to(handler, network())
+    assert VETH not in sh("ip", "link")
+
+
+@inside
+def test_an_address_that_changes_under_a_running_container_keeps_its_default_route() -> None:
+    handler = LinksHandler()
+    sandbox, veth, address, *rest = container(ipv6=True)
+    take_to(handler, [*network(ipv6=True), sandbox, veth, address, *rest])
+    assert isinstance(address, Address)
+    moved = replace(address, address=ip_interface("172.30.0.77/16"))
+    desired = [*network(ipv6=True), sandbox, veth, moved, *rest]
+    plan = diff(desired, handler.observe(keys([*desired, address])))
+    assert {f"{step.action} {step.kind}" for step in plan} == {"delete address", "create address", "change route"}
+    take_to(handler, desired)
+    assert reaches("172.30.0.1")
+    assert next((r["dst"], r.get("gateway")) for r in in_sandbox("route")) == ("default", "172.30.0.1")
+    back = Machine([handler]).apply(diff([*network(ipv6=True), *container(ipv6=True)], handler.observe(None)))
+    assert back.failed == []
+    assert reaches("172.30.0.1")
+
+
+@inside
+def test_an_address_change_that_is_undone_brings_the_route_back_too() -> None:
+    handler = LinksHandler()
+    sandbox, veth, address, *rest = container()
+    take_to(handler, [*network(), sandbox, veth, address, *rest])
+    assert isinstance(address, Address)
+    moved = replace(address, address=ip_interface("172.30.0.77/16"))
+    unreachable = Route(
+        owner=ENDPOINT,
+        sandbox=SANDBOX,
+        destination=ip_network("10.0.0.0/8"),
+        gateway=ip_address("192.168.1.1"),
+        device="eth0",
+    )
+    applied = Machine([handler]).apply(
+        diff([*network(), sandbox, veth, moved, *rest, unreachable], handler.observe(None))
+    )
+    assert [step.key for step, _ in applied.failed] == [unreachable.key]
+    assert applied.left == []
+    assert_settled(handler, [*network(), *container()])
+    assert reaches("172.30.0.1")
+
+
+@inside
 def test_a_failure_in_the_middle_names_its_step_and_can_be_undone() -> None:
     before = dump()
     handler = LinksHandler()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import ip_interface
+from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from networks.cnm.plan import Action
-from networks.cnm.resources import Address, Bridge, EtcFile, Owner, Resource, Sandbox, Sysctl
+from networks.cnm.resources import Address, Bridge, EtcFile, Owner, Resource, Route, Sandbox, Sysctl
 from networks.cnm.rules import Chain, Rule, Target
 from worker.diff import diff, patch
 from worker.order import stage
@@ -22,6 +22,13 @@ RESOURCES: st.SearchStrategy[Resource] = st.one_of(
     st.builds(Sandbox, name=NAMES, ipv6=st.booleans()),
     st.builds(
         Address, sandbox=NAMES, device=NAMES, address=st.integers(1, 3).map(lambda n: ip_interface(f"10.0.0.{n}/8"))
+    ),
+    st.builds(
+        Route,
+        sandbox=NAMES,
+        destination=st.sampled_from([ip_network("0.0.0.0/0"), ip_network("::/0")]),
+        gateway=st.integers(1, 3).map(lambda n: ip_address(f"10.0.0.{n}")),
+        device=NAMES,
     ),
     st.builds(EtcFile, container_id=NAMES, name=NAMES, content=st.text(max_size=3)),
     st.builds(Chain, family=st.sampled_from([4, 6]), table=st.just("nat"), name=NAMES),

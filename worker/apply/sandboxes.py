@@ -16,7 +16,7 @@ from worker.kernel.ledger import Ledger
 from worker.kernel.netlink import Netlink
 from worker.kernel.netns import Namespaces, NotANamespace
 from worker.kernel.rtnl import Link
-from worker.observe.links import sandbox_entry
+from worker.observe.links import is_our_veth, sandbox_entry
 
 from .batch import Batch, Unfinished, not_tried, refused
 
@@ -57,11 +57,12 @@ class Sandboxes:
         dying = {name for name in leaving if self._ledger.get(sandbox_entry(name)) is None}
         failed = self._remove_inside([step for step in steps if sandbox_of(step) not in dying])
         veths = [step for step in steps if isinstance(step.resource, Veth)]
-        self._delete_links([step.resource.key[1] for step in veths if sandbox_of(step) not in dying])
+        ours = self._ours(veths)
+        self._delete_links([step.resource.key[1] for step in veths if id(step) in ours and sandbox_of(step) not in dying])
         for name in leaving:
             self._namespaces.let_go(name)
             self._ledger.drop(sandbox_entry(name))
-        left = self._wait_until_gone([step.resource.key[1] for step in veths])
+        left = self._wait_until_gone([step.resource.key[1] for step in veths if id(step) in ours])
         if left:  # somebody holds the namespace open
             self._delete_links(left)
             left = self._still_there(left)
@@ -119,7 +120,10 @@ class Sandboxes:
             master = masters[veth.bridge]
             if not master:
                 return {id(step): refused(step, errno.ENODEV, f"there is no bridge {veth.bridge}")}
-            if self._is_born(step, veth):
+            link = self._link(veth.name)
+            if link is not None and not is_our_veth(link) and not self._leads_to(link, veth):
+                return {id(step): _in_the_way(veth)}
+            if self._is_born(step, veth, link):
                 before.add(step, _born(veth, master, sandbox))
             else:
                 before.add(step, rtnl.set_link(veth.name, mtu=veth.mtu, master=master))
@@ -140,9 +144,8 @@ class Sandboxes:
         batch.add(step, rtnl.set_link(1, up=True))
         return batch.send()
 
-    def _is_born(self, step: Step, veth: Veth) -> bool:
-        """Whether the pair has to be made; one that is there but leads elsewhere is deleted first."""
-        link = self._link(veth.name)
+    def _is_born(self, step: Step, veth: Veth, link: Link | None) -> bool:
+        """Whether the pair has to be made; one of ours that is there but leads elsewhere is deleted first."""
         if link is None:
             return True
         now = step.before
@@ -209,6 +212,18 @@ class Sandboxes:
                 failed |= batch.send()
         return failed
 
+    def _ours(self, steps: Sequence[Step]) -> set[int]:
+        """``id(step)`` of the veths that are ours to delete: a device of somebody else may have taken the name."""
+        answers = self._host.exchange([rtnl.get_link(step.resource.key[1]) for step in steps])
+        found = set()
+        for step, answer in zip(steps, answers, strict=True):
+            if answer.errno or answer.data is None:
+                continue
+            link, veth = rtnl.read_link(answer.data), step.resource
+            if is_our_veth(link) or (isinstance(veth, Veth) and self._leads_to(link, veth)):
+                found.add(id(step))
+        return found
+
     def _delete_links(self, names: Sequence[str]) -> None:
         """Delete host ends, and with each its other end: many as one group, so that the kernel waits once."""
         if not names:
@@ -243,6 +258,16 @@ def _born(veth: Veth, master: int, sandbox: netns.Sandbox) -> bytes:
         peer=veth.ifname,
         peer_mac=veth.mac,
         namespace=sandbox.descriptor,
+    )
+
+
+def _in_the_way(veth: Veth) -> CnmError:
+    return Conflict(
+        gettext_noop("A device named {name} exists on the host and is not ours."),
+        remedy=gettext_noop("Rename or remove that device, then repair the container."),
+        subject=f"device {veth.name}",
+        name=veth.name,
+        facts={"key": list(veth.key)},
     )
 
 

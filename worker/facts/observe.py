@@ -22,7 +22,8 @@ STUB = "127.0.0.53"
 RESOLVED = Path("/run/systemd/resolve/resolv.conf")
 """Where systemd-resolved keeps the real servers behind its stub; Docker reads it too (libnetwork ``resolvconf``)."""
 OUR_ALIAS = "cnm:"
-OUR_DEVICES = ("cv", "cnm0")
+OUR_DEVICE = "cnm0"
+"""Ours also where it was there before us and so has no alias of ours."""
 DOCKER_MTU = 1500
 
 
@@ -62,7 +63,7 @@ def _foreign_devices(route: IPRoute) -> dict[int, tuple[str, int]]:
     found = {}
     for link in route.get_links():
         name, alias = link.get_attr("IFLA_IFNAME"), link.get_attr("IFLA_IFALIAS") or ""
-        if not alias.startswith(OUR_ALIAS) and not name.startswith(OUR_DEVICES):
+        if not alias.startswith(OUR_ALIAS) and name != OUR_DEVICE:
             found[link["index"]] = (name, link.get_attr("IFLA_MTU") or DOCKER_MTU)
     return found
 

@@ -3,7 +3,8 @@
 How ours are known:
 
 - a bridge by its alias (``cnm:…``), or by the ledger where it was there before us and a network uses it by name;
-- a sandbox by its name ``cnm-<12 hex>``, a veth by the name of its host end, ``cv<12 hex>``;
+- a sandbox by its name ``cnm-<12 hex>``; a veth by the name of its host end, ``cv<12 hex>``, together with its alias or with
+  its other end in a sandbox: a device of somebody else may have that name too;
 - an address on a bridge or a veth of ours by the form that we give it: IPv4 with the subnet's broadcast address, IPv6
   without duplicate detection. An address that an admin or a container adds itself has neither, and is left alone;
   on a bridge that was there before us the ledger knows which addresses we added;
@@ -153,7 +154,7 @@ class _Look:
     def veths(self) -> Iterator[Veth]:
         peers = self._peers()
         for link in self._by_name.values():
-            if not OUR_VETH.match(link.name) or link.kind != "veth":
+            if not is_our_veth(link) and not (OUR_VETH.match(link.name) and link.index in peers):
                 continue
             bridge = self._by_index.get(link.master)
             view, peer = peers.get(link.index, (None, None))
@@ -227,6 +228,11 @@ class _Look:
     def _keep(self, link: Link) -> None:
         self._by_name[link.name] = link
         self._by_index[link.index] = link
+
+
+def is_our_veth(link: Link) -> bool:
+    """By its name and its alias, which it has from the moment of its birth."""
+    return link.kind == "veth" and bool(OUR_VETH.match(link.name)) and link.alias.startswith(OUR_ALIAS)
 
 
 def _view(name: str, netlink: Netlink) -> View:
