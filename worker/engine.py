@@ -179,6 +179,7 @@ class Engine:
             self.reserve_again()
         if "clock" in news:
             self.beat()
+        if news & {"clock", "facts"}:
             self.look_at_facts()
         self.drain()
         kinds = frozenset().union(*(KINDS_OF_NEWS[item] for item in news if item in KINDS_OF_NEWS))

@@ -14,10 +14,12 @@ from .networks import add_network
 from .new_container import add_container
 from .operations import check_alive, enqueue, record
 from .outcome import Outcome
+from .second_look import with_second_look
 from .spec_container import ContainerRequest
 from .spec_network import NetworkRequest
 
 
+@with_second_look
 def bulk(
     actor: Actor, host: Host, networks: Sequence[NetworkRequest], containers: Sequence[ContainerRequest]
 ) -> tuple[list[Network], list[Container], Outcome]:

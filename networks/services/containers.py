@@ -18,9 +18,11 @@ from .lifecycle import check_removable, prepare_start
 from .new_container import add_container, name_taken
 from .operations import check_alive, enqueue, record
 from .outcome import Outcome
+from .second_look import with_second_look
 from .spec_container import ContainerRequest
 
 
+@with_second_look
 def run_container(actor: Actor, host: Host, request: ContainerRequest) -> Outcome:
     """Make a container and, unless ``start`` is false, start it."""
     require(actor, "operator")
@@ -35,6 +37,7 @@ def run_container(actor: Actor, host: Host, request: ContainerRequest) -> Outcom
     return Outcome(container, operation, warnings)
 
 
+@with_second_look
 def start_container(actor: Actor, container: Container) -> Outcome:
     """Start a container that does not run; nothing happens to one that does."""
     require(actor, "operator")
@@ -67,6 +70,7 @@ def stop_container(actor: Actor, container: Container, timeout: int | None = Non
     return Outcome(container, operation)
 
 
+@with_second_look
 def restart_container(actor: Actor, container: Container, timeout: int | None = None) -> Outcome:
     """Stop and start; it keeps its addresses and ports where nobody else has taken them."""
     require(actor, "operator")

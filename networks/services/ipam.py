@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
@@ -25,6 +25,7 @@ from networks.cnm.text import gettext_noop
 from networks.load import load_facts
 from networks.models import Container, Endpoint, Host, Lease, Network, Subnet
 
+from .second_look import SeenConflict
 from .spec_network import SubnetRequest
 
 
@@ -35,9 +36,12 @@ def subnets_in_use(
 
     *facts*: fresher ones than those that the host's worker stored.
     """
+    return _ours(host, besides) + _in_use_by_host(facts or load_facts(host))
+
+
+def _ours(host: Host, besides: Network | None) -> list[tuple[AnyNetwork, str]]:
     rows = Subnet.objects.filter(network__host=host).exclude(network=besides).order_by()
-    ours = [(ip_network(cidr), f"network {name}") for cidr, name in rows.values_list("cidr", "network__name")]
-    return ours + _in_use_by_host(facts or load_facts(host))
+    return [(ip_network(cidr), f"network {name}") for cidr, name in rows.values_list("cidr", "network__name")]
 
 
 def _in_use_by_host(facts: HostFacts) -> list[tuple[AnyNetwork, str]]:
@@ -51,16 +55,19 @@ def check_overlap_with_others(
     host: Host, network: Network, wanted: AnyNetwork, field: str, facts: HostFacts | None = None
 ) -> None:
     """Raises :class:`Conflict` naming what *wanted*, a subnet of *network*, overlaps."""
-    for taken, whose in subnets_in_use(host, besides=network, facts=facts):
+    sentence = gettext_noop("The subnet {subnet} overlaps {taken}, which belongs to {whose}.")
+    remedy = gettext_noop("Choose another range, or leave it out to get a free one.")
+    said: dict[str, Any] = {"remedy": remedy, "field": field, "subnet": wanted}
+    for taken, whose in _overlapping(wanted, _ours(host, network)):
+        raise Conflict(sentence, taken=taken, whose=whose, **said)
+    for taken, whose in _overlapping(wanted, _in_use_by_host(facts or load_facts(host))):
+        raise SeenConflict(sentence, host=host, taken=taken, whose=whose, **said)
+
+
+def _overlapping(wanted: AnyNetwork, ranges: Iterable[tuple[AnyNetwork, str]]) -> Iterator[tuple[AnyNetwork, str]]:
+    for taken, whose in ranges:
         if taken.version == wanted.version and wanted.overlaps(taken):  # type: ignore[arg-type]  # one version
-            raise Conflict(
-                gettext_noop("The subnet {subnet} overlaps {taken}, which belongs to {whose}."),
-                remedy=gettext_noop("Choose another range, or leave it out to get a free one."),
-                field=field,
-                subnet=wanted,
-                taken=taken,
-                whose=whose,
-            )
+            yield taken, whose
 
 
 def free_subnet(host: Host, version: int = 4, facts: HostFacts | None = None) -> AnyNetwork:

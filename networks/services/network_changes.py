@@ -21,6 +21,7 @@ from .networks import check_features, subnets_for
 from .operations import check_alive, enqueue, record
 from .outcome import Outcome
 from .ports import check_free
+from .second_look import with_second_look
 from .spec_network import NetworkChanges, NetworkRequest, SubnetRequest, check_network
 
 FIXED_OPTIONS: Mapping[str, str] = {
@@ -32,6 +33,7 @@ FIXED_OPTIONS: Mapping[str, str] = {
 """Options that a network keeps for life, each with the reason."""
 
 
+@with_second_look
 def update_network(actor: Actor, network: Network, changes: NetworkChanges) -> Outcome:
     """Change a network in place: its containers go on running. Labels are free; the rest is real when the operation is done."""
     require(actor, "operator")

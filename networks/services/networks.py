@@ -28,12 +28,14 @@ from .features import require_feature
 from .fresh import check_not_removed, refresh
 from .operations import check_alive, enqueue, next_activation, record
 from .outcome import Outcome
+from .second_look import with_second_look
 from .spec_container import AttachRequest
 from .spec_network import NetworkRequest, SubnetRequest
 
 DRIVER_NAMES = {"none": "null"}
 
 
+@with_second_look
 def create_network(actor: Actor, host: Host, request: NetworkRequest) -> Outcome:
     """Make a network; it is real when the operation is done."""
     require(actor, "operator")

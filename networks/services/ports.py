@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from django.db.models import F
 
@@ -30,10 +31,14 @@ from .actor import Actor, require
 from .fresh import check_not_removed, read_parts, refresh
 from .operations import check_alive, enqueue, next_activation, record
 from .outcome import Outcome
+from .second_look import SeenConflict, with_second_look
 from .spec_container import ContainerRequest
 from .spec_ports import PortRequest
 
+_PORT_TAKEN = gettext_noop("The host port {port}/{protocol} is held by {holder}.")
 
+
+@with_second_look
 def publish(actor: Actor, container: Container, requests: Sequence[PortRequest]) -> Outcome:
     """Publish more ports of a container, at once when it runs."""
     require(actor, "operator")
@@ -163,18 +168,17 @@ def check_free(row: PublishedPort, address: str, taken: Taken, facts: HostFacts,
         raise _port_taken(row, port, f"container {holder.container.name}" if holder else "this container")
     for listener in facts.listeners:
         if (listener.protocol, listener.port) == (row.protocol, port) and collide(plain(listener.address), address):
-            raise _port_taken(row, port, listener.process or gettext_noop("another program"))
+            program = listener.process or gettext_noop("another program")
+            raise SeenConflict(_PORT_TAKEN, host=row.container.host, **_taken(row, port, program))
 
 
 def _port_taken(row: PublishedPort, port: int, holder: str) -> Conflict:
-    return Conflict(
-        gettext_noop("The host port {port}/{protocol} is held by {holder}."),
-        remedy=gettext_noop("Choose another host port or address, or stop {holder}."),
-        field="ports",
-        port=port,
-        protocol=row.protocol,
-        holder=holder,
-    )
+    return Conflict(_PORT_TAKEN, **_taken(row, port, holder))
+
+
+def _taken(row: PublishedPort, port: int, holder: str) -> dict[str, Any]:
+    remedy = gettext_noop("Choose another host port or address, or stop {holder}.")
+    return {"remedy": remedy, "field": "ports", "port": port, "protocol": row.protocol, "holder": holder}
 
 
 def _free_port(row: PublishedPort, address: str, taken: Taken, facts: HostFacts) -> int:

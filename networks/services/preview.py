@@ -18,6 +18,7 @@ from worker.compile import compile_host
 from worker.diff import diff
 
 from .outcome import Outcome
+from .second_look import with_second_look
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class _RolledBack(Exception):
     pass
 
 
+@with_second_look
 def preview(
     host: Host,
     use_case: Callable[[], Outcome],

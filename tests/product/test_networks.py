@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from .conftest import Console
@@ -184,6 +186,47 @@ def test_an_ephemeral_port_lost_to_another_program_is_exchanged_for_the_next(con
         given = console.get("containers/web")["ports"][0]["host_port"]
         assert given == stolen + 1
         assert console.connects_soon("192.0.2.2", given) == "hello"
+    finally:
+        console.product.restart("monitor")
+
+
+LISTEN = "import socket; s = socket.create_server(('', 8099)); print('up', flush=True); input()"
+
+
+def test_a_port_that_a_program_holds_is_refused_by_its_name_and_free_the_moment_it_ends(console: Console) -> None:
+    program = console.bottle.popen(["python3", "-c", LISTEN], stdin=subprocess.PIPE)
+    assert program.stdin is not None
+    assert program.stdout is not None
+    assert program.stdout.readline() == "up\n"
+    console.product.kill("monitor")  # without its clock nobody looks at what listens by himself
+    try:
+        console.product.restart("kernel")  # it looks once, at its start
+        body = {"name": "web", "command": ["sleep", "1000"], "ports": ["8099:80"]}
+        for dry_run in (1, 0):
+            refused = console.raw("POST", "containers", body, dry_run=dry_run)
+            assert (refused.status_code, refused.json()["field"]) == (409, "ports"), refused.text
+            assert "8099/tcp is held by python3 (" in refused.json()["detail"]
+        assert console.raw("GET", "containers/web").status_code == 404
+        print(file=program.stdin, flush=True)
+        assert program.wait(10) == 0
+        assert console.call("POST", "containers", body, dry_run=1)["plan"]["summary"]["create"] > 0
+        console.serve("web", 80, ports=["8099:80"])
+        assert console.connects_soon("192.0.2.2", 8099) == "hello"
+    finally:
+        console.product.restart("monitor")
+
+
+def test_a_subnet_is_free_the_moment_its_route_is_gone(console: Console) -> None:
+    console.bottle.run(["ip", "route", "add", "10.88.0.0/24", "dev", "eth0"])
+    console.product.kill("monitor")
+    try:
+        console.product.restart("kernel")
+        body = {"name": "app", "subnets": [{"subnet": "10.88.0.0/24"}]}
+        refused = console.raw("POST", "networks", body)
+        assert (refused.status_code, refused.json()["field"]) == (409, "subnets.0.subnet"), refused.text
+        assert "a route of the host" in refused.json()["detail"]
+        console.bottle.run(["ip", "route", "del", "10.88.0.0/24", "dev", "eth0"])
+        assert console.call("POST", "networks", body)["status"] == "ready"
     finally:
         console.product.restart("monitor")
 

@@ -58,7 +58,9 @@ class Sandboxes:
         failed = self._remove_inside([step for step in steps if sandbox_of(step) not in dying])
         veths = [step for step in steps if isinstance(step.resource, Veth)]
         ours = self._ours(veths)
-        self._delete_links([step.resource.key[1] for step in veths if id(step) in ours and sandbox_of(step) not in dying])
+        self._delete_links(
+            [step.resource.key[1] for step in veths if id(step) in ours and sandbox_of(step) not in dying]
+        )
         for name in leaving:
             self._namespaces.let_go(name)
             self._ledger.drop(sandbox_entry(name))
