@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db.models import Model, Prefetch, prefetch_related_objects
 
 from networks.cnm.errors import NotFound
@@ -36,6 +38,15 @@ def read_parts(container: Container) -> None:
     ways = Endpoint.objects.select_related("network__host").prefetch_related("network__subnets")
     links = Link.objects.select_related("source")
     prefetch_related_objects([container], Prefetch("endpoints", ways), "ports", Prefetch("links", links))
+
+
+def know_parts(container: Container, endpoints: Iterable[Endpoint]) -> None:
+    """The parts of a *container* that is just being made are those that its maker made: they need not be read."""
+    for name, rows in {"endpoints": endpoints, "ports": (), "links": ()}.items():
+        found = getattr(container, name).all()
+        found._result_cache = list(rows)
+        found._prefetch_done = True
+        container._prefetched_objects_cache[name] = found
 
 
 def check_not_removed(container: Container) -> None:

@@ -114,16 +114,18 @@ def lease_addresses(endpoint: Endpoint, order: str, subnets: Iterable[Subnet] | 
         cidr = ip_network(subnet.cidr)
         name = "ipv4" if cidr.version == 4 else "ipv6"
         wanted = getattr(endpoint, f"wanted_{name}")
-        address = _static(endpoint, subnet, wanted) if wanted else _dynamic(endpoint, subnet, order)
-        _take(endpoint, str(address))
+        address, known = (_static(endpoint, subnet, wanted), True) if wanted else _dynamic(endpoint, subnet, order)
+        _take(endpoint, str(address), known)
         setattr(endpoint, name, f"{address}/{cidr.prefixlen}")
 
 
-def _take(endpoint: Endpoint, address: str) -> None:
-    """Make the lease of *address* the endpoint's, unless it is somebody else's: the database would refuse a second row."""
+def _take(endpoint: Endpoint, address: str, known: bool) -> None:
+    """Make the lease of *address* the endpoint's, unless it is somebody else's: the database would refuse a second row.
+
+    *known*: there may be a row of it, from an earlier holder."""
     held = {"endpoint": endpoint, "released_at": None, "last_container_id": endpoint.container_id}
     rows = Lease.objects.filter(network_id=endpoint.network_id, address=address)
-    if not rows.filter(Q(endpoint=None) | Q(endpoint=endpoint)).update(**held):
+    if not known or not rows.filter(Q(endpoint=None) | Q(endpoint=endpoint)).update(**held):
         Lease.objects.create(network_id=endpoint.network_id, address=address, **held)
 
 
@@ -196,7 +198,8 @@ def _refuse_taken(lease: Lease, field: str) -> None:
     )
 
 
-def _dynamic(endpoint: Endpoint, subnet: Subnet, order: str) -> AnyAddress:
+def _dynamic(endpoint: Endpoint, subnet: Subnet, order: str) -> tuple[AnyAddress, bool]:
+    """The next address, and whether somebody had it before."""
     cidr = ip_network(subnet.cidr)
     rows: Any = Lease.objects.filter(network_id=endpoint.network_id).order_by(F("released_at").asc(nulls_first=True))
     in_use, released, preferred = set(), [], None
@@ -231,7 +234,7 @@ def _dynamic(endpoint: Endpoint, subnet: Subnet, order: str) -> AnyAddress:
             network=endpoint.network.name,
             pool=subnet.ip_range or subnet.cidr,
         )
-    return chosen
+    return chosen, chosen in released
 
 
 def gateway_interface(subnet: Subnet) -> str:

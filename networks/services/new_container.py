@@ -12,11 +12,12 @@ from networks import feed
 from networks.cnm.errors import Conflict, Forbidden
 from networks.cnm.names import HOST_GATEWAY
 from networks.cnm.text import Text, gettext_noop
-from networks.models import Container, Host, Image, Network
+from networks.models import Container, Endpoint, Host, Image, Network
 
 from . import features, ports
 from .actor import Actor
 from .find import find_container, find_image, find_network
+from .fresh import know_parts
 from .links import add_link, check_sources
 from .networks import add_endpoint, check_usable
 from .spec_container import AttachRequest, ContainerRequest
@@ -84,18 +85,27 @@ def add_container(actor: Actor, host: Host, request: ContainerRequest) -> tuple[
         container.save(force_insert=True)
     except IntegrityError:
         raise name_taken(container.name) from None
-    for attach in _attachments(request):
-        network = find_network(host, attach.network)
-        check_usable(network)
-        if network.driver not in {"null", "host"}:
-            add_endpoint(container, network, attach)
+    _add_endpoints(host, container, request)
     for reference, alias in request.links:
         source = find_container(host, reference)
         add_link(container, source, alias or source.name)
+        container._prefetched_objects_cache.clear()
     check_sources(container)
     warnings = ports.add_ports(container, request)
     feed.put("container", container)
     return container, warnings
+
+
+def _add_endpoints(host: Host, container: Container, request: ContainerRequest) -> None:
+    container._prefetched_objects_cache = {}
+    endpoints: list[Endpoint] = []
+    know_parts(container, endpoints)
+    for attach in _attachments(request):
+        network = find_network(host, attach.network)
+        check_usable(network)
+        if network.driver not in {"null", "host"}:
+            endpoints.append(add_endpoint(container, network, attach))
+            know_parts(container, endpoints)
 
 
 def _attachments(request: ContainerRequest) -> list[AttachRequest]:
