@@ -73,7 +73,8 @@ class _Rows:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.networks = list(Network.objects.filter(host=host).prefetch_related("subnets").order_by("activation"))
+        self.networks = list(Network.objects.filter(host=host).order_by("activation"))
+        self.subnets = _group(Subnet.objects.filter(network__host=host).order_by("id"), "network_id")
         self.predefined = {network.id for network in self.networks if network.predefined}
         self.containers = list(Container.objects.filter(host=host).order_by("activation", "created_at", "id"))
         self.endpoints = _group(Endpoint.objects.filter(container__host=host).order_by("position"))
@@ -95,7 +96,7 @@ def _host(rows: _Rows, networks: list[Network], *, as_if_kept: bool) -> desired.
     return desired.Host(
         id=rows.host.name,
         settings=load_settings(rows.host),
-        networks=tuple(network_value(row) for row in networks),
+        networks=tuple(network_value(row, rows.subnets[row.id]) for row in networks),
         containers=tuple(
             _container(row, rows, known, as_if_kept)
             for row in rows.containers

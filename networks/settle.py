@@ -136,8 +136,10 @@ def _settle_containers(ids: set[str]) -> None:
     disconnected = [pk for pk, _, removing in endpoints if removing]
     touched = {network for _, network, _ in endpoints}
     PublishedPort.objects.filter(container__in=rows, removing=True).delete()
-    _let_go([row for row in rows if row.wanted != Wanted.RUNNING or row.exited_run == row.run])
-    _touch_linked(rows)
+    links = Link.objects.filter(Q(recipient__in=rows) | Q(source__in=rows)).order_by()
+    linked = set(links.values_list("source_id", "recipient_id"))
+    _let_go([row for row in rows if row.wanted != Wanted.RUNNING or row.exited_run == row.run], linked)
+    _touch_linked(rows, linked)
     gone = [row.pk for row in rows if _goes(row)]
     for row in rows:
         if row.pk in gone:
@@ -148,6 +150,7 @@ def _settle_containers(ids: set[str]) -> None:
     if disconnected or gone:
         Endpoint.objects.filter(Q(pk__in=disconnected) | Q(container__in=gone)).delete()
         _free_leases_of_nobody(touched)
+        Container.objects.filter(pk__in=gone).exclude(shares=None).update(shares=None)  # both may go at once
         Container.objects.filter(pk__in=gone).delete()
     for network in Network.objects.filter(pk__in=touched) if touched else ():
         feed.put("network", network)
@@ -162,24 +165,28 @@ def _free_leases_of_nobody(networks: set[str]) -> None:
     Lease.objects.filter(network__in=networks, endpoint=None, released_at=None).update(released_at=timezone.now())
 
 
-def _touch_linked(rows: list[Container]) -> None:
-    """Tell of those that *rows* are linked with: what their files and variables say may be news, or stale now."""
-    links = Link.objects.filter(Q(recipient__in=rows) | Q(source__in=rows)).select_related("source", "recipient")
-    for link in links:
-        feed.put("container", link.source)
-        feed.put("container", link.recipient)
+def _touch_linked(rows: list[Container], linked: set[tuple[str, str]]) -> None:
+    """Tell of those that *rows* are linked with (source, recipient): what their files and variables say may be news, or stale now."""
+    others = {container for pair in linked for container in pair}
+    for row in Container.objects.filter(pk__in=others) if others else ():
+        feed.put("container", row)
 
 
-def _let_go(containers: list[Container]) -> None:
+def _let_go(containers: list[Container], linked: set[tuple[str, str]]) -> None:
     """What ended keeps no address and no ephemeral port. Links to it remember the address that it had."""
     if not containers:
         return
     endpoints = Endpoint.objects.filter(container__in=containers)
-    for source, cidr in endpoints.filter(network__predefined=True).exclude(ipv4="").values_list("container", "ipv4"):
-        Link.objects.filter(source=source).update(last_ipv4=cidr.partition("/")[0])
-    Lease.objects.filter(endpoint__in=endpoints).update(endpoint=None, released_at=timezone.now())
+    Lease.objects.filter(endpoint__in=endpoints.order_by()).update(endpoint=None, released_at=timezone.now())
+    kept = [row for row in containers if not _goes(row)]
+    if not kept:
+        return
+    sources = {source for source, _ in linked}
+    held = endpoints.filter(network__predefined=True, container__in=sources).exclude(ipv4="") if sources else ()
+    for endpoint in held:
+        Link.objects.filter(source=endpoint.container_id).update(last_ipv4=endpoint.ipv4.partition("/")[0])
     endpoints.exclude(ipv4="", ipv6="").update(ipv4="", ipv6="", mac="")
-    PublishedPort.objects.filter(container__in=containers, wanted_host_port=0).update(host_port=0)
+    PublishedPort.objects.filter(container__in=kept, wanted_host_port=0).update(host_port=0)
 
 
 def _arrive(row: Container) -> None:

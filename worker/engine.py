@@ -55,7 +55,7 @@ WORLD_SHARE = 10
 CHEAP_S = 0.25
 """A look at the whole network that costs more than this is taken so seldom that it takes a tenth of the time."""
 COUNTERS = ("packets", "bytes")
-PAUSE_S, AT_LATEST_S = 0.1, 0.5
+PAUSE_S, AT_LATEST_S = 0.25, 0.5
 """The looks for the pages that follow on our own work wait for a pause of this length, but no longer than that after it."""
 RULES_SHARE = 4
 """Where a look at thousands of rules takes long, work that goes on and on is held up by no more than one part in this many."""
