@@ -119,7 +119,7 @@ def lease_addresses(endpoint: Endpoint, order: str, subnets: Iterable[Subnet] | 
         setattr(endpoint, name, f"{address}/{cidr.prefixlen}")
 
 
-def _take(endpoint: Endpoint, address: str, known: bool) -> None:
+def _take(endpoint: Endpoint, address: str, known: bool = True) -> None:
     """Make the lease of *address* the endpoint's, unless it is somebody else's: the database would refuse a second row.
 
     *known*: there may be a row of it, from an earlier holder."""
