@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from django.conf import settings
@@ -117,15 +117,11 @@ def bridge_of(row: Network, default: str) -> str:
 
 
 def _subnet(row: Network, item: Any) -> Json:
-    pool = ip_network(item.ip_range or item.cidr)
-    in_use = sum(
-        1
-        for endpoint in row.endpoints.all()
-        for text in (endpoint.ipv4, endpoint.ipv6)
-        if text and _inside(text, item.cidr)
-    )
+    subnet, pool = ip_network(item.cidr), ip_network(item.ip_range or item.cidr)
+    addresses = (text.partition("/")[0] for endpoint in row.endpoints.all() for text in (endpoint.ipv4, endpoint.ipv6))
+    in_use = sum(1 for address in addresses if address and ip_address(address) in subnet)
     withheld = 2 if pool.version == 4 and pool.prefixlen < 31 and not item.ip_range else 0
-    gateway = 1 if item.gateway and _inside(item.gateway, str(pool)) else 0
+    gateway = 1 if item.gateway and ip_address(item.gateway) in pool else 0
     room = pool.num_addresses - withheld - gateway - len(item.reserved)
     return {
         "subnet": item.cidr,
@@ -135,12 +131,6 @@ def _subnet(row: Network, item: Any) -> Json:
         "in_use": in_use,
         "available": min(max(room - in_use, 0), 2**63 - 1),
     }
-
-
-def _inside(address: str, cidr: str) -> bool:
-    from ipaddress import ip_address
-
-    return ip_address(address.partition("/")[0]) in ip_network(cidr)
 
 
 def _endpoint(row: Endpoint) -> Json:

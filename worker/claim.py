@@ -27,6 +27,11 @@ def claim_next(host: Host, queue: str) -> Operation | None:
             return found
 
 
+def is_waiting(host: Host, queue: str) -> bool:
+    """Whether an operation of *host* waits in *queue*."""
+    return Operation.objects.filter(host=host, queue=queue, state=OperationState.PENDING).exists()
+
+
 def requeue_interrupted(host: Host, queue: str) -> int:
     """Put back what a worker that died had taken; how many. Safe because applying twice changes nothing; what is done anew each
     time (``worker.slow.ONCE``) was ended before.

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 from django.conf import settings
 from django.db import close_old_connections
@@ -28,9 +29,10 @@ from networks.wake import send
 
 from . import drift
 from .build import Parts
-from .claim import claim_next, requeue_interrupted
+from .claim import claim_next, is_waiting, requeue_interrupted
 from .diff import diff
 from .observe.world import WorldObserver
+from .patience import in_passing, undisturbed
 from .reconcile import Reconciler
 from .scope import WHOLE_KINDS, Scope
 from .shadows import find_shadows
@@ -49,6 +51,8 @@ KINDS_OF_NEWS = {
     "sysctls": frozenset({"sysctl"}),
     "full": EVERYTHING,
 }
+LOOKS = (RULES, LINKS, FILES, EVERYTHING - RULES - LINKS - FILES)
+"""The parts that a look falls into: between them it gives way to operations."""
 WORLD = LINKS | {"sysctl"}
 """News of these may change where a packet goes."""
 WORLD_SHARE = 10
@@ -128,12 +132,15 @@ class Engine:
             self._later(wait_s, self._look_after_work)
             return
         self._work_since = 0.0
-        self.look_at_rules()
-        self.look_at_world()
+        self._in_passing(self.look_at_rules)
+        self._in_passing(self.look_at_world)
+
+    def _in_passing(self, look: Callable[[], None]) -> None:
+        in_passing(look, lambda: is_waiting(self.host, "kernel"), self.drain)
 
     def run(self, operation: Operation) -> None:
         """Carry out one claimed operation; whatever happens, it ends."""
-        with self._busy():
+        with self._busy(), undisturbed():
             self._run(operation)
 
     @contextmanager
@@ -183,12 +190,13 @@ class Engine:
             self.look_at_facts()
         self.drain()
         kinds = frozenset().union(*(KINDS_OF_NEWS[item] for item in news if item in KINDS_OF_NEWS))
-        if kinds:
-            self.look(kinds, writer)
+        for part in LOOKS:
+            if kinds & part:
+                self._in_passing(partial(self.look, kinds & part, writer))
         if kinds & RULES:
-            self.look_at_rules(writer, known=not news & {"legacy", "full"})
+            self._in_passing(partial(self.look_at_rules, writer, known=not news & {"legacy", "full"}))
         if kinds & WORLD or "clock" in news:
-            self.look_at_world(patient="clock" not in news)
+            self._in_passing(partial(self.look_at_world, patient="clock" not in news))
 
     def beat(self) -> None:
         """Say that we live, and do what is to be done now and then."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from networks.cnm.desired import Host
-from networks.cnm.resources import Key, Owner, Resource
+from networks.cnm.resources import EtcFile, Key, Owner, Resource
 
 WHOLE_KINDS = frozenset({"rule", "chain"})
 """Kinds that are always compared whole: their order is one thing."""
@@ -33,11 +33,11 @@ class Scope:
         """The keys of *resources* that the scope covers.
 
         *kept* is the host as if nothing were being removed: it tells whose endpoints, ports and links are in the scope.
-        The three files of a container's neighbours belong to it, for they may name it; and to a network belongs what is plugged
-        into it, for it is as its network is: all of its containers but their processes, which no network starts or ends.
+        The hosts file of whoever may name a container belongs to it; and to a network belongs what is plugged into it, for it is
+        as its network is: all of its containers but their processes, which no network starts or ends.
         """
         parents = _parents(kept)
-        neighbours = _neighbours(kept, self.containers)
+        naming = _naming(kept, self.containers)
         plugged = {c.id for c in kept.containers for e in c.endpoints if e.network_id in self.networks}
 
         def covered(resource: Resource) -> bool:
@@ -47,7 +47,9 @@ class Scope:
             if owner.kind == "network":
                 return owner.id in self.networks
             container = owner.id if owner.kind == "container" else parents.get((owner.kind, owner.id), "")
-            if container in self.containers or (resource.kind == "file" and container in neighbours):
+            if container in self.containers or (
+                container in naming and isinstance(resource, EtcFile) and resource.name == "hosts"
+            ):
                 return True
             return container in plugged and resource.kind != "process"
 
@@ -70,13 +72,15 @@ def _parents(host: Host) -> dict[tuple[str, str], str]:
     return result
 
 
-def _neighbours(host: Host, containers: frozenset[str]) -> set[str]:
-    """Containers whose files may name one of *containers*: on a network with it, linked with it, or in its sandbox."""
-    networks = {e.network_id for c in host.containers if c.id in containers for e in c.endpoints}
-    result = set()
-    for container in host.containers:
-        shares = container.network_mode.removeprefix("container:") in containers
-        linked = any(link.source_id in containers for link in container.links)
-        if shares or linked or any(endpoint.network_id in networks for endpoint in container.endpoints):
-            result.add(container.id)
-    return result
+def _naming(host: Host, containers: frozenset[str]) -> set[str]:
+    """Those whose hosts files may name one of *containers*: who is linked to it, and, while no DNS server knows them, who is on
+    a network with it. A restart on a network of a thousand reads no other thousand files."""
+    networks: set[str] = set()
+    if not host.settings.embedded_dns:
+        networks = {e.network_id for c in host.containers if c.id in containers for e in c.endpoints}
+    return {
+        container.id
+        for container in host.containers
+        if any(link.source_id in containers for link in container.links)
+        or any(endpoint.network_id in networks for endpoint in container.endpoints)
+    }

@@ -21,11 +21,14 @@ from networks.cnm.plan import Action, Step
 from networks.cnm.resources import Address, Bridge, Key, Owner, Resource, Route, Sandbox, Veth
 from tests.testlib.bottle import Bottle, inside
 from tests.testlib.dump import dump
+from worker import patience
 from worker.apply.links import LinksHandler
 from worker.diff import diff
 from worker.kernel import netns, sysctl
 from worker.kernel.netlink import Netlink
 from worker.machine import Machine
+from worker.observe.world import WorldObserver
+from worker.patience import in_passing
 
 pytestmark = pytest.mark.kernel
 
@@ -316,6 +319,28 @@ def test_what_no_desired_object_knows_is_found_by_a_full_look() -> None:
     take_to(LinksHandler(), [*network(), *container()])
     found = {resource.key for resource in LinksHandler().observe(None)}
     assert found == keys([*network(), *container()])
+
+
+@inside
+def test_a_look_at_many_sandboxes_gives_way_between_two_of_them_and_sees_all_afterwards() -> None:
+    wanted = [*network(), *(item for number in range(2, 12) for item in container(number=number))]
+    handler = LinksHandler()
+    take_to(handler, wanted)
+    patience.ASK_EVERY_S = 0.0
+    for observe in (lambda: handler.observe(None), WorldObserver()):
+        asked, served, seen = count(), [], []  # type: ignore[var-annotated]
+
+        def look(observe: Callable[[], object] = observe, seen: list[object] = seen) -> None:
+            seen.append(observe())
+
+        def serve(served: list[int] = served, seen: list[object] = seen) -> None:
+            served.append(len(seen))
+
+        in_passing(look, lambda asked=asked: next(asked) == 4, serve)  # type: ignore[misc]
+        assert served == [0], "in the middle of the first look, which was given up"
+        assert len(seen) == 1
+    assert_settled(handler, wanted)
+    assert len(WorldObserver()().sandboxes) == 10
 
 
 @inside

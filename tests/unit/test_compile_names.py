@@ -151,3 +151,19 @@ def test_what_the_opener_is_told_reads_back_as_it_was() -> None:
             assert read_server(described_server(item), up=True) == item
         if isinstance(item, NameRecord):
             assert read_record(described_record(item)) == item
+
+
+@pytest.mark.parametrize("dns", [True, False])
+def test_only_hosts_files_that_may_name_a_container_are_read_when_it_starts(dns: bool) -> None:
+    link = Link(id=identity(1), source_id=ON_BRIDGE.id, alias="store")
+    recipient = container(20, endpoint(20, BRIDGE, "172.17.0.3/16"), links=(link,))
+    stranger = container(21, endpoint(21, BRIDGE, "172.17.0.4/16"))
+    neighbour = container(22, endpoint(22, WEB, "172.18.0.3/16"))
+    made = host(ON_BRIDGE, recipient, stranger, ON_WEB, neighbour, embedded_dns=dns)
+
+    def files(started: Container) -> set[tuple[str, ...]]:
+        keys = Scope(containers=frozenset({started.id})).keys(made, compile_host(made, FACTS))
+        return {key[1:] for key in keys if key[0] == "file" and key[1] != started.id}
+
+    assert files(ON_BRIDGE) == ({(recipient.id, "hosts")} if dns else {(recipient.id, "hosts"), (stranger.id, "hosts")})
+    assert files(ON_WEB) == (set() if dns else {(neighbour.id, "hosts")})

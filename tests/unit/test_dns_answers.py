@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.dns.answer import Answers, Ask, reverse_address
+from worker.dns.answer import CACHED_ANSWERS, Answers, Ask, reverse_address
 from worker.dns.forward import is_answer, outgoing
 from worker.dns.packet import read_query
 from worker.dns.zone import Record, Sandbox, Zone, usable_servers
@@ -170,6 +170,48 @@ def test_names_come_and_go_with_the_next_question() -> None:
     assert isinstance(answers.answer(query("web")), Ask)
 
 
+def test_a_question_that_is_asked_again_gets_the_same_answer_with_its_own_id() -> None:
+    answers = world(WEB, DB)
+    for kind in ("A", "AAAA", "MX"):
+        first, again = query("db", kind), query("db", kind)
+        again = bytes([first[0] ^ 1, first[1] ^ 2]) + again[2:]
+        before, after = answers.answer(first), answers.answer(again)
+        assert isinstance(before, bytes)
+        assert after == again[:2] + before[2:]
+    assert said(answers, "web") == ["10.0.0.2"]
+
+
+def test_what_is_asked_in_other_words_is_answered_in_them_each_time() -> None:
+    answers = world(WEB)
+    for _ in range(2):
+        assert str(ask(answers, "wEb").q.qname) == "wEb."
+        assert str(ask(answers, "web").q.qname) == "web."
+        assert [ask_for.header.rd for ask_for in map(parsed, (answers.answer(query("web", rd=n)) for n in (0, 1)))] == [
+            0,
+            1,
+        ]
+        assert [len(parsed(answers.answer(packet)).ar) for packet in (query("web"), with_edns("web", 1400))] == [0, 1]
+
+
+def test_hostile_questions_do_not_fill_the_memory() -> None:
+    answers = world(WEB)
+    for number in range(3 * CACHED_ANSWERS):
+        label = f"{number:x}".encode()
+        padding = struct.pack("!BHHIHHH", 0, 41, 1232, 0, 4 + len(label), 12, len(label)) + label
+        assert isinstance(answers.answer(query("web")[:10] + b"\0\1" + query("web")[12:] + padding), bytes)
+        assert len(answers._replies) <= CACHED_ANSWERS + 1
+    before = len(answers._replies)
+    answers.answer(
+        query("web")[:10] + b"\0\1" + query("web")[12:] + struct.pack("!BHHIH", 0, 41, 1232, 0, 900) + bytes(900)
+    )
+    assert len(answers._replies) == before
+
+
+def parsed(reply: object) -> dnslib.DNSRecord:
+    assert isinstance(reply, bytes)
+    return dnslib.DNSRecord.parse(reply)
+
+
 def test_an_internal_sandbox_asks_nobody_else() -> None:
     answers = world(WEB, forwards=False)
     assert ask(answers, "example.org").header.rcode == dnslib.RCODE.SERVFAIL
@@ -289,6 +331,8 @@ SEEDS = [query("web"), query("example.org", "AAAA"), with_edns("all", 4096), que
 def survives(packet: bytes) -> None:
     for limited in (True, False):
         reply = ANSWERS.answer(packet, limited=limited)
+        again = ANSWERS.answer(packet, limited=limited)
+        assert again == reply or len(dnslib.DNSRecord.parse(again).rr) > 1, "what was kept is what was answered"
         if isinstance(reply, bytes):
             assert reply[:2] == packet[:2]
             assert reply[2] & 0x80

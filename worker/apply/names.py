@@ -22,6 +22,7 @@ from worker.firewall.name_server import Leader
 from worker.handler import Done
 from worker.kernel.netns import Namespaces, NotANamespace, open_namespace
 from worker.observe.names import about, described_record, described_server, read_record, read_server
+from worker.patience import pause_point
 
 from .batch import refused
 
@@ -83,6 +84,7 @@ class NamesHandler:
             raise
 
     def _leads(self, item: dict[str, Any]) -> bool:
+        pause_point()
         try:
             return bool(self._inside(item["sandbox"], lambda: self._leader.leads(*item["ports"])))
         except (OSError, NotANamespace):

@@ -24,6 +24,10 @@ TTL_S = 600
 """As Docker says. Nothing in a container caches by it but its own programs."""
 CACHED_ANSWERS = 4096
 """Of one sandbox; then all are forgotten."""
+LONGEST_KEPT = 128
+"""Questions of up to so many bytes are kept as they are, with their replies. Those of resolvers are half as long; a hostile one
+must not fill the memory."""
+_ID_BYTES = 2
 _FIXED = struct.Struct("!HHHIH")
 _TO_QUESTION = 0xC00C
 """A pointer to the question's name (RFC 1035 section 4.1.4): it always stands right after the header."""
@@ -38,17 +42,23 @@ class Ask:
 
 
 class Answers:
-    """Answers the packets of one sandbox. What was answered is kept, encoded, until anything changes."""
+    """Answers the packets of one sandbox. What was answered is kept, encoded, until anything changes; and whole replies too, by
+    all of their question but its id: programs ask the same in the same words, and reading a question costs more than an answer."""
 
     def __init__(self, zone: Zone, sandbox: Sandbox) -> None:
         self.zone = zone
         self.sandbox = sandbox
         self._version = -1
         self._known: dict[tuple[bytes, int], tuple[bytes, ...] | None] = {}
+        self._replies: dict[bytes, bytes] = {}
         self._dice = random.Random()  # noqa: S311  # the order of answers is no secret
 
     def answer(self, packet: bytes, *, limited: bool = True) -> bytes | Ask | None:
         """The reply to *packet*; None: it gets none. *limited*: by UDP, so it must fit what the asker takes."""
+        if self._version != self.zone.version or max(len(self._known), len(self._replies)) > CACHED_ANSWERS:
+            self._forget()
+        if limited and (rest := self._replies.get(packet[_ID_BYTES:])) is not None:
+            return packet[:_ID_BYTES] + rest
         try:
             query = wire.read_query(packet)
         except Malformed as error:
@@ -57,9 +67,6 @@ class Answers:
             return None
         if query.qclass not in {wire.IN, wire.ANY}:
             return wire.reply(query, rcode=wire.REFUSED)
-        if self._version != self.zone.version or len(self._known) > CACHED_ANSWERS:
-            self._known.clear()
-            self._version = self.zone.version
         key = (query.name, query.qtype)
         try:
             records = self._known[key]
@@ -67,7 +74,15 @@ class Answers:
             records = self._known[key] = self._find(query)
         if records is None:
             return self._elsewhere(query)
-        return self._reply(query, records, limited)
+        reply = self._reply(query, records, limited)
+        if limited and len(records) <= 1 and len(packet) <= LONGEST_KEPT:  # several come in another order each time
+            self._replies[packet[_ID_BYTES:]] = reply[_ID_BYTES:]
+        return reply
+
+    def _forget(self) -> None:
+        self._known.clear()
+        self._replies.clear()
+        self._version = self.zone.version
 
     def _reply(self, query: Query, records: tuple[bytes, ...], limited: bool) -> bytes:
         if len(records) > 1:

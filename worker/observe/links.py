@@ -24,6 +24,7 @@ from worker.kernel.ledger import Ledger
 from worker.kernel.netlink import Netlink
 from worker.kernel.netns import Namespaces
 from worker.kernel.rtnl import Link, LinkAddress, LinkRoute
+from worker.patience import pause_point
 
 OUR_ALIAS = "cnm:"
 OUR_VETH = re.compile(r"cv[0-9a-f]{12}\Z")
@@ -103,6 +104,7 @@ class _Look:
     def into(self, names: Iterable[str]) -> None:
         """Look into these sandboxes."""
         for name in names:
+            pause_point()
             sandbox = self._namespaces.open(name)
             if sandbox is None:
                 if self._namespaces.path(name).exists():

@@ -18,6 +18,7 @@ from networks.cnm.trace.world import AnyNetwork, Device, PolicyRule, Route, Sand
 from worker.kernel import rtnl, sysctl
 from worker.kernel.netlink import Netlink, attributes
 from worker.kernel.netns import Namespaces
+from worker.patience import pause_point
 
 NETNS = Path("/run/netns")
 RTM_GETRULE, RTM_GETNETCONF = 34, 82
@@ -82,6 +83,7 @@ def _sandboxes(namespaces: Namespaces) -> Iterator[Sandbox]:
     except FileNotFoundError:
         return
     for name in names:
+        pause_point()
         with contextlib.suppress(OSError):  # it went away while we looked
             sandbox = namespaces.open(name)
             if sandbox is None:

@@ -35,6 +35,8 @@ from .inside import runs
 
 TABS = ("overview", "endpoints", "rules", "files", "logs", "exec", "activity")
 LOG_LINES = 500
+MOST_RECIPIENTS = 20
+"""How many of those linked to a container are named before it is removed."""
 PROTOCOLS = [(name, name.upper()) for name in ("tcp", "udp", "sctp")]
 SIGNALS = ("SIGTERM", "SIGKILL", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
@@ -246,11 +248,12 @@ def _said(verb: str) -> str:
 
 @page("operator")
 def remove(request: PageRequest, reference: str) -> HttpResponse:
+    """Its plan, and who is linked to it, come first: whoever confirms has seen what goes along, so it is removed by force."""
     container = find_container(request.host, reference)
     running = container.wanted == "running"
     return confirm(
         request,
-        lambda: use_cases.remove_container(request.actor, find_container(request.host, container.pk), force=running),
+        lambda: use_cases.remove_container(request.actor, find_container(request.host, container.pk), force=True),
         title=_("Remove container {name}").format(name=container.name),
         question=_("The container {name} runs. It is stopped and removed, with its sandbox, files and log.").format(
             name=container.name
@@ -258,10 +261,18 @@ def remove(request: PageRequest, reference: str) -> HttpResponse:
         if running
         else _("The container {name} is removed, with its sandbox, files and log.").format(name=container.name),
         button=_("Stop and remove") if running else _("Remove container"),
-        said=_said("remove").format(name=container.name),
+        said=_("Container {name} was removed.").format(name=container.name),
         back=reverse("container", args=[container.name]),
         to=("containers",),
+        extra={"linked": _linked_to(container)},
     )
+
+
+def _linked_to(source: Container) -> dict[str, Any] | None:
+    """The first recipients of *source* with their aliases, and how many more there are; None where there are none."""
+    rows = source.linked_by.exclude(recipient__wanted="removed").select_related("recipient")
+    links = [(link.recipient.name, link.alias) for link in rows.order_by("recipient__name", "alias")]
+    return {"links": links[:MOST_RECIPIENTS], "more": max(len(links) - MOST_RECIPIENTS, 0)} if links else None
 
 
 @page("operator")
