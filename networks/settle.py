@@ -42,13 +42,21 @@ def open_operation(host: Host, verb: str, scope: Mapping[str, Any]) -> Operation
     return operation
 
 
-def settle(operation: Operation, failed: CnmError | None = None, result: Mapping[str, Any] | None = None) -> None:
-    """End *operation*: its row, the status of what it was about, the rows of what is gone, and the events of all that."""
+def settle(
+    operation: Operation,
+    failed: CnmError | None = None,
+    result: Mapping[str, Any] | None = None,
+    broken: Collection[str] | None = None,
+) -> None:
+    """End *operation*: its row, the status of what it was about, the rows of what is gone, and the events of all that.
+
+    *broken*: the ids that an operation on many failed with; the others have arrived. None: what fails, fails with everything.
+    """
     with feed.transaction(ACTOR):
-        if failed is None:
-            waiting = unfinished(operation.host, after=operation.number)
-            _settle_networks(set(operation.scope.get("networks", [])) - waiting)
-            _settle_containers(set(operation.scope.get("containers", [])) - waiting)
+        if failed is None or broken is not None:
+            left = unfinished(operation.host, after=operation.number) | set(broken or ())
+            _settle_networks(set(operation.scope.get("networks", [])) - left)
+            _settle_containers(set(operation.scope.get("containers", [])) - left)
         else:
             _mark(operation.scope, failed)
         _end(operation, failed, result)

@@ -171,6 +171,8 @@ class Engine:
                 self.look(EVERYTHING)
                 settle.end_only(operation)
             else:
+                if operation.args.get("ends"):
+                    self.collect_exits()  # their exit codes: what takes the processes away forgets these
                 self.reconciler.run(operation)
         except Exception as error:
             log.exception("operation %s ended in a defect of ours", operation.number)

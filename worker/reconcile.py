@@ -10,9 +10,10 @@ from typing import Any
 
 from networks import feed, settle, withheld
 from networks.cnm.desired import Host as DesiredHost
-from networks.cnm.errors import CnmError, Conflict
+from networks.cnm.errors import ApplyFailed, CnmError, Conflict
 from networks.cnm.plan import Action, Plan, Step
 from networks.cnm.resources import EtcFile, Key, Owner, PortReservation, Process, Resource, Sandbox
+from networks.cnm.text import gettext_noop
 from networks.host_ports import move_on
 from networks.load import load_both, load_facts
 from networks.models import Host, Operation
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 PORT_TRIES = 64
 """How many host ports in a row may be lost to other programs before a published port counts as failed."""
+NAMED = 5
+"""How many objects a sentence names at most."""
 PROGRESS_INTERVAL_S = 0.25
 """How often at most the operation's row is told how far its plan is."""
 REMOVALS = frozenset(
@@ -39,9 +42,13 @@ REMOVALS = frozenset(
         "container.exited",
         "port.unpublish",
         "link.delete",
+        "bulk.stop",
+        "bulk.remove",
     }
 )
 """Verbs that take away: they go on after a step that fails, for to put back what nobody wants helps no one."""
+MANY = frozenset({"bulk.start", "bulk.stop", "bulk.remove"})
+"""Verbs on many objects, each of which fails by itself: the others go on and are settled."""
 VITAL = frozenset({"bridge", "sandbox", "veth", "port", "process"})
 """Kinds without which their owner is not there. Of a link that has rules, these are."""
 
@@ -94,7 +101,8 @@ class Reconciler:
             if not self._moved_on(applied, tried):
                 break
         if applied.failed:
-            parties = self._broken(applied, compiled) if scope.everything else scope.networks | scope.containers
+            each = scope.everything or operation.verb in MANY
+            parties = self._broken(applied, compiled) if each else scope.networks | scope.containers
             compiled = self._give_up(compiled, scope, applied, parties)
         self._remember(compiled, scope, applied)
         self._settle(operation, plan, applied, compiled)
@@ -154,10 +162,10 @@ class Reconciler:
 
     def _apply(self, operation: Operation, plan: Plan, compiled: Compiled, scope: Scope) -> Applied:
         progress = _progress(operation, plan)
-        if scope.everything:
-            return self.machine.apply_what_can_be(plan, party(compiled.kept), progress)
         if operation.verb in REMOVALS:
             return self.machine.apply_what_can_be(plan, lambda owner: f"{owner.kind} {owner.id}", progress)
+        if scope.everything or operation.verb in MANY:
+            return self.machine.apply_what_can_be(plan, party(compiled.kept), progress)
         return self.machine.apply(plan, progress)
 
     def _moved_on(self, applied: Applied, tried: dict[str, set[int]]) -> bool:
@@ -255,14 +263,16 @@ class Reconciler:
         operation.plan = _plan_json(plan, applied)
         operation.done_steps, operation.total_steps, operation.step = len(applied.done), len(plan), ""
         failed = _failure(applied)
-        everything = bool(operation.scope.get("all"))
-        errors = self._errors(applied, compiled) if everything else {}
-        if everything or failed is None:
+        everything, many = bool(operation.scope.get("all")), operation.verb in MANY
+        errors = self._errors(applied, compiled) if everything or many else {}
+        if everything or many or failed is None:
             self._forget_removed(operation, besides=errors)
+        if failed is not None and many:
+            failed = _failure_of_some(failed, errors, compiled.kept)
         with feed.transaction(settle.ACTOR):  # one transaction, so that each object is described once
             self._note(applied)
             settle.mark_failed(self.host, errors)
-            settle.settle(operation, failed=failed)
+            settle.settle(operation, failed=failed, broken=errors if many else None)
             if everything:
                 settle.settle_everything(self.host, besides=errors)
 
@@ -346,6 +356,21 @@ def _failure(applied: Applied) -> CnmError | None:
         "left": [step.describe() for step in applied.left],
     }
     return error
+
+
+def _failure_of_some(first: CnmError, errors: Mapping[str, CnmError], kept: DesiredHost) -> CnmError:
+    """The failure of an operation on many: who it did not work for, and (``facts["refused"]``) each one's own error."""
+    names = {network.id: network.name for network in kept.networks} | {one.id: one.name for one in kept.containers}
+    named = sorted(((names.get(key, key), error) for key, error in errors.items()), key=lambda pair: pair[0])
+    shown = ", ".join(name for name, _ in named[:NAMED])
+    return ApplyFailed(
+        gettext_noop("This did not work for {names}; what else was asked for is done. The first reason: {cause}"),
+        remedy="{help}",
+        names=shown if len(named) <= NAMED else f"{shown}, …",
+        cause=str(first.sentence),
+        help=str(first.remedy),
+        facts=first.facts | {"refused": [error.to_json() | {"subject": name} for name, error in named]},
+    )
 
 
 def _plan_json(plan: Plan, applied: Applied) -> dict[str, Any]:

@@ -59,10 +59,13 @@ def carry_out(operation: Operation, runtime: Runtime) -> None:
         _fail(operation, defect(error))
 
 
-def end_process(operation: Operation, runtime: Runtime) -> None:
-    """Ask the process to end, end it when its time is over, then let the kernel process do the rest."""
-    args = operation.args
-    runtime.stop(operation.subject_id, str(args.get("signal", "SIGTERM")), float(args.get("timeout", 10)))
+def end_processes(operation: Operation, runtime: Runtime) -> None:
+    """Ask the processes to end, end each when its time is over, then let the kernel process do the rest.
+
+    All at the same time, so it takes as long as the one that needs longest.
+    """
+    ends: Mapping[str, tuple[str, float]] = operation.args["ends"]
+    runtime.stop_all({name: (signal, float(timeout_s)) for name, (signal, timeout_s) in ends.items()})
     pass_on(operation, "kernel")
     wake(operation.host, "kernel")
 
@@ -165,10 +168,10 @@ def _fail(operation: Operation, error: CnmError) -> None:
         settle.end_only(operation, failed=error)
 
 
-CHANGES_STATE = ("container.stop", "container.restart", "container.remove")
-"""Verbs whose failure is a failure of the container itself."""
+CHANGES_STATE = ("container.stop", "container.restart", "container.remove", "bulk.stop", "bulk.remove")
+"""Verbs whose failure is a failure of the containers themselves."""
 VERBS: Mapping[str, Work] = {
-    **dict.fromkeys(CHANGES_STATE, end_process),
+    **dict.fromkeys(CHANGES_STATE, end_processes),
     "container.kill": kill,
     "container.exec": execute,
     "container.commit": commit,

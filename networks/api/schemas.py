@@ -248,6 +248,10 @@ BulkRequest = shape(
     networks=NetworkRequest(many=True, required=False),
     containers=ContainerRequest(many=True, required=False),
 )
+BulkStart = shape("BulkStart", containers=texts())
+BulkStop = shape("BulkStop", containers=texts(), timeout=number())
+BulkRemove = shape("BulkRemove", containers=texts(), networks=texts(), force=flag())
+BulkAnswer = shape("BulkAnswer", networks=texts(), containers=texts(), warnings=texts())
 LinkRequest = shape("LinkRequest", recipient=s.CharField(), source=s.CharField(), alias=text())
 Link = shape("Link", id=text(), recipient=Reference(required=False), source=Reference(required=False), alias=text())
 Subject = shape("Subject", kind=text(), id=text(), name=text())

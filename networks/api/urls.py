@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from . import problems
 from . import views_audit as audit
+from . import views_bulk as bulk
 from . import views_containers as containers
 from . import views_host as host
 from . import views_names as names
@@ -33,7 +34,10 @@ urlpatterns = [
     path("v1/containers/<str:ref>/environment", names.Environment.as_view()),
     path("v1/containers/<str:ref>/wait", containers.Wait.as_view()),
     path("v1/containers/<str:ref>/logs", containers.Logs.as_view()),
-    path("v1/bulk", containers.Bulk.as_view()),
+    path("v1/bulk", bulk.CreateMany.as_view()),
+    path("v1/bulk/start", bulk.StartMany.as_view()),
+    path("v1/bulk/stop", bulk.StopMany.as_view()),
+    path("v1/bulk/remove", bulk.RemoveMany.as_view()),
     path("v1/endpoints", containers.Endpoints.as_view()),
     path("v1/links", containers.Links.as_view()),
     path("v1/links/<str:ref>", containers.OneLink.as_view()),

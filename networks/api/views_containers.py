@@ -17,15 +17,14 @@ from networks.cnm.names import OBJECT_NAME
 from networks.cnm.text import gettext_noop
 from networks.follow import follow, printed, stamped
 from networks.models import Container, Endpoint, Link
-from networks.services import bulk as bulk_services
 from networks.services import containers as services
 from networks.services import links as link_services
 from networks.services import ports as port_services
 from networks.services.body import Body
 from networks.services.find import find_container, find_link
 from networks.services.outcome import Outcome
-from networks.services.spec_container import read_container, read_signal
-from networks.services.spec_network import NAME_WANTED, read_network
+from networks.services.spec_container import read_container, read_signal, read_timeout
+from networks.services.spec_network import NAME_WANTED
 from networks.services.spec_ports import read_port
 
 from . import schemas
@@ -85,9 +84,9 @@ class _Verb(CnmView):
 
     def timeout(self) -> int | None:
         body = Body(self.body())
-        value = body.integer("timeout", -1, least=-1, most=3600)
+        timeout = read_timeout(body)
         body.finish()
-        return None if value < 0 else value
+        return timeout
 
 
 class Start(_Verb):
@@ -223,23 +222,6 @@ class Logs(CnmView):
             return HttpResponse(words(logs.tail(path, int(text))), content_type=PLAIN)
         lines = follow(path, container.id, request.user, tail=int(text), text=words)
         return StreamingHttpResponse(lines, content_type=PLAIN)
-
-
-class Bulk(CnmView):
-    @documented("Make many networks and containers, all or nothing", body=schemas.BulkRequest, status=201, write=True)
-    def post(self, request: Request) -> Response:
-        body = Body(self.body())
-        networks = body.each("networks", lambda field, value: read_network(value, field), most=1000)
-        containers = body.each("containers", lambda field, value: read_container(value, field), most=5000)
-        body.finish()
-        made: dict[str, list[str]] = {}
-
-        def use_case() -> Outcome:
-            rows, boxes, outcome = bulk_services.bulk(self.actor, self.host, networks, containers)
-            made["networks"], made["containers"] = [row.name for row in rows], [row.name for row in boxes]
-            return outcome
-
-        return self.write(use_case, created=True, body=lambda outcome: dict(made))
 
 
 class Links(CnmView):

@@ -23,8 +23,9 @@ class Container(models.Model):
     name = models.CharField(max_length=128)
     kind = models.CharField(max_length=16, choices=ContainerKind.choices, default=ContainerKind.PROCESS)
     network_mode = models.CharField(max_length=160, default="bridge")
-    shares = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="shared_by")
-    """The container whose sandbox it joins (``network_mode="container:<id>"``)."""
+    shares = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="shared_by")
+    """The container whose sandbox it joins (``network_mode="container:<id>"``). The services keep that one while it is shared; where
+    both go, either may be gone first."""
     adopted_path = models.CharField(max_length=255, blank=True)
     image = models.CharField(max_length=255, default="host")
     spec = models.JSONField(default=dict)

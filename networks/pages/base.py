@@ -95,7 +95,12 @@ def problem(request: HttpRequest, error: CnmError) -> HttpResponse:
     return render(
         request,
         "problem.html",
-        {"sentence": error.sentence.translated(_), "remedy": error.remedy.translated(_), "code": error.code},
+        {
+            "sentence": error.sentence.translated(_),
+            "remedy": error.remedy.translated(_),
+            "code": error.code,
+            "refused": error.facts.get("refused"),
+        },
         status=status_of(error),
     )
 

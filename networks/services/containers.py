@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from networks import feed
 from networks.cnm.errors import Conflict
 from networks.cnm.text import gettext_noop
-from networks.models import Container, Host, Image
-from networks.models.choices import ContainerStatus, Wanted
+from networks.models import Container, Host, Image, Operation
+from networks.models.choices import Wanted
 
 from .actor import Actor, require
 from .fresh import check_not_removed, refresh
-from .lifecycle import check_removable, prepare_start
+from .lifecycle import check_removable, ends_of, is_up, prepare_removal, prepare_start, prepare_stop
 from .new_container import add_container, name_taken
 from .operations import check_alive, enqueue, record
 from .outcome import Outcome
@@ -44,7 +44,7 @@ def start_container(actor: Actor, container: Container) -> Outcome:
     check_alive(actor, container.host)
     with feed.transaction(actor.name):
         refresh(container)
-        if container.wanted == Wanted.RUNNING and container.status in {"running", "starting", "restarting"}:
+        if is_up(container):
             return Outcome(container)
         check_not_removed(container)
         prepare_start(container)
@@ -60,11 +60,8 @@ def stop_container(actor: Actor, container: Container, timeout: int | None = Non
     with feed.transaction(actor.name):
         refresh(container)
         check_not_removed(container)
-        if container.wanted != Wanted.RUNNING and container.status != ContainerStatus.FAILED:
+        if not prepare_stop(container):
             return Outcome(container)
-        container.wanted, container.status = Wanted.STOPPED, ContainerStatus.STOPPING
-        container.save(update_fields=["wanted", "status"])
-        feed.put("container", container)
         operation = _enqueue_end(actor, container, "container.stop", timeout)
         record(actor, "container.stop", container, {"timeout": timeout}, operation)
     return Outcome(container, operation)
@@ -116,13 +113,9 @@ def remove_container(actor: Actor, container: Container, force: bool = False) ->
     with feed.transaction(actor.name):
         refresh(container)
         check_removable(container, force)
-        was_running = container.wanted == Wanted.RUNNING or container.status in {"stopping", "failed"}
-        container.wanted, container.status = Wanted.REMOVED, ContainerStatus.REMOVING
-        container.save(update_fields=["wanted", "status"])
-        feed.put("container", container)
         operation = (
             _enqueue_end(actor, container, "container.remove", 0)
-            if was_running and container.kind == "process"
+            if prepare_removal(container)
             else enqueue(actor, container.host, "container.remove", container, containers=[container])
         )
         record(actor, "container.remove", container, {"force": force}, operation)
@@ -193,13 +186,10 @@ def commit_container(actor: Actor, container: Container, image_name: str) -> Out
     return Outcome(image, operation)
 
 
-def _enqueue_end(actor: Actor, container: Container, verb: str, timeout: int | None) -> Any:
-    args: Mapping[str, Any] = {
-        "timeout": container.spec.get("stop_timeout", 10) if timeout is None else timeout,
-        "signal": container.spec.get("stop_signal", "SIGTERM"),
-    }
-    queue = "slow" if container.kind == "process" else "kernel"
-    return enqueue(actor, container.host, verb, container, containers=[container], queue=queue, args=args)
+def _enqueue_end(actor: Actor, container: Container, verb: str, timeout: int | None) -> Operation:
+    ends = ends_of([container], timeout)
+    queue = "slow" if ends else "kernel"
+    return enqueue(actor, container.host, verb, container, containers=[container], queue=queue, args={"ends": ends})
 
 
 def _check_runs(container: Container, states: Sequence[str]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from networks import feed
 from networks.cnm.errors import Conflict
 from networks.cnm.text import gettext_noop
@@ -59,6 +62,46 @@ def prepare_start(container: Container) -> None:
         feed.put("network", endpoint.network)
     ports.assign_ports(container)
     feed.put("container", container)
+
+
+def is_up(container: Container) -> bool:
+    """Whether there is nothing to start: it runs, or is on its way."""
+    up = {ContainerStatus.RUNNING, ContainerStatus.STARTING, ContainerStatus.RESTARTING}
+    return container.wanted == Wanted.RUNNING and container.status in up
+
+
+def prepare_stop(container: Container) -> bool:
+    """Have a container stop; False: it is no more than that already."""
+    if container.wanted != Wanted.RUNNING and container.status != ContainerStatus.FAILED:
+        return False
+    container.wanted, container.status = Wanted.STOPPED, ContainerStatus.STOPPING
+    container.save(update_fields=["wanted", "status"])
+    feed.put("container", container)
+    return True
+
+
+def prepare_removal(container: Container) -> bool:
+    """Have a container go for good; whether its process may still have to be ended."""
+    ran = container.wanted == Wanted.RUNNING or container.status in {"stopping", "failed"}
+    container.wanted, container.status = Wanted.REMOVED, ContainerStatus.REMOVING
+    container.save(update_fields=["wanted", "status"])
+    feed.put("container", container)
+    return ran and container.kind == "process"
+
+
+def ends_of(containers: Iterable[Container], timeout: int | None = None) -> dict[str, list[Any]]:
+    """How the processes of *containers* are ended, for an operation's arguments: id -> [signal, seconds until SIGKILL].
+
+    *timeout* None: each as it was made. Containers without a process have no entry.
+    """
+    return {
+        row.pk: [
+            row.spec.get("stop_signal", "SIGTERM"),
+            row.spec.get("stop_timeout", 10) if timeout is None else timeout,
+        ]
+        for row in containers
+        if row.kind == "process"
+    }
 
 
 def check_removable(container: Container, force: bool) -> None:

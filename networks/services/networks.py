@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from ipaddress import ip_interface
 from typing import Any
@@ -83,6 +84,17 @@ def delete_network(actor: Actor, network: Network) -> Outcome:
     """Take a network away; refused while containers are on it."""
     require(actor, "operator")
     check_alive(actor, network.host)
+    with feed.transaction(actor.name):
+        refresh(network)
+        check_deletable(network)
+        prepare_deletion(network)
+        operation = enqueue(actor, network.host, "network.delete", network, networks=[network])
+        record(actor, "network.delete", network, {}, operation)
+    return Outcome(network, operation)
+
+
+def check_deletable(network: Network, without: Collection[str] = ()) -> None:
+    """Raises when *network* is to stay, or when containers are on it other than those *without* which it is to be judged (ids)."""
     if network.predefined:
         raise Forbidden(
             gettext_noop("{name} is a predefined network and cannot be removed."),
@@ -90,23 +102,23 @@ def delete_network(actor: Actor, network: Network) -> Outcome:
             subject=f"network {network.name}",
             name=network.name,
         )
-    with feed.transaction(actor.name):
-        refresh(network)
-        attached = Container.objects.filter(endpoints__network=network, endpoints__removing=False).distinct()
-        if attached:
-            raise Conflict(
-                gettext_noop("Network {name} has active endpoints: {containers}."),
-                remedy=gettext_noop("Disconnect or remove these containers first."),
-                subject=f"network {network.name}",
-                name=network.name,
-                containers=ipam.names_of(attached),
-            )
-        network.removing, network.status = True, NetworkStatus.REMOVING
-        network.save(update_fields=["removing", "status"])
-        feed.put("network", network)
-        operation = enqueue(actor, network.host, "network.delete", network, networks=[network])
-        record(actor, "network.delete", network, {}, operation)
-    return Outcome(network, operation)
+    on_it = Container.objects.filter(endpoints__network=network, endpoints__removing=False).distinct()
+    attached = [container for container in on_it.only("id", "name") if container.pk not in without]
+    if attached:
+        raise Conflict(
+            gettext_noop("Network {name} has active endpoints: {containers}."),
+            remedy=gettext_noop("Disconnect or remove these containers first."),
+            subject=f"network {network.name}",
+            name=network.name,
+            containers=ipam.names_of(attached),
+        )
+
+
+def prepare_deletion(network: Network) -> None:
+    """Have a network go for good."""
+    network.removing, network.status = True, NetworkStatus.REMOVING
+    network.save(update_fields=["removing", "status"])
+    feed.put("network", network)
 
 
 def connect(actor: Actor, network: Network, container: Container, attach: AttachRequest) -> Outcome:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from networks import feed, withheld
 from networks.cnm.errors import Conflict
 from networks.cnm.text import gettext_noop
@@ -18,8 +21,11 @@ WANTED = {
     "container.restart": "running",
     "container.stop": "stopped",
     "container.remove": "removed",
+    "bulk.start": "running",
+    "bulk.stop": "stopped",
+    "bulk.remove": "removed",
 }
-"""Verb -> what its container must still be wanted to be."""
+"""Verb -> what its containers must still be wanted to be."""
 IMAGE_STATES = {"image.import": "pending", "image.remove": "removing", "container.commit": "pending"}
 """Verb of work on an image -> the image's status meanwhile."""
 SUBJECTS = {"network": Network, "container": Container, "image": Image}
@@ -40,6 +46,14 @@ def retry(actor: Actor, operation: Operation) -> Operation:
         networks = Network.objects.filter(pk__in=operation.scope.get("networks", []))
         containers = Container.objects.filter(pk__in=operation.scope.get("containers", []))
         _check_still_wanted(operation)
+        if operation.verb.startswith("bulk.") and operation.verb in WANTED:
+            containers = containers.filter(wanted=WANTED[operation.verb])
+            if not (networks.exists() or containers.exists()):
+                raise Conflict(
+                    gettext_noop("All that operation {number} was about is gone, or was decided otherwise since."),
+                    remedy=gettext_noop("There is nothing left to repair."),
+                    number=operation.number,
+                )
         withheld.take_up(networks, containers)
         for container in containers:
             for endpoint in container.endpoints.filter(removing=False).select_related("network"):
@@ -55,13 +69,21 @@ def retry(actor: Actor, operation: Operation) -> Operation:
             containers=containers,
             everything=bool(operation.scope.get("all")),
             queue=operation.queue,
-            args=operation.args,
+            args=_args_for(operation, containers),
         )
         again.subject_kind, again.subject_id = operation.subject_kind, operation.subject_id
         again.subject_name = operation.subject_name
         again.save(update_fields=["subject_kind", "subject_id", "subject_name"])
         record(actor, "operation.retry", operation, {"number": operation.number}, again)
     return again
+
+
+def _args_for(operation: Operation, containers: Iterable[Container]) -> dict[str, Any]:
+    """The same words, without the end of processes that are not to end any more."""
+    args = dict(operation.args)
+    if "ends" in args:
+        args["ends"] = {row.pk: args["ends"][row.pk] for row in containers if row.pk in args["ends"]}
+    return args
 
 
 def _check_still_wanted(operation: Operation) -> None:

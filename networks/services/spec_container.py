@@ -18,6 +18,8 @@ from .spec_network import NAME_WANTED
 from .spec_ports import PortRequest, read_exposed, read_port
 
 KINDS = ("process", "sandbox", "adopted")
+LONGEST_STOP_S = 3600
+"""How long a process may be given to end."""
 RESTART_POLICIES = ("no", "on-failure", "always", "unless-stopped")
 _ENV_NAME = re.compile(r"[^=\x00]+\Z")
 _IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.:/@-]{0,254}\Z")
@@ -142,7 +144,7 @@ def read_container(value: object, path: str = "") -> ContainerRequest:
         restart_policy=policy[0],
         restart_max=policy[1],
         stop_signal=read_signal(body.field("stop_signal"), body.take("stop_signal", "SIGTERM")),
-        stop_timeout=body.integer("stop_timeout", 10, most=3600),
+        stop_timeout=body.integer("stop_timeout", 10, most=LONGEST_STOP_S),
         memory=body.integer("memory", 0, most=2**50),
         cpus=body.number("cpus", 0.0, most=1024),
         pids_limit=body.integer("pids_limit", 0, most=2**22),
@@ -170,6 +172,12 @@ def read_attach(path: str, value: object) -> AttachRequest:
     )
     body.finish()
     return request
+
+
+def read_timeout(body: Body) -> int | None:
+    """``timeout``: the seconds that a process has to end; None: what the container was made with."""
+    value = body.integer("timeout", -1, least=-1, most=LONGEST_STOP_S)
+    return None if value < 0 else value
 
 
 def read_signal(field: str, value: object) -> str:

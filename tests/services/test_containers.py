@@ -8,8 +8,8 @@ from networks import represent
 from networks.cnm.errors import Conflict, Forbidden, InvalidSpec, NotFound
 from networks.cnm.facts import HostFacts, Listener
 from networks.load import is_live, load_host
-from networks.models import Activity, Container, Lease, Network, Operation
-from networks.services import bulk, containers, links, networks, ports
+from networks.models import Activity, Container, Lease, Network
+from networks.services import containers, links, networks, ports
 from networks.services.spec_container import AttachRequest, read_container
 from networks.services.spec_ports import PortRequest
 from tests.testlib.world import ADMIN, OPERATOR, World
@@ -272,19 +272,6 @@ def test_a_container_that_ended_is_removed_when_it_asked_for_that(world: World) 
     world.ends(container)
     world.work()
     assert not Container.objects.filter(pk=container.pk).exists()
-
-
-def test_bulk_is_all_or_nothing_in_one_operation(world: World) -> None:
-    good = [read_container({"name": f"c{n}", "kind": "sandbox"}) for n in range(5)]
-    bad = read_container({"name": "c1", "kind": "sandbox"})
-    with pytest.raises(Conflict) as refused:
-        bulk.bulk(OPERATOR, world.host, [], [*good, bad])
-    assert refused.value.field == "containers.5.name"
-    assert not Container.objects.exists()
-    assert not Operation.objects.exists()
-    bulk.bulk(OPERATOR, world.host, [], good)
-    assert Container.objects.count() == 5
-    assert Operation.objects.count() == 1
 
 
 def test_the_activity_log_keeps_no_secrets(world: World) -> None:

@@ -1,7 +1,8 @@
 """The product's kernel worker with a kernel that refuses, or a death that comes, on demand: ``celery -A tests.testlib.refusing``.
 
 Every handler is the product's own. Before a step whose kind the file :data:`REFUSE` names is carried out, the write ends as when
-the kernel refuses. When the file :data:`DIE` holds *n*, the process kills itself when *n* steps are done, 0 being before the first.
+the kernel refuses; ``-bridge`` there means steps that take one away, and further words must be in what the step says. When the
+file :data:`DIE` holds *n*, the process kills itself when *n* steps are done, 0 being before the first.
 """
 
 from __future__ import annotations
@@ -26,8 +27,7 @@ __all__ = ["DIE", "REFUSE", "app"]
 def _refusing(apply: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(apply)
     def wrapped(self: Any, steps: Sequence[Step], done: Callable[[Step], None]) -> None:
-        kind = REFUSE.read_text().strip() if REFUSE.exists() else ""
-        at = next((n for n, step in enumerate(steps) if step.kind == kind and step.after is not None), None)
+        at = next((n for n, step in enumerate(steps) if _refuses(step)), None)
         if at is None:
             return apply(self, steps, done)
         if at:
@@ -35,6 +35,12 @@ def _refusing(apply: Callable[..., None]) -> Callable[..., None]:
         raise OSError(errno.EPERM, f"{steps[at].describe()} is refused")
 
     return wrapped
+
+
+def _refuses(step: Step) -> bool:
+    kind, _, words = (REFUSE.read_text().strip() if REFUSE.exists() else "").partition(" ")
+    takes_away = kind.startswith("-")
+    return step.kind == kind.removeprefix("-") and (step.after is None) == takes_away and words in step.describe()
 
 
 def _dying(apply: Callable[..., None]) -> Callable[..., None]:

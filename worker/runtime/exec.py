@@ -180,10 +180,7 @@ def _collect(streams: Sequence[IO[bytes] | None], deadline: float) -> tuple[list
 
 def _kill(folder: Path, process: subprocess.Popen[bytes]) -> None:
     """End the command inside, which the runtime's own end would leave running, and then the runtime."""
-    with read_pid_file(folder / "pid").open() as fd:
-        if fd is not None:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(fd, signal.SIGKILL)
+    read_pid_file(folder / "pid").signal(signal.SIGKILL)
     try:
         process.wait(2)
     except subprocess.TimeoutExpired:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from .folders import Folders
+from .signals import wait_for_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,22 @@ class Pid:
         started, state = _stat(self.number)
         return started == self.started and state not in "ZX"
 
+    def signal(self, number: int) -> bool:
+        """Send it a signal; whether there was a process to get it."""
+        with self._held() as fd:
+            if fd is None:
+                return False
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(fd, number)
+            return True
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until it ends; whether it has within *timeout_s*."""
+        with self._held() as fd:
+            return fd is None or wait_for_end(fd, timeout_s)
+
     @contextlib.contextmanager
-    def open(self) -> Iterator[int | None]:
+    def _held(self) -> Iterator[int | None]:
         """A pidfd of it, or None when it is gone."""
         fd = None
         if self.number:

@@ -46,7 +46,7 @@ from .records import (
 from .rights import host_limits
 from .rootfs import mount_rootfs, remove_container_files, unmount_rootfs
 from .seccomp_cache import SeccompCache
-from .signals import signal_number, wait_for_end
+from .signals import signal_number
 from .view import command_prefix, tear_down
 from .words import refusal
 
@@ -232,32 +232,14 @@ class Runtime:
         """Send a signal to the container's first process; whether there was one."""
         number = signal_number(signal_name)
         record = read_record(self.folders, container_id)
-        if record is None:
-            return False
-        with record.pid.open() as fd:
-            if fd is None:
-                return False
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(fd, number)
-            return True
+        return record is not None and record.pid.signal(number)
 
     def stop(self, container_id: str, signal_name: str = "SIGTERM", timeout_s: float = 10) -> int | None:
         """End the process: the signal, then up to *timeout_s*, then SIGKILL. Gives the exit code.
 
         Waits, so it belongs to the slow process. None: nothing ran, or nobody saw how it ended.
         """
-        number = signal_number(signal_name)
-        record = read_record(self.folders, container_id)
-        if record is None:
-            return None
-        with record.pid.open() as fd:
-            if fd is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(fd, number)
-                if not wait_for_end(fd, timeout_s):
-                    signal.pidfd_send_signal(fd, signal.SIGKILL)
-                    wait_for_end(fd, END_TIMEOUT_S)
-        self._await_conmon(record)
+        self.stop_all({container_id: (signal_name, timeout_s)})
         return read_exit_code(self.folders, container_id)
 
     def stop_all(self, wanted: Mapping[str, tuple[str, float]]) -> int:
@@ -265,34 +247,25 @@ class Runtime:
 
         All signals go out first and all times run from then, so the whole takes as long as the longest of them.
         """
+        numbers = {container_id: signal_number(name) for container_id, (name, _) in wanted.items()}
+        records = {container_id: read_record(self.folders, container_id) for container_id in wanted}
+        running = [(container_id, record) for container_id, record in records.items() if record is not None]
+        for container_id, record in running:
+            record.pid.signal(numbers[container_id])
+        started = time.monotonic()
         killed = 0
-        with contextlib.ExitStack() as stack:
-            started = time.monotonic()
-            waiting = []
-            for container_id, (signal_name, timeout_s) in wanted.items():
-                record = read_record(self.folders, container_id)
-                fd = stack.enter_context(record.pid.open()) if record is not None else None
-                if record is None or fd is None:
-                    continue
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(fd, signal_number(signal_name))
-                waiting.append((started + timeout_s, record, fd))
-            for deadline, record, fd in sorted(waiting, key=lambda item: item[0]):
-                if not wait_for_end(fd, max(0.0, deadline - time.monotonic())):
-                    killed += 1
-                    with contextlib.suppress(ProcessLookupError):
-                        signal.pidfd_send_signal(fd, signal.SIGKILL)
-                    wait_for_end(fd, END_TIMEOUT_S)
-                self._await_conmon(record)
+        for container_id, record in sorted(running, key=lambda item: wanted[item[0]][1]):
+            left_s = started + wanted[container_id][1] - time.monotonic()
+            if not record.pid.wait(max(0.0, left_s)):
+                killed += record.pid.signal(signal.SIGKILL)
+                record.pid.wait(END_TIMEOUT_S)
+            self._await_conmon(record)
         return killed
 
     def wait(self, container_id: str, timeout_s: float) -> bool:
         """Wait until the process ends; whether it did within *timeout_s*."""
         record = read_record(self.folders, container_id)
-        if record is None:
-            return True
-        with record.pid.open() as fd:
-            return fd is None or wait_for_end(fd, timeout_s)
+        return record is None or record.pid.wait(timeout_s)
 
     def exec(
         self,
@@ -364,25 +337,20 @@ class Runtime:
         tear_down(self.folders)
 
     def _end(self, record: Record) -> None:
-        with record.pid.open() as fd:
-            if fd is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(fd, signal.SIGKILL)
-                if not wait_for_end(fd, END_TIMEOUT_S):
-                    raise KernelRefused(
-                        gettext_noop("Process {pid} of container {container} cannot be killed."),
-                        remedy=gettext_noop("It hangs in the kernel: look at what it waits for (ps, dmesg)."),
-                        pid=record.pid.number,
-                        container=short(record.container_id),
-                    )
+        if record.pid.signal(signal.SIGKILL) and not record.pid.wait(END_TIMEOUT_S):
+            raise KernelRefused(
+                gettext_noop("Process {pid} of container {container} cannot be killed."),
+                remedy=gettext_noop("It hangs in the kernel: look at what it waits for (ps, dmesg)."),
+                pid=record.pid.number,
+                container=short(record.container_id),
+            )
         self._await_conmon(record)
 
     def _await_conmon(self, record: Record) -> None:
         """conmon writes the exit file and ends; one that does not would write it over a later run's."""
-        with record.conmon.open() as fd:
-            if fd is not None and not wait_for_end(fd, END_TIMEOUT_S):
-                signal.pidfd_send_signal(fd, signal.SIGKILL)
-                wait_for_end(fd, END_TIMEOUT_S)
+        if not record.conmon.wait(END_TIMEOUT_S):
+            record.conmon.signal(signal.SIGKILL)
+            record.conmon.wait(END_TIMEOUT_S)
 
     def _stray_conmon(self, container_id: str) -> Pid:
         """The conmon of a run that was cut off before it was written down."""

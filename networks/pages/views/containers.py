@@ -27,7 +27,7 @@ from networks.services.outcome import Outcome
 from networks.services.spec_container import read_container, read_signal
 
 from ..audit_view import rules_of_container
-from ..base import PageRequest, confirm, done, page, plan_of, problem, report, status_of
+from ..base import PageRequest, confirm, done, page, plan_of, report, status_of
 from ..container_form import DEFAULTS, ROWS, container_body
 from ..form import Form
 from ..listing import listing
@@ -292,73 +292,3 @@ def rename(request: PageRequest, reference: str) -> HttpResponse:
         {"container": represent.container(container), "form": form},
         status=400 if form.problem else 200,
     )
-
-
-@require_POST
-@page("operator")
-def bulk(request: PageRequest) -> HttpResponse:
-    """Start, stop or remove what was picked. Removing shows its plan first; each deed stands alone, and the first refusal is told."""
-    verb = request.POST.get("verb", "")
-    picked = request.POST.getlist("pick")[:500]
-    if verb not in {"start", "stop", "remove"} or not picked:
-        messages.warning(request, _("Pick containers first, then say what to do with them."))
-        return redirect("containers")
-    try:
-        containers = [find_container(request.host, reference) for reference in picked]
-    except CnmError as error:
-        return problem(request, error)
-    if verb == "remove":
-        return _remove_many(request, containers)
-    deed = use_cases.start_container if verb == "start" else use_cases.stop_container
-    _each(request, containers, lambda container: deed(request.actor, container), verb)
-    return redirect("containers")
-
-
-def _remove_many(request: PageRequest, containers: list[Container]) -> HttpResponse:
-    def remove_all() -> Outcome:
-        outcome = Outcome(None)
-        for container in containers:
-            fresh = find_container(request.host, container.pk)
-            outcome = use_cases.remove_container(request.actor, fresh, force=fresh.wanted == "running")
-        return outcome
-
-    plan = plan_of(request, remove_all)
-    if request.POST.get("plan") == plan.digest:
-        _each(
-            request,
-            containers,
-            lambda container: use_cases.remove_container(request.actor, container, force=container.wanted == "running"),
-            "remove",
-        )
-        return redirect("containers")
-    names = ", ".join(container.name for container in containers)
-    return render(
-        request,
-        "confirm.html",
-        {
-            "title": _("Remove {count} containers").format(count=len(containers)),
-            "question": _("These containers go away, running or not: {names}.").format(names=names),
-            "button": _("Remove {count} containers").format(count=len(containers)),
-            "back": reverse("containers"),
-            "plan": plan,
-            "danger": True,
-            "hidden": [("verb", "remove"), *(("pick", container.pk) for container in containers)],
-            "changed": "plan" in request.POST,
-        },
-    )
-
-
-def _each(request: PageRequest, containers: list[Container], deed: Callable[[Container], Outcome], verb: str) -> None:
-    last: Outcome | None = None
-    for container in containers:
-        try:
-            last = deed(container)
-        except CnmError as error:
-            messages.error(request, str_of(error))
-    if last is not None:
-        words = {
-            "start": _("{count} containers were started."),
-            "stop": _("{count} containers were stopped."),
-            "remove": _("{count} containers were removed."),
-        }
-        report(request, last.operation, words[verb].format(count=len(containers)))
