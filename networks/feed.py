@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -24,11 +23,11 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings
 from django.db import connection, models
 from django.db import transaction as db_transaction
-from redis import Redis
 from redis.exceptions import RedisError
 
 from . import represent
 from .models import Event, FeedCounter, Host
+from .wake import redis
 
 log = logging.getLogger(__name__)
 
@@ -140,16 +139,11 @@ def _announce(last: int) -> None:
         if isinstance(layer, RedisPubSubChannelLayer):
             # What its group_send does, without an event loop and a connection for each call.
             prefix = settings.CHANNEL_LAYERS["default"]["CONFIG"]["prefix"]
-            _redis().publish(f"{prefix}__group__{GROUP}", layer.serialize(message))
+            redis().publish(f"{prefix}__group__{GROUP}", layer.serialize(message))
         elif layer is not None:
             async_to_sync(layer.group_send)(GROUP, message)
     except (OSError, RedisError) as error:
         log.warning("open pages could not be told of event %s: %s", last, error)
-
-
-@cache
-def _redis() -> Redis:
-    return Redis.from_url(settings.REDIS_URL)
 
 
 def since(number: int, epoch: str) -> list[dict[str, Any]] | None:

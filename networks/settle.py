@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -18,6 +19,7 @@ from .cnm.errors import CnmError
 from .load import is_live
 from .models import Activity, Container, Endpoint, Host, Lease, Link, Network, Operation, PublishedPort
 from .models.choices import LEAVES_STATE, ContainerStatus, NetworkStatus, OperationState, RestartPolicy, Wanted
+from .wake import tell_end
 from .withheld import failed_parts
 
 ACTOR = "worker"
@@ -87,6 +89,7 @@ def _end(operation: Operation, failed: CnmError | None, result: Mapping[str, Any
         update_fields=["state", "finished_at", "error", "result", "plan", "done_steps", "total_steps", "step"]
     )
     feed.put("operation", operation)
+    transaction.on_commit(lambda: tell_end(operation.pk))
 
 
 def end_only(operation: Operation, failed: CnmError | None = None, result: Mapping[str, Any] | None = None) -> None:

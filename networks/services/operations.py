@@ -15,11 +15,12 @@ from networks.cnm.errors import Unavailable, from_json
 from networks.cnm.text import gettext_noop
 from networks.models import Activity, Container, Host, Network, Operation
 from networks.represent import is_alive
-from networks.wake import wake
+from networks.wake import await_end, wake
 
 from .actor import Actor
 
-_FIRST_LOOK_S, _LOOK_INTERVAL_S = 0.002, 0.015
+_LOOK_INTERVAL_S = 0.25
+"""How long at most a hint that was lost delays an answer."""
 _STATE = f"SELECT state FROM {Operation._meta.db_table} WHERE id = %s"  # noqa: S608  # our own table's name
 _ACTIVATE = f"""
     UPDATE {Host._meta.db_table} SET activation_counter = activation_counter + %s WHERE id = %s RETURNING activation_counter
@@ -117,10 +118,8 @@ def kind_of(subject: Model | None) -> str:
 def wait(operation: Operation, timeout_s: float | None = None) -> Operation:
     """The operation when it has ended, or as it is when *timeout_s* (default ``CNM_WRITE_WAIT_SECONDS``) runs out."""
     deadline = time.monotonic() + (settings.WRITE_WAIT_S if timeout_s is None else timeout_s)
-    pause = _FIRST_LOOK_S
-    while _state(operation) in {"pending", "running"} and time.monotonic() < deadline:
-        time.sleep(pause)
-        pause = min(pause * 1.2, _LOOK_INTERVAL_S)
+    while _state(operation) in {"pending", "running"} and (left := deadline - time.monotonic()) > 0:
+        await_end(operation.pk, min(left, _LOOK_INTERVAL_S))
     operation.refresh_from_db()
     return operation
 
