@@ -17,6 +17,8 @@ from . import frames
 
 ANSWER_TIMEOUT_S = 5.0
 """A resolver that is silent for so long is started again."""
+START_TIMEOUT_S = 30.0
+"""And one that has said nothing yet: a process that is still starting has more to do than one that runs."""
 LONGEST_LINE = 4096
 """Of what the resolver may say."""
 SHORT_LIFE_S = 5.0
@@ -38,6 +40,7 @@ class Child:
         # Blocking with a limit: whole messages, in order; the resolver reads at once, whatever else it does.
         self._channel.settimeout(ANSWER_TIMEOUT_S)
         self._number = 0
+        self._answered = False
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._buffer = bytearray()
         self._turn = asyncio.Lock()
@@ -52,9 +55,7 @@ class Child:
             self._waiting[number] = future
             try:
                 frames.send(self._channel, {"number": number, **message}, [s.fileno() for s in sockets or ()])
-                # A process that is still starting has more to do than one that runs.
-                starting = self._loop.time() - self._started < SHORT_LIFE_S
-                await asyncio.wait_for(future, ANSWER_TIMEOUT_S * (6 if starting else 1))
+                await asyncio.wait_for(future, ANSWER_TIMEOUT_S if self._answered else START_TIMEOUT_S)
             finally:
                 self._waiting.pop(number, None)
 
@@ -84,6 +85,7 @@ class Child:
 
     def _obey(self, said: Any) -> None:
         if "done" in said:
+            self._answered = True
             future = self._waiting.get(said["done"])
             if future is not None and not future.done():
                 future.set_result(None)
