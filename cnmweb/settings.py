@@ -144,6 +144,10 @@ def _celery_redis_url(url: str) -> str:
 
 
 CELERY_BROKER_URL = _celery_redis_url(REDIS_URL)
+REDIS_PATIENCE_S = 3
+"""How long one write to a Redis that does not answer may hold up whoever writes."""
+# One try: a request waits for it, and the worker looks by itself when no message comes.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 0, "socket_timeout": REDIS_PATIENCE_S}
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",

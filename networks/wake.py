@@ -39,7 +39,8 @@ def tell_end(operation_id: str) -> None:
 
 
 def await_end(operation_id: str, timeout_s: float) -> None:
-    """Return when :func:`tell_end` spoke of the operation, or after *timeout_s* seconds; sooner when there is nobody to tell."""
+    """Return when :func:`tell_end` spoke of the operation, or after *timeout_s* seconds (less than ``REDIS_PATIENCE_S``); sooner
+    when there is nobody to tell."""
     try:
         redis().blpop([_ended(operation_id)], timeout=timeout_s)
     except (OSError, RedisError):
@@ -52,7 +53,7 @@ def _ended(operation_id: str) -> str:
 
 @cache
 def redis() -> Redis:
-    return Redis.from_url(settings.REDIS_URL)
+    return Redis.from_url(settings.REDIS_URL, socket_timeout=settings.REDIS_PATIENCE_S)
 
 
 def send(task: str, host_name: str, queue: str, value: dict[str, Any], *, countdown_s: float | None = None) -> bool:

@@ -229,6 +229,15 @@ def test_reads_and_waiting_writes_go_on_without_redis(fresh: Console) -> None:
     assert console.until(lambda: console.get("networks/patient")["status"] == "ready", 40)
 
 
+def test_a_redis_that_hangs_keeps_nobody_waiting_for_it(fresh: Console) -> None:
+    console = fresh
+    console.product.signal("redis", "STOP")
+    assert console.raw("POST", "networks", {"name": "patient"}, wait=0).status_code == 202
+    assert console.get("networks")["count"] == 4
+    console.product.signal("redis", "CONT")
+    assert console.until(lambda: console.get("networks/patient")["status"] == "ready", 40)
+
+
 def test_a_process_that_ends_is_seen_with_its_exit_code_and_its_network_goes(fresh: Console) -> None:
     console = fresh
     console.run("short", "sh", "-c", "exit 3", ports=["8080:80"])
