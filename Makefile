@@ -28,7 +28,7 @@ demo: ## a whole host inside this one, with a sample, for trying out (root)
 
 test: tools $(STAMP) $(FRONT) lint ## all tests (root)
 	npm test --silent
-	$(VENV)/bin/pytest -n 2 -m "not long" --dist loadscope --randomly-seed=$(SEED) $(TESTS)
+	$(VENV)/bin/pytest -n 2 -m "not long" --dist loadscope --no-loadscope-reorder --randomly-seed=$(SEED) $(TESTS)
 
 test-long: tools $(STAMP) $(FRONT) ## the tests that take long (root)
 	$(VENV)/bin/pytest -m long --hypothesis-profile explore $(TESTS)

@@ -7,11 +7,14 @@ new database connection each time. Only answers that go on for long (a log that 
 
 import gc
 import os
+from importlib import import_module
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnmweb.settings")
+gc.disable()  # while everything is loaded there is much to go through, and nothing to collect
 endless = get_asgi_application()  # loads the apps, which the imports below need
 short = get_wsgi_application()
 
@@ -34,5 +37,7 @@ application = ProtocolTypeRouter(
     }
 )
 
+import_module(settings.ROOT_URLCONF)  # every view is loaded now, and not while the first request waits
+gc.enable()
 gc.collect()
 gc.freeze()  # what is loaded by now stays: the collector need not go through it again and again

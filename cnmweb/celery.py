@@ -5,6 +5,8 @@ import os
 from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnmweb.settings")
+# Django's checks load every page and view. The root processes need none of them; `make up` runs the checks when all is up.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("cnmweb")
 app.config_from_object("django.conf:settings", namespace="CELERY")

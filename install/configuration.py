@@ -119,10 +119,6 @@ def address() -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def host_name() -> str:
-    return configuration().get("CNM_HOST_NAME", "local")
-
-
 BASE = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LANG": "C.UTF-8",

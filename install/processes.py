@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from configuration import bind, configuration, host_name
+from configuration import bind, configuration
 from layout import CURRENT, RUN, USER
-
-_CELERY = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "WARNING")
 
 
 @dataclass(frozen=True)
@@ -22,9 +20,8 @@ class Program:
 
 def programs() -> tuple[Program, ...]:
     """All of them, in the order in which they start."""
-    python, host = str(CURRENT / "venv/bin/python"), host_name()
+    python = str(CURRENT / "venv/bin/python")
     address, port = bind()
-    celery = (python, "-m", "celery", "-A", "cnmweb", "worker")
     socket = ("--unixsocket", f"{RUN}/redis/redis.sock", "--unixsocketperm", "600", "--port", "0")
     redis = Program(
         "redis",
@@ -49,12 +46,12 @@ def programs() -> tuple[Program, ...]:
         ),
         Program(
             "kernel",
-            (*celery, "-P", "solo", "-Q", f"kernel.{host}", "-n", f"kernel@{host}", *_CELERY),
+            (python, "-m", "worker", "kernel"),
             description="the one process that changes the kernel",
         ),
         Program(
             "slow",
-            (*celery, "-P", "threads", "-c", "8", "-Q", f"slow.{host}", "-n", f"slow@{host}", *_CELERY),
+            (python, "-m", "worker", "slow"),
             description="waits for processes and images",
         ),
         Program("monitor", (python, "-m", "worker.monitor"), description="sees what others change"),

@@ -99,8 +99,8 @@ class Machine:
             "worker.holder",
             "worker.dns --socket",
             "worker.dns.resolver",
-            "kernel@",
-            "slow@",
+            "worker kernel",
+            "worker slow",
             "worker.monitor",
             "uvicorn",
         )

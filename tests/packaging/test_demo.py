@@ -65,5 +65,5 @@ def test_the_demo_works_from_a_fresh_clone_and_leaves_the_machine_as_it_was(clon
         bottle.run(["kill", "-INT", installer])
         assert until(lambda: demo.poll() is not None, 30)
         assert bottle.dump() == before
-        assert not bottle.run(["pgrep", "-f", "uvicorn|kernel@"], check=False).stdout
+        assert not bottle.run(["pgrep", "-f", "uvicorn|worker kernel"], check=False).stdout
         assert not (bottle.root / "opt/cnmweb").exists()

@@ -20,8 +20,8 @@ ALL = {
     "worker.holder": "root",
     "worker.dns --socket": "root",
     "worker.dns.resolver": "nobody",
-    "kernel@": "root",
-    "slow@": "root",
+    "worker kernel": "root",
+    "worker slow": "root",
     "worker.monitor": "root",
     "uvicorn": "cnm",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 
@@ -36,6 +37,9 @@ class Prepared(Product):
         for command in self.before_start:
             self.bottle.run(command)
         super()._database()
+
+    def _kind(self) -> str:
+        return json.dumps([super()._kind(), self.before_start, self.loader])
 
 
 def hide(*paths: str) -> list[list[str]]:

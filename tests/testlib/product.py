@@ -7,7 +7,9 @@ with Product() as product:
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import json
 import shutil
 import signal
 import socket
@@ -27,7 +29,6 @@ from .bottle import REPOSITORY, Bottle
 
 ADMIN, PASSWORD = "admin", "a-password-for-tests"
 START_TIMEOUT_S = 60
-_CELERY = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "INFO")
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "redis": (
         "redis-server",
@@ -44,38 +45,8 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     ),
     "holder": (sys.executable, "-m", "worker.holder", "--socket", "/run/cnm/holder.sock"),
     "dns": (sys.executable, "-m", "worker.dns", "--socket", "/run/cnm/dns.sock"),
-    "kernel": (
-        sys.executable,
-        "-m",
-        "celery",
-        "-A",
-        "cnmweb",
-        "worker",
-        "-P",
-        "solo",
-        "-Q",
-        "kernel.local",
-        "-n",
-        "kernel@local",
-        *_CELERY,
-    ),
-    "slow": (
-        sys.executable,
-        "-m",
-        "celery",
-        "-A",
-        "cnmweb",
-        "worker",
-        "-P",
-        "threads",
-        "-c",
-        "8",
-        "-Q",
-        "slow.local",
-        "-n",
-        "slow@local",
-        *_CELERY,
-    ),
+    "kernel": (sys.executable, "-m", "worker", "kernel", "--log-level", "INFO"),
+    "slow": (sys.executable, "-m", "worker", "slow", "--log-level", "INFO"),
     "monitor": (sys.executable, "-m", "worker.monitor"),
     "web": (
         sys.executable,
@@ -96,9 +67,9 @@ class Product:
     """The product, running. *env* adds to its environment (``CNM_NAMES="docker"``, …); *celery* is another module with the
     Celery application of its kernel worker."""
 
-    def __init__(self, env: Mapping[str, str] | None = None, celery: str = "cnmweb") -> None:
+    def __init__(self, env: Mapping[str, str] | None = None, celery: str = "cnmweb.celery") -> None:
         self.commands = dict(COMMANDS)
-        self.commands["kernel"] = tuple(celery if word == "cnmweb" else word for word in COMMANDS["kernel"])
+        self.commands["kernel"] = (*COMMANDS["kernel"], "--app", celery)
         self._stack = contextlib.ExitStack()
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self.env = {
@@ -144,32 +115,46 @@ class Product:
         self.api = httpx.Client(
             transport=httpx.HTTPTransport(uds=str(self.bottle.root / "run/cnm/web.sock")),
             base_url="http://localhost",
-            headers={"Authorization": f"Bearer {self._token()}"},
+            headers={"Authorization": f"Bearer {self._token}"},
             timeout=120,
         )
         self._stack.callback(self.api.close)
         self._wait()
 
     def _database(self) -> None:
-        """The migrated, empty database is made once a session and copied: migrating takes seconds."""
+        """The state folder with a migrated database, this environment's settings and an admin's token in it.
+
+        That takes seconds, so it is made once a session for each kind of host, and then copied.
+        """
         state = self._folder / "state"
         if (state / "db").exists():
             return
-        if not _template.exists():
-            _template.mkdir(parents=True)
-            env = self.env | {"CNM_STATE_DIR": str(_template), "CNM_RUN_DIR": str(_template)}
-            self.bottle.run([sys.executable, str(REPOSITORY / "manage.py"), "migrate", "-v0"], env=env, timeout=120)
-        shutil.copytree(_template, state, dirs_exist_ok=True)
-        self.manage("bootstrap")
+        kind = self._kind()
+        if kind not in _templates:
+            self._migrate(state)
+            self.manage("bootstrap")
+            token = str(self.bottle.python("tests.testlib.product:make_token", env=self.env))
+            _templates[kind] = (_keep(state), token)
+        else:
+            shutil.copytree(_templates[kind][0], state, dirs_exist_ok=True)
+        self._token = _templates[kind][1]
+
+    def _kind(self) -> str:
+        """What the first start makes depends on this alone."""
+        return json.dumps(self.env, sort_keys=True)
+
+    def _migrate(self, state: Path) -> None:
+        if "migrated" in _templates:
+            shutil.copytree(_templates["migrated"][0], state, dirs_exist_ok=True)
+            return
+        self.manage("migrate", "-v0")
+        _templates["migrated"] = (_keep(state), "")
 
     def manage(self, *words: str) -> str:
         """Run a management command inside; what it printed."""
         return self.bottle.run(
             [sys.executable, str(REPOSITORY / "manage.py"), *words], env=self.env, timeout=120
         ).stdout
-
-    def _token(self) -> str:
-        return str(self.bottle.python("tests.testlib.product:make_token", env=self.env))
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -270,7 +255,15 @@ class Product:
         return "\n".join(parts)
 
 
-_template = Path(tempfile.gettempdir()) / f"cnm-product-template-{REPOSITORY.name}-{int(time.time() * 1000)}"
+_templates: dict[str, tuple[Path, str]] = {}
+"""Kind of host -> a copy of the state folder after its first start, and the token in its database."""
+
+
+def _keep(state: Path) -> Path:
+    """A copy of *state* that lasts as long as this session."""
+    folder = tempfile.mkdtemp(prefix="cnm-product-template-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(shutil.copytree(state, folder, dirs_exist_ok=True))
 
 
 def _accepts(path: Path) -> bool:

@@ -1,4 +1,5 @@
-"""The product's kernel worker with a kernel that refuses, or a death that comes, on demand: ``celery -A tests.testlib.refusing``.
+"""The product's kernel worker with a kernel that refuses, or a death that comes, on demand:
+``python -m worker kernel --app tests.testlib.refusing``.
 
 Every handler is the product's own. Before a step whose kind the file :data:`REFUSE` names is carried out, the write ends as when
 the kernel refuses; ``-bridge`` there means steps that take one away, and further words must be in what the step says. When the

@@ -33,6 +33,8 @@ class Command(BaseCommand):
         "Make this host's row, its predefined networks and the first admin, and take its settings from the environment."
     )
 
+    requires_system_checks = ()  # they load every page, and `migrate` before it and `make up` at its end run them
+
     def handle(self, *args: Any, **options: Any) -> None:
         facts = _facts()
         try:

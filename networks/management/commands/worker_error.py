@@ -13,6 +13,7 @@ from networks.models import Host
 
 class Command(BaseCommand):
     help = "Say why this host's worker cannot start."
+    requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
         error = Host.objects.filter(name=settings.HOST_NAME).values_list("error", flat=True).first()
