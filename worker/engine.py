@@ -31,6 +31,7 @@ from . import drift
 from .build import Parts
 from .claim import claim_next, is_waiting, requeue_interrupted
 from .diff import diff
+from .notices import NOTICES, NoticeBox
 from .observe.world import WorldObserver
 from .patience import in_passing, undisturbed
 from .reconcile import Reconciler
@@ -90,6 +91,7 @@ class Engine:
         self._world_at = 0.0
         self._repairs: list[float] = []
         self._beat_at = 0.0
+        self._notices = NoticeBox(settings.RUN_DIR / NOTICES)
 
     def start(self) -> None:
         """Take up what a former worker left, then bring the whole host to what is asked."""
@@ -178,10 +180,11 @@ class Engine:
             log.exception("operation %s ended in a defect of ours", operation.number)
             self.reconciler.refuse(operation, defect(error))
 
-    def notice(self, what: Iterable[str], writer: str = "") -> None:
-        """News from the monitor: look at what it names."""
-        close_old_connections()
-        news = set(what)
+    def notice(self, asked: Iterable[str] = ()) -> None:
+        """Look at what the monitor's news name, if no earlier message took them, and at what is *asked* for. Operations go first."""
+        self.drain()
+        told = self._notices.take()
+        news, writer = told.what | set(asked), told.writer
         if "exits" in news:
             self.collect_exits()
         if "holder" in news:

@@ -24,10 +24,10 @@ def wake_kernel(token: str) -> None:
 
 @shared_task(name="worker.tasks.notice")
 def notice(token: str) -> None:
-    """News from the monitor: what it saw change, and its clock."""
-    news = read_token(token, settings.HOST_NAME)
-    if news is not None and (engine := process.engine()) is not None:
-        engine.notice(news.get("what", ()), str(news.get("writer", "")))
+    """The monitor has news, which wait in the box of notices, or the web process asks for a look at the host."""
+    value = read_token(token, settings.HOST_NAME)
+    if value is not None and (engine := process.engine()) is not None:
+        engine.notice(value.get("what", ()))
 
 
 @shared_task(name="worker.tasks.restart_due")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from worker.monitor.news import ECHO_S, GATHER_S, News, Notice
+from worker.monitor.news import ECHO_S, GATHER_S, News
+from worker.notices import Notice
 
 
 def test_news_of_one_moment_is_told_together() -> None:
@@ -40,9 +41,3 @@ def test_how_long_nothing_can_be_due() -> None:
     assert news.wait_s(1.0) > GATHER_S
     news.saw("exits", 1.0)
     assert news.wait_s(1.0) == pytest.approx(GATHER_S)
-
-
-def test_what_could_not_be_told_waits() -> None:
-    news = News()
-    news.keep(Notice({"full"}, "x"), 1.0)
-    assert news.due(2.0) == Notice({"full"}, "x")

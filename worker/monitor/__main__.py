@@ -17,7 +17,10 @@ FULL_S = 60.0
 GLANCE_S = 0.5
 """How often the cheap signs of what nothing tells are looked at: a change shows in a page within a second."""
 LEGACY_S = 2.0
+AGAIN_S = 5.0
+"""How often the kernel process is told of news that it has not taken: it is busy, or the message was lost."""
 RETRY_S = 1.0
+"""How soon it is tried again when no message could be sent."""
 HOLDER_S = 0.25
 """How often a port holder that is away is looked for."""
 
@@ -37,12 +40,15 @@ class _Monitor:
     """One loop over all sources."""
 
     def __init__(self, host: str, run_dir: Path, state_dir: Path) -> None:
+        from worker.notices import NOTICES, NoticeBox
+
         from .news import News
         from .sources import FileSource, HolderSource, LegacySource, LinkSource, NftSource, SysctlSource
 
         self._host = host
         self._busy = run_dir / "busy"
         self._news = News()
+        self._box = NoticeBox(run_dir / NOTICES)
         self._legacy = LegacySource()
         self._sysctls = SysctlSource(run_dir / "ledger")
         self._holder = HolderSource(run_dir / "holder.sock")
@@ -57,6 +63,7 @@ class _Monitor:
             "legacy": now + LEGACY_S,
             "glance": now + GLANCE_S,
             "holder": 0.0,
+            "call": 0.0,
         }
 
     def run(self) -> None:
@@ -115,16 +122,21 @@ class _Monitor:
         self._sysctls.glance(self._tell)
 
     def _send(self, now: float) -> None:
+        """Put what is due into the box, and see to it that the kernel process knows of it: one message until it was taken."""
+        notice = self._news.due(now)
+        if notice is not None and self._box.put(notice.what, notice.writer):
+            self._next["call"] = now
+        if now < self._next["call"]:
+            return
+        if self._box.is_empty():
+            self._next["call"] = float("inf")
+        else:
+            self._next["call"] = now + (AGAIN_S if self._call() else RETRY_S)
+
+    def _call(self) -> bool:
         from networks.wake import send
 
-        notice = self._news.due(now)
-        if notice is None:
-            return
-        value = {"what": sorted(notice.what), "writer": notice.writer}
-        if not send("worker.tasks.notice", self._host, "kernel", value):
-            time.sleep(RETRY_S)  # the broker is down: nothing else can be done meanwhile, and nothing is lost
-            notice.what.add("full")
-            self._news.keep(notice, time.monotonic())
+        return send("worker.tasks.notice", self._host, "kernel", {})
 
 
 if __name__ == "__main__":

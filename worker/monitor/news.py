@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from worker.notices import Notice
 
 GATHER_S = 0.05
 """News of one moment is told together."""
@@ -10,12 +10,6 @@ ECHO_S = 0.3
 """How long after our own writes their echoes may still come."""
 MUTED = frozenset({"links", "rules", "legacy", "files", "sysctls"})
 """Kinds of news that our own writes cause."""
-
-
-@dataclass(slots=True)
-class Notice:
-    what: set[str] = field(default_factory=set)
-    writer: str = ""
 
 
 class News:
@@ -57,8 +51,3 @@ class News:
             return float("inf")
         told_at = self._since + GATHER_S
         return max((told_at if self._gathered.what - MUTED else max(told_at, self._quiet_until)) - now, 0.0)
-
-    def keep(self, notice: Notice, now: float) -> None:
-        """The notice could not be told: it waits for the next time."""
-        for kind in notice.what:
-            self.saw(kind, now, notice.writer)
