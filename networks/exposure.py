@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
-from networks.cnm.desired import AnyAddress, Container, PublishedPort
+from networks.cnm.addresses import AnyAddress
+from networks.cnm.desired import Container, PublishedPort
 from networks.cnm.ruleset.words import PROTOCOLS
 from networks.cnm.trace.routing import find_way
 from networks.cnm.trace.trace import Question, trace
@@ -34,6 +35,8 @@ class Reach:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposed:
+    """A published port with the addresses on which it can be reached."""
+
     container: str
     container_id: str
     protocol: str

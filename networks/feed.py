@@ -81,6 +81,7 @@ def put_data(kind: str, object_id: str, data: dict[str, Any]) -> None:
 
 
 def delete(kind: str, object_id: str) -> None:
+    """Tell at commit that an object is gone."""
     _collect(kind, str(object_id), None)
 
 
@@ -173,6 +174,7 @@ def last_word(row: models.Model | None) -> dict[str, Any] | None:
 
 
 def event_json(event: Event) -> dict[str, Any]:
+    """An event as open pages get it."""
     return {
         "n": event.number,
         "op": event.op,

@@ -13,6 +13,8 @@ from worker.drivers import Surroundings
 
 @dataclass(frozen=True, slots=True)
 class Variable:
+    """A variable that a link gives to its recipient."""
+
     name: str
     at_start: str | None
     """What the process has; None: nothing, for it came up since."""

@@ -52,6 +52,7 @@ def _said(text: Json | None) -> Json | None:
 
 
 def host(row: Host) -> Json:
+    """A host, with what its worker last said of it."""
     facts = row.facts
     return {
         "id": row.name,
@@ -80,6 +81,7 @@ def is_alive(row: Host) -> bool:
 
 
 def network(row: Network) -> Json:
+    """A network with its subnets and endpoints."""
     naming = HostSettings(names=row.host.settings.get("names", "cnm")).naming
     return {
         "id": row.id,
@@ -164,10 +166,12 @@ def port(row: PublishedPort, default: str = "") -> Json:
 
 
 def link(row: Link) -> Json:
+    """A link."""
     return {"id": row.id, "recipient": _ref(row.recipient), "source": _ref(row.source), "alias": row.alias}
 
 
 def container(row: Container) -> Json:
+    """A container with its endpoints, ports and links."""
     spec = row.spec
     return {
         "id": row.id,
@@ -261,6 +265,7 @@ def operation(row: Operation, *, full: bool = False) -> Json:
 
 
 def drift(row: Drift) -> Json:
+    """A difference between what is asked for and the kernel."""
     return {
         "id": row.pk,
         "host": row.host.name,
@@ -278,6 +283,7 @@ def drift(row: Drift) -> Json:
 
 
 def image(row: Image) -> Json:
+    """An image."""
     return {
         "id": row.pk,
         "name": row.name,
@@ -294,6 +300,7 @@ def image(row: Image) -> Json:
 
 
 def activity(row: Activity) -> Json:
+    """Who did what."""
     return {
         "id": row.pk,
         "at": _at(row.at),
@@ -308,6 +315,7 @@ def activity(row: Activity) -> Json:
 
 
 def token(row: ApiToken) -> Json:
+    """A token without its secret."""
     return {
         "id": row.pk,
         "name": row.name,
@@ -321,6 +329,7 @@ def token(row: ApiToken) -> Json:
 
 
 def user(row: User) -> Json:
+    """A person who may sign in."""
     return {
         "id": row.pk,
         "name": row.username,

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from networks import audit
+from networks.cnm.addresses import AnyAddress
 from networks.cnm.errors import InvalidSpec, NotFound, Unavailable
 from networks.cnm.names import sandbox_name
 from networks.cnm.ruleset import words
@@ -15,7 +16,7 @@ from networks.cnm.trace.routing import find_way
 from networks.cnm.trace.steps import Step
 from networks.cnm.trace.trace import Outcome, Question, Trace, trace
 from networks.cnm.trace.walk import CONTAINER, HOST, OUTSIDE, Party
-from networks.cnm.trace.world import AnyAddress, Sandbox, World
+from networks.cnm.trace.world import Sandbox, World
 from networks.models import Container, Host
 from networks.models.choices import ContainerStatus
 from networks.observed import Observed, Rows, load_observed

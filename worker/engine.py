@@ -153,9 +153,6 @@ class Engine:
         try:
             yield
         finally:
-            generation = self.parts.rules.backend.generation()
-            if generation is not None:
-                (settings.RUN_DIR / "own-generation").write_text(str(generation))
             busy.unlink(missing_ok=True)
 
     def _run(self, operation: Operation) -> None:

@@ -87,6 +87,7 @@ def _later(seconds: float, call: Callable[[], None]) -> object:
 
 
 def start_slow() -> None:
+    """Become the one slow process of this host, and take up what a former one left."""
     _lock("slow")
     host = Host.objects.get(name=settings.HOST_NAME)
     slow.end_interrupted(host)

@@ -71,6 +71,7 @@ def end_processes(operation: Operation, runtime: Runtime) -> None:
 
 
 def kill(operation: Operation, runtime: Runtime) -> None:
+    """Send a signal to a container's process."""
     if not runtime.kill(operation.subject_id, str(operation.args["signal"])):
         raise NotFound(
             gettext_noop("Container {name} has no process any more."),
@@ -81,6 +82,7 @@ def kill(operation: Operation, runtime: Runtime) -> None:
 
 
 def execute(operation: Operation, runtime: Runtime) -> None:
+    """Run a command inside a container; its result holds what it printed."""
     args = operation.args
     result = runtime.exec(
         operation.subject_id,
@@ -103,6 +105,7 @@ def execute(operation: Operation, runtime: Runtime) -> None:
 
 
 def import_image(operation: Operation, runtime: Runtime) -> None:
+    """Fetch an image, or unpack an archive."""
     row = Image.objects.get(pk=operation.args["image"])
 
     progress = _progress(operation)
@@ -117,6 +120,7 @@ def import_image(operation: Operation, runtime: Runtime) -> None:
 
 
 def remove_image(operation: Operation, runtime: Runtime) -> None:
+    """Delete the files of an image, then its row."""
     row = Image.objects.get(pk=operation.args["image"])
     runtime.images.remove(row.name)
     with feed.transaction(settle.ACTOR):
@@ -126,6 +130,7 @@ def remove_image(operation: Operation, runtime: Runtime) -> None:
 
 
 def commit(operation: Operation, runtime: Runtime) -> None:
+    """Make an image of a container's files."""
     row = Image.objects.get(pk=operation.args["image"])
     container = Container.objects.get(pk=operation.subject_id)
     _progress(operation)("Packing the changed files")

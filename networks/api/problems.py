@@ -30,19 +30,19 @@ STATUSES: Mapping[str, int] = {
 }
 """Codes that are not here are failures of a kernel or of ours: 500."""
 _TITLES = {
-    400: "Bad request",
-    401: "Not signed in",
-    403: "Forbidden",
-    404: "Not found",
-    405: "Method not allowed",
-    406: "Not acceptable",
-    409: "Conflict",
-    413: "Too large",
-    415: "Unsupported media type",
-    429: "Too many requests",
-    500: "Failed",
-    501: "Not supported",
-    503: "Not available",
+    400: gettext_noop("Bad request"),
+    401: gettext_noop("Not signed in"),
+    403: gettext_noop("Forbidden"),
+    404: gettext_noop("Not found"),
+    405: gettext_noop("Method not allowed"),
+    406: gettext_noop("Not acceptable"),
+    409: gettext_noop("Conflict"),
+    413: gettext_noop("Too large"),
+    415: gettext_noop("Unsupported media type"),
+    429: gettext_noop("Too many requests"),
+    500: gettext_noop("Failed"),
+    501: gettext_noop("Not supported"),
+    503: gettext_noop("Not available"),
 }
 
 
@@ -109,7 +109,7 @@ def unknown_path(request: HttpRequest, *args: object, **kwargs: object) -> JsonR
     return JsonResponse(
         {
             "type": "about:blank",
-            "title": _TITLES[404],
+            "title": gettext(_TITLES[404]),
             "status": 404,
             "code": "not_found",
             "detail": detail,
@@ -129,7 +129,7 @@ def _words(detail: object) -> str:
 
 
 def _response(status: int, **members: Any) -> Response:
-    body = {"type": "about:blank", "title": gettext(_TITLES.get(status, "Error")), "status": status}
+    body = {"type": "about:blank", "title": gettext(_TITLES.get(status, _TITLES[500])), "status": status}
     # A field may be a name that somebody sent: of any length, and with lone surrogates, which no UTF-8 can hold.
     members["field"] = members.get("field", "")[:LONGEST_FIELD].encode("utf-8", "backslashreplace").decode()
     members["remedy"] = members.get("remedy") or gettext(_REMEDIES.get(status, _REMEDIES[500]))

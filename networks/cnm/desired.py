@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
+
+from networks.cnm.addresses import AnyAddress, AnyNetwork
 
 from .names import NAMINGS, Naming
 from .options import NetworkOptions
-
-AnyAddress = IPv4Address | IPv6Address
-AnyNetwork = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +37,8 @@ class HostSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet:
+    """A range of addresses of a network."""
+
     subnet: AnyNetwork
     gateway: AnyAddress | None = None
     ip_range: AnyNetwork | None = None
@@ -46,6 +47,8 @@ class Subnet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
+    """A network as it is asked for."""
+
     id: str
     name: str
     driver: str
@@ -79,6 +82,8 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedPort:
+    """A host port that leads to a port of a container."""
+
     id: str
     protocol: str
     host_address: AnyAddress | None
@@ -127,6 +132,8 @@ class ProcessSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
+    """A container as it is asked for."""
+
     id: str
     name: str
     kind: str = "process"

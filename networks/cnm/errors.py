@@ -104,12 +104,6 @@ class ApplyFailed(CnmError):
     code = "apply_failed"
 
 
-class VerifyFailed(CnmError):
-    """After the plan was applied the kernel still differs; ``facts["difference"]`` lists the steps that would remain."""
-
-    code = "verify_failed"
-
-
 def from_json(value: dict[str, Any]) -> CnmError:
     """The error that an operation row stored, as an exception of the right class again."""
     kinds = {kind.code: kind for kind in _all_kinds(CnmError)}

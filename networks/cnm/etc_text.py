@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 
-AnyAddress = IPv4Address | IPv6Address
+from networks.cnm.addresses import AnyAddress
 
 
 def lines_of(text: str) -> list[str]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_interface, ip_network
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
 from typing import Any
+
+from networks.cnm.addresses import AnyNetwork
 
 from .text import NOTHING, Text
 
 _TEXTS = ("firewall_reason", "firewall_warning")
 Interface = IPv4Interface | IPv6Interface
-AnyNetwork = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class Listener:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
+    """What only the kernel knows of a host, as its worker observed it."""
+
     version: str = ""
     """Changes whenever any other fact does."""
     hostname: str = ""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from networks.cnm.addresses import AnyAddress
 from networks.cnm.desired import Host
 from networks.cnm.ruleset.members import Span
 from networks.cnm.ruleset.model import (
@@ -22,7 +23,7 @@ from networks.cnm.ruleset.model import (
 )
 from networks.cnm.text import Text, gettext_noop
 from networks.cnm.trace.routing import find_way
-from networks.cnm.trace.world import AnyAddress, World
+from networks.cnm.trace.world import World
 
 DANGER, WARNING, NOTICE = "danger", "warning", "notice"
 OVERLAY_OVERHEAD = 50

@@ -38,6 +38,7 @@ def new_id() -> str:
 
 
 def short(object_id: str) -> str:
+    """The part of an id that kernel names are made of, as Docker's short ids."""
     return object_id[:SHORT_ID_DIGITS]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from .errors import InvalidSpec
@@ -82,11 +82,6 @@ def read_endpoint_options(options: Mapping[str, str], field: str = "driver_opts"
     return name
 
 
-def option_keys() -> tuple[str, ...]:
-    """Every option that a bridge network understands, in Docker's spelling."""
-    return tuple(_FIELDS)
-
-
 def option_name(key: str) -> str:
     """The field of :class:`NetworkOptions` that *key* is Docker's spelling of; empty for an unknown one."""
     return _FIELDS.get(key, "")
@@ -107,17 +102,6 @@ def read_options(options: Mapping[str, str]) -> NetworkOptions:
             )
         values[name] = _read(name, key, str(value))
     return NetworkOptions(**values)  # type: ignore[arg-type]  # each reader returns its field's type
-
-
-def write_options(options: NetworkOptions) -> dict[str, str]:
-    """The inverse of :func:`read_options`: Docker's spelling, fields at their default left out."""
-    default = NetworkOptions()
-    result = {}
-    for field_ in fields(options):
-        value = getattr(options, field_.name)
-        if value != getattr(default, field_.name):
-            result[_KEYS[field_.name]] = str(value).lower() if isinstance(value, bool) else str(value)
-    return result
 
 
 def _read(name: str, key: str, value: str) -> object:

@@ -12,6 +12,8 @@ from .resources import Key, Resource
 
 
 class Action(StrEnum):
+    """What a step does to its resource."""
+
     CREATE = "create"
     CHANGE = "change"
     DELETE = "delete"

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Any, ClassVar
+
+from networks.cnm.addresses import AnyAddress, AnyInterface, AnyNetwork
 
 from .desired import ProcessSpec
 from .names import short
 from .text import NOTHING, Text
 
 Key = tuple[str, ...]
-AnyAddress = IPv4Address | IPv6Address
-AnyInterface = IPv4Interface | IPv6Interface
-AnyNetwork = IPv4Network | IPv6Network
 
 OWNER_CODES = {"host": "hst", "network": "net", "container": "ctr", "endpoint": "end", "port": "prt", "link": "lnk"}
 

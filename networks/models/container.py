@@ -29,7 +29,7 @@ class Container(models.Model):
     adopted_path = models.CharField(max_length=255, blank=True)
     image = models.CharField(max_length=255, default="host")
     spec = models.JSONField(default=dict)
-    """``networks.services.spec.ContainerSpec`` as JSON: command, environment, hostname, dns, limits, …"""
+    """``ContainerRequest.stored()`` (``networks.services.spec_container``): command, environment, hostname, dns, limits, …"""
     labels = models.JSONField(default=dict, blank=True)
     restart_policy = models.CharField(max_length=16, choices=RestartPolicy.choices, default=RestartPolicy.NO)
     restart_max = models.PositiveIntegerField(default=0)

@@ -21,6 +21,8 @@ NEW = "…"
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
+    """One step, ready to be shown."""
+
     action: str
     sign: str
     text: str
@@ -33,6 +35,8 @@ class PlanStep:
 
 @dataclass(frozen=True, slots=True)
 class PlanGroup:
+    """The steps of one kind of resource."""
+
     kind: str
     icon: str
     steps: tuple[PlanStep, ...]
@@ -40,6 +44,8 @@ class PlanGroup:
 
 @dataclass(frozen=True, slots=True)
 class PlanView:
+    """A plan, ready to be shown."""
+
     summary: Mapping[str, int]
     groups: tuple[PlanGroup, ...]
     digest: str = ""

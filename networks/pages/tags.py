@@ -154,11 +154,6 @@ def short_id(value: str) -> str:
 
 
 @register.filter
-def item(mapping: Mapping[str, Any], key: str) -> Any:
-    return mapping.get(key, "")
-
-
-@register.filter
 def may(user: Any, role: str) -> bool:
     """Whether a person has at least *role*."""
     order = ("viewer", "operator", "admin")
@@ -168,11 +163,6 @@ def may(user: Any, role: str) -> bool:
 @register.filter
 def as_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
-
-
-@register.filter
-def percent(value: int, whole: int) -> int:
-    return min(100, round(100 * value / whole)) if whole else 0
 
 
 @register.simple_tag(takes_context=True)

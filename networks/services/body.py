@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any, TypeVar
 
+from networks.cnm.addresses import AnyAddress, AnyNetwork
 from networks.cnm.errors import InvalidSpec
 from networks.cnm.text import gettext_noop
 
 T = TypeVar("T")
-AnyAddress = IPv4Address | IPv6Address
-AnyNetwork = IPv4Network | IPv6Network
 
 MAX_TEXT = 4096
 MAX_ITEMS = 4096
@@ -23,6 +22,7 @@ _MISSING: Any = object()
 
 
 def bad(field: str, sentence: str, remedy: str, **params: Any) -> InvalidSpec:
+    """The refusal of an input; *field* in the spelling of the REST API."""
     return InvalidSpec(sentence, remedy=remedy, field=field, **params)
 
 
@@ -194,6 +194,7 @@ class Body:
 def text_value(
     field: str, value: object, *, pattern: re.Pattern[str] | None = None, wanted: str = "", most: int = MAX_TEXT
 ) -> str:
+    """*value* as bounded text without controls; *pattern* and *wanted* say what it looks like. Raises :class:`InvalidSpec`."""
     if not isinstance(value, str):
         raise bad(field, gettext_noop("Text is wanted here."), gettext_noop("Give a JSON string."))
     if len(value) > most:
@@ -221,6 +222,7 @@ def text_value(
 
 
 def address_value(field: str, value: object, version: int | None = None) -> AnyAddress:
+    """*value* as an address, of IP *version* if given. Raises :class:`InvalidSpec`."""
     try:
         address = ip_address(text_value(field, value, most=64))
         if (version and address.version != version) or getattr(address, "scope_id", None):
@@ -238,6 +240,7 @@ def address_value(field: str, value: object, version: int | None = None) -> AnyA
 
 
 def network_value(field: str, value: object) -> AnyNetwork:
+    """*value* as a range of addresses. Raises :class:`InvalidSpec`."""
     try:
         return ip_network(text_value(field, value, most=64))
     except ValueError as error:

@@ -77,11 +77,7 @@ def start_many(actor: Actor, host: Host, references: Sequence[str]) -> Handled:
     check_alive(actor, host)
     with feed.transaction(actor.name):
         refused = _Refused()
-        found = _found(references, "containers", lambda name: find_container(host, name), refused)
-        for field, row in found:
-            with refused.at(field):
-                check_not_removed(row)
-        refused.check()
+        found = _containers(host, references, refused)
         resting = [(field, row) for field, row in found if not is_up(row)]
         # What another of them needs counts as running from here on.
         ids = [row.pk for _, row in resting]
@@ -101,11 +97,7 @@ def stop_many(actor: Actor, host: Host, references: Sequence[str], timeout: int 
     check_alive(actor, host)
     with feed.transaction(actor.name):
         refused = _Refused()
-        found = _found(references, "containers", lambda name: find_container(host, name), refused)
-        for field, row in found:
-            with refused.at(field):
-                check_not_removed(row)
-        refused.check()
+        found = _containers(host, references, refused)
         rows = [row for _, row in found if prepare_stop(row)]
         ends = ends_of(rows, timeout)
         queue = "slow" if ends else "kernel"
@@ -171,6 +163,16 @@ def _handled(
     return Handled(outcome, *named)
 
 
+def _containers(host: Host, references: Sequence[str], refused: _Refused) -> list[tuple[str, Container]]:
+    """(field, row) of each container that is named; all of them are there, and none is being removed."""
+    found = _found(references, "containers", lambda name: find_container(host, name), refused)
+    for field, row in found:
+        with refused.at(field):
+            check_not_removed(row)
+    refused.check()
+    return found
+
+
 def _found(
     references: Sequence[str], field: str, find: Callable[[str], Row], refused: _Refused
 ) -> list[tuple[str, Row]]:
@@ -215,7 +217,7 @@ class _Refused:
         if len(self._errors) == 1:
             raise first
         raise type(first)(
-            gettext_noop("{count} objects stand in the way, so nothing was changed. The first: {first}"),
+            gettext_noop("{count} of the objects are refused, so nothing was changed. The first: {first}"),
             remedy="{help}",
             field=first.field,
             count=len(self._errors),

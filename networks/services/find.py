@@ -29,14 +29,17 @@ def find_host(name: str | None = None) -> Host:
 
 
 def find_network(host: Host, reference: str) -> Network:
+    """The network of *host* with this name, id or beginning of an id. Raises :class:`NotFound`, :class:`Conflict`."""
     return _find(host.networks.all(), "network", reference)
 
 
 def find_container(host: Host, reference: str) -> Container:
+    """The container of *host* with this name, id or beginning of an id. Raises :class:`NotFound`, :class:`Conflict`."""
     return _find(host.containers.all(), "container", reference)
 
 
 def find_image(host: Host, name: str) -> Image:
+    """The image of *host* called *name*, with or without its tag. Raises :class:`NotFound`."""
     image = host.images.filter(name=name).first() or host.images.filter(name=f"{name}:latest").first()
     if image is None:
         raise NotFound(
@@ -49,10 +52,12 @@ def find_image(host: Host, name: str) -> Image:
 
 
 def find_link(host: Host, link_id: str) -> Link:
+    """The link of *host* with this id, or beginning of one. Raises :class:`NotFound`, :class:`Conflict`."""
     return _by_id(Link.objects.filter(recipient__host=host), "link", link_id)
 
 
 def find_operation(reference: str) -> Operation:
+    """The operation with this number, id or beginning of an id. Raises :class:`NotFound`, :class:`Conflict`."""
     if reference.isascii() and reference.isdigit() and len(reference) < 12:
         found = Operation.objects.filter(number=int(reference)).first()
         if found is not None:

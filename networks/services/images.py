@@ -70,6 +70,7 @@ def import_image(actor: Actor, host: Host, name: str, source: str) -> Outcome:
 
 
 def remove_image(actor: Actor, image: Image) -> Outcome:
+    """Take an image away; refused while a container is made of it."""
     require(actor, "operator")
     check_alive(actor, image.host)
     if image.kind == "host":

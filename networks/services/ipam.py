@@ -29,16 +29,6 @@ from .second_look import SeenConflict
 from .spec_network import SubnetRequest
 
 
-def subnets_in_use(
-    host: Host, besides: Network | None = None, facts: HostFacts | None = None
-) -> list[tuple[AnyNetwork, str]]:
-    """(range, whose) of everything on *host*, *besides* aside, that a new subnet must not overlap.
-
-    *facts*: fresher ones than those that the host's worker stored.
-    """
-    return _ours(host, besides) + _in_use_by_host(facts or load_facts(host))
-
-
 def _ours(host: Host, besides: Network | None) -> list[tuple[AnyNetwork, str]]:
     rows = Subnet.objects.filter(network__host=host).exclude(network=besides).order_by()
     return [(ip_network(cidr), f"network {name}") for cidr, name in rows.values_list("cidr", "network__name")]
@@ -243,4 +233,5 @@ def gateway_interface(subnet: Subnet) -> str:
 
 
 def names_of(containers: Iterable[Container]) -> str:
+    """Names of containers for a sentence, sorted."""
     return ", ".join(sorted(container.name for container in containers))

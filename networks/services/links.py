@@ -30,6 +30,7 @@ def link(actor: Actor, recipient: Container, source: Container, alias: str = "")
 
 
 def unlink(actor: Actor, row: Link) -> Outcome:
+    """Take a link away: its files and rules at once; the environment keeps what it was told at the start."""
     require(actor, "operator")
     check_alive(actor, row.recipient.host)
     with feed.transaction(actor.name):

@@ -112,6 +112,7 @@ def record(
 
 
 def kind_of(subject: Model | None) -> str:
+    """The word for the kind of object that *subject* is; empty for none."""
     return type(subject).__name__.lower() if subject is not None else ""
 
 

@@ -23,6 +23,8 @@ from .second_look import with_second_look
 
 @dataclass(frozen=True, slots=True)
 class Preview:
+    """What a use case would come to."""
+
     plan: Plan
     result: dict[str, Any] | None
     """The representation of the object as it would be."""

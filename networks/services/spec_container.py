@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from networks.cnm.addresses import AnyAddress
 from networks.cnm.names import HOST_GATEWAY, HOST_LABEL, OBJECT_NAME
 from networks.cnm.options import read_endpoint_options
 from networks.cnm.text import gettext_noop
 
-from .body import AnyAddress, Body, address_value, bad, text_value
+from .body import Body, address_value, bad, text_value
 from .spec_network import NAME_WANTED
 from .spec_ports import PortRequest, read_exposed, read_port
 
@@ -41,6 +42,8 @@ class AttachRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerRequest:
+    """A container that is asked for."""
+
     name: str = ""
     kind: str = "process"
     image: str = "host"

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from networks.cnm.addresses import AnyAddress, AnyNetwork
 from networks.cnm.errors import Forbidden, InvalidSpec
 from networks.cnm.names import OBJECT_NAME
 from networks.cnm.options import NetworkOptions, read_options
 from networks.cnm.text import gettext_noop
 
-from .body import AnyAddress, AnyNetwork, Body, address_value, bad, network_value
+from .body import Body, address_value, bad, network_value
 
 NAME_WANTED = gettext_noop("letters, digits, dots, dashes and underscores, a letter or digit first")
 MAX_SUBNETS = 16
@@ -19,6 +20,8 @@ MAX_SUBNETS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubnetRequest:
+    """A subnet that is asked for."""
+
     subnet: AnyNetwork
     gateway: AnyAddress | None = None
     ip_range: AnyNetwork | None = None
@@ -27,6 +30,8 @@ class SubnetRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkRequest:
+    """A network that is asked for."""
+
     name: str
     driver: str = "bridge"
     internal: bool = False

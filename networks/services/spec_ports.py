@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from networks.cnm.addresses import AnyAddress, AnyNetwork
 from networks.cnm.text import gettext_noop
 
-from .body import AnyAddress, AnyNetwork, Body, address_value, bad, network_value, text_value
+from .body import Body, address_value, bad, network_value, text_value
 
 PROTOCOLS = ("tcp", "udp", "sctp")
 MAX_RANGE = 16384

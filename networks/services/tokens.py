@@ -43,6 +43,7 @@ def create_token(
 
 
 def revoke(actor: Actor, token: ApiToken) -> None:
+    """Make a token worthless from now on."""
     if token.user.username != actor.name:
         require(actor, "admin")
     with feed.transaction(actor.name):

@@ -24,6 +24,7 @@ def ensure_admin(name: str, password: str) -> bool:
 
 
 def create_user(actor: Actor, name: str, password: str, role: str) -> User:
+    """Let another person in."""
     require(actor, "admin")
     if User.objects.filter(username=name).exists():
         raise Conflict(
@@ -39,6 +40,7 @@ def create_user(actor: Actor, name: str, password: str, role: str) -> User:
 
 
 def find_user(name: str) -> User:
+    """The person called *name*. Raises :class:`NotFound`."""
     user = User.objects.filter(username=name).first()
     if user is None:
         raise NotFound(

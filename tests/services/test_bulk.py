@@ -112,7 +112,7 @@ def test_every_refusal_is_told_and_nothing_goes(world: World) -> None:
         ("conflict", "containers.2"),
         ("forbidden", "networks.0"),
     ]
-    assert "3 objects" in str(refused.value.sentence)
+    assert "3 of the objects" in str(refused.value.sentence)
     assert "Container one is running." in str(refused.value.sentence)
     assert states() == {"one": "running", "two": "running", "resting": "created"}
     assert Operation.objects.count() == before

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 
+from networks.cnm.addresses import AnyAddress
 from networks.cnm.etc_text import addresses_for
 from networks.cnm.resources import EtcLine, NameRecord, NameServer, Owner, Resource
 from networks.cnm.text import Text
 from worker.dns.zone import Record, Sandbox, Zone
 
 from .names import EMBEDDED_DNS
-
-AnyAddress = IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

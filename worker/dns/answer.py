@@ -16,9 +16,11 @@ from ipaddress import IPv4Address, IPv6Address
 import dnslib
 from dnslib.label import DNSBuffer, DNSLabel, DNSLabelError
 
+from networks.cnm.addresses import AnyAddress
+
 from . import packet as wire
 from .packet import Malformed, Query
-from .zone import AnyAddress, Record, Sandbox, Zone
+from .zone import Record, Sandbox, Zone
 
 TTL_S = 600
 """As Docker says. Nothing in a container caches by it but its own programs."""

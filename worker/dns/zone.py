@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
-AnyAddress = IPv4Address | IPv6Address
+from networks.cnm.addresses import AnyAddress
+
 RecordKey = tuple[str, str]
 """(network id, endpoint id)."""
 OWN_ADDRESS = IPv4Address("127.0.0.11")

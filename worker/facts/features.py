@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from networks.cnm.facts import Feature
+from networks.cnm.text import gettext_noop
 from worker.kernel import modules
 from worker.runtime.features import features as runtime_features
 
@@ -103,7 +104,9 @@ def _esp(complaint: str) -> Feature:
         key="esp",
         present=not complaint,
         detail=f"No IPsec ESP: {complaint}" if complaint else "",
-        remedy="Use a kernel with CONFIG_INET_ESP: needed for encrypted overlay networks." if complaint else "",
+        remedy=gettext_noop("Use a kernel with CONFIG_INET_ESP: needed for encrypted overlay networks.")
+        if complaint
+        else "",
     )
 
 
@@ -111,24 +114,26 @@ def readable_features() -> list[Feature]:
     """The features that anybody can read; they need no right."""
     bridge_filtering = Path("/proc/sys/net/bridge/bridge-nf-call-iptables").exists()
     checks = (
-        ("ipv6", _has_ipv6(), "The kernel has no IPv6.", "Boot without ipv6.disable=1."),
+        ("ipv6", _has_ipv6(), gettext_noop("The kernel has no IPv6."), gettext_noop("Boot without ipv6.disable=1.")),
         (
             "bridge-nf",
             bridge_filtering or modules.can_be_loaded(modules.BRIDGE_FILTERING),
-            "Bridged packets do not meet iptables, so icc=false cannot be enforced.",
-            "Install the kernel module br_netfilter (the distribution's package of further kernel modules has it).",
+            gettext_noop("Bridged packets do not meet iptables, so icc=false cannot be enforced."),
+            gettext_noop(
+                "Install the kernel module br_netfilter (the distribution's package of further kernel modules has it)."
+            ),
         ),
         (
             "conntrack",
             Path("/proc/sys/net/netfilter/nf_conntrack_max").exists(),
-            "No connection tracking.",
-            "Install the kernel module nf_conntrack.",
+            gettext_noop("No connection tracking."),
+            gettext_noop("Install the kernel module nf_conntrack."),
         ),
         (
             "iptables-legacy",
             Path("/proc/net/ip_tables_names").exists() or modules.can_be_loaded("ip_tables"),
-            "The kernel has no legacy iptables.",
-            "None is needed where the host uses nf_tables.",
+            gettext_noop("The kernel has no legacy iptables."),
+            gettext_noop("None is needed where the host uses nf_tables."),
         ),
     )
     return [
@@ -171,7 +176,7 @@ def _rights() -> list[Feature]:
             detail="" if effective >> bit & 1 else f"The worker lacks {name}.",
             remedy=""
             if effective >> bit & 1
-            else "Give the worker this capability, or run it outside a restricted container.",
+            else gettext_noop("Give the worker this capability, or run it outside a restricted container."),
         )
         for bit, name in _CAPABILITIES.items()
     ]

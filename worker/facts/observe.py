@@ -13,7 +13,8 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from networks.cnm.facts import AnyNetwork, Feature, HostFacts, Interface
+from networks.cnm.addresses import AnyNetwork
+from networks.cnm.facts import Feature, HostFacts, Interface
 from networks.cnm.text import NOTHING
 from worker.firewall.flavour import Choice
 from worker.kernel.sockets import listeners

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network
 
+from networks.cnm.addresses import AnyNetwork
 from networks.cnm.desired import HostSettings, Network
 from networks.cnm.resources import Owner
 from networks.cnm.rules import Rule, Target
@@ -12,8 +12,6 @@ from networks.cnm.text import Text, gettext_noop
 
 from . import layout, words
 from .words import Writer
-
-AnyNetwork = IPv4Network | IPv6Network
 
 _ANSWERS = gettext_noop(
     "Lets answers to connections that the containers of network {network} opened come back to them."

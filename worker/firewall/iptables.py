@@ -5,26 +5,22 @@ One process reads all tables of an address family, one writes them: everything t
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterable, Mapping
 
-from networks.cnm.errors import KernelRefused, Unavailable, Unsupported
+from networks.cnm.errors import KernelRefused
 from networks.cnm.iptables_text import Saved, parse_save
 from networks.cnm.text import gettext_noop
 
 from .backend import Backend, Script
 from .generation import Generation, legacy_tables
+from .programs import is_installed, run_program
 
 FLAVOURS = ("iptables-legacy", "iptables-nft")
 LOCK_WAIT_S = 10
 """How long a writer waits for ``/run/xtables.lock``."""
-TIMEOUT_S = 120
 
 _LINE = re.compile(r"line:? (\d+)")
-_ENVIRONMENT = {"LC_ALL": "C", "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
 
 
 class Iptables(Backend):
@@ -46,7 +42,7 @@ class Iptables(Backend):
 
     def available(self, family: int = 4) -> bool:
         """Whether this flavour's programs are installed."""
-        return shutil.which(self._program(family, "restore"), path=_ENVIRONMENT["PATH"]) is not None
+        return is_installed(self._program(family, "restore"))
 
     def read(self, family: int, *, counters: bool = False) -> Saved:
         """All chains and rules of *family*. Reading makes no table that is not there.
@@ -78,30 +74,8 @@ class Iptables(Backend):
         return f"{'ip6' if family == 6 else 'ip'}tables{self.flavour.removeprefix('iptables')}-{verb}"
 
     def _run(self, command: list[str], text: str = "") -> str:
-        try:
-            done = subprocess.run(
-                command,
-                input=text,
-                capture_output=True,
-                text=True,
-                timeout=TIMEOUT_S,
-                env=_ENVIRONMENT,
-                check=False,
-                errors="surrogateescape",
-            )
-        except FileNotFoundError:
-            raise Unsupported(
-                gettext_noop("{program} is not installed on this host."),
-                remedy=gettext_noop("Install the package iptables."),
-                program=command[0],
-            ) from None
-        except subprocess.TimeoutExpired:
-            raise Unavailable(
-                gettext_noop("{program} did not come to an end within {seconds} seconds."),
-                remedy=gettext_noop("See whether another program holds /run/xtables.lock, then repair."),
-                program=command[0],
-                seconds=TIMEOUT_S,
-            ) from None
+        late = gettext_noop("See whether another program holds /run/xtables.lock, then repair.")
+        done = run_program(command, text, package="iptables", when_late=late)
         if done.returncode != 0:
             raise _refused(command[0], done.returncode, done.stderr, text)
         return done.stdout

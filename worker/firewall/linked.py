@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Address
 
+from networks.cnm.addresses import AnyAddress
 from networks.cnm.desired import Container, Link
 from networks.cnm.resources import Owner
 from networks.cnm.rules import Rule
@@ -12,8 +12,6 @@ from networks.cnm.text import Text, gettext_noop
 
 from . import layout, words
 from .words import Writer
-
-AnyAddress = IPv4Address | IPv6Address
 
 _THERE = gettext_noop(
     "Link {alias}: lets container {recipient} call port {port}/{protocol} of container {source}, though this network keeps its"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
+from networks.cnm.addresses import AnyAddress
 from networks.cnm.desired import HostSettings, PublishedPort
 from networks.cnm.resources import Owner
 from networks.cnm.rules import Rule
@@ -14,7 +15,6 @@ from networks.cnm.text import Text, gettext_noop
 from . import layout, words
 from .words import Writer
 
-AnyAddress = IPv4Address | IPv6Address
 Values = tuple[tuple[str, str], ...]
 
 _TRANSLATES = gettext_noop(

@@ -13,23 +13,20 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
-import logging
 import os
 import resource
 import socket
-import struct
 from pathlib import Path
 from typing import Any
+
+from worker.root_socket import answering
 
 from .carry import CARRIERS, Carrier, Target
 from .ports import Port, open_port
 
-log = logging.getLogger(__name__)
-
 LONGEST_REQUEST = 32 * 2**20
 SPARE_FILES = 512
 """File descriptors that are left for connections."""
-_CREDENTIALS = struct.Struct("3i")
 
 
 class Holder:
@@ -133,35 +130,15 @@ def _refusal(port: Port, error: OSError) -> dict[str, Any]:
 
 
 async def serve(path: Path, stop: asyncio.Event) -> None:
-    """Answer on *path* until *stop*."""
+    """Answer root on *path* until *stop*."""
     holder = Holder()
 
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(line: bytes) -> dict[str, Any]:
         try:
-            if _is_root(writer):
-                while line := await reader.readline():
-                    try:
-                        answer = holder.obey(json.loads(line))
-                    except ValueError:
-                        answer = {"ok": False, "code": "malformed"}
-                    writer.write(json.dumps(answer).encode() + b"\n")
-                    await writer.drain()
-        except (OSError, ValueError, asyncio.LimitOverrunError) as error:
-            log.warning("a caller was left: %s", error)
-        finally:
-            writer.close()
+            return holder.obey(json.loads(line))
+        except ValueError:
+            return {"ok": False, "code": "malformed"}
 
-    before = os.umask(0o177)
-    try:
-        server = await asyncio.start_unix_server(talk, path, limit=LONGEST_REQUEST)
-    finally:
-        os.umask(before)
-    async with server:
+    async with answering(path, answer, LONGEST_REQUEST):
         await stop.wait()
     holder.close()
-
-
-def _is_root(writer: asyncio.StreamWriter) -> bool:
-    caller = writer.get_extra_info("socket")
-    _, uid, _ = _CREDENTIALS.unpack(caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    return uid == 0

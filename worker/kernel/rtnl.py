@@ -12,10 +12,6 @@ from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
-    IPv4Network,
-    IPv6Address,
-    IPv6Interface,
-    IPv6Network,
     ip_address,
     ip_interface,
     ip_network,
@@ -27,11 +23,9 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from .netlink import attributes
+from networks.cnm.addresses import AnyAddress, AnyInterface, AnyNetwork
 
-AnyAddress = IPv4Address | IPv6Address
-AnyInterface = IPv4Interface | IPv6Interface
-AnyNetwork = IPv4Network | IPv6Network
+from .netlink import attributes
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22

@@ -14,7 +14,8 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from socket import AF_INET, AF_INET6
 
-from networks.cnm.trace.world import AnyNetwork, Device, PolicyRule, Route, Sandbox, World
+from networks.cnm.addresses import AnyNetwork
+from networks.cnm.trace.world import Device, PolicyRule, Route, Sandbox, World
 from worker.kernel import rtnl, sysctl
 from worker.kernel.netlink import Netlink, attributes
 from worker.kernel.netns import Namespaces

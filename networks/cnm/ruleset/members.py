@@ -5,11 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any, Generic, TypeVar
 
+from networks.cnm.addresses import AnyNetwork
+
 T = TypeVar("T")
-AnyNetwork = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True, order=True)

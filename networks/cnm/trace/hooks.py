@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from networks.cnm.addresses import AnyAddress, AnyInterface
 from networks.cnm.ruleset.members import Members, Span
 from networks.cnm.ruleset.model import (
     ANY,
@@ -36,7 +37,7 @@ from .choices import Choices
 from .fields import condition_holds, read_values
 from .packet import NEW, Packet, address_of, translated
 from .steps import ASKED, Step, Stopped, describe
-from .world import AnyAddress, AnyInterface, World
+from .world import World
 
 CONNTRACK_PRIORITY = -200
 NAT_PRIORITY = {"prerouting": -100, "output": -100, "input": 100, "postrouting": 100}

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
+from networks.cnm.addresses import AnyAddress
 from networks.cnm.ruleset import words
 from networks.cnm.ruleset.members import Span
-
-from .world import AnyAddress
 
 NEW, ESTABLISHED, RELATED = "new", "established", "related"
 INVALID, UNTRACKED = "invalid", "untracked"

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from .world import DEFAULT, LOCAL, LOOPBACK, MAIN, AnyAddress, Device, PolicyRule, Route, World
+from networks.cnm.addresses import AnyAddress
+
+from .world import DEFAULT, LOCAL, LOOPBACK, MAIN, Device, PolicyRule, Route, World
 
 LOOPBACK_NETWORK = IPv4Network("127.0.0.0/8")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 
+from networks.cnm.addresses import AnyAddress
 from networks.cnm.ruleset import words
 from networks.cnm.ruleset.members import Span
 from networks.cnm.ruleset.model import Ruleset
@@ -17,7 +18,7 @@ from .packet import ESTABLISHED, NEW, Packet, Tuple, answer_to, first_packet, ne
 from .routing import best_route, find_way, way_of
 from .steps import ANSWER, REST, Step, Stopped, describe
 from .walk import CONTAINER, HOST, OUTSIDE, Party, Walk, copy_of, expected_answer, sport_of
-from .world import MAIN, AnyAddress, World
+from .world import MAIN, World
 
 ALLOWED, DROPPED, REJECTED, UNDECIDABLE = "allowed", "dropped", "rejected", "undecidable"
 VERDICTS = (ALLOWED, DROPPED, REJECTED, UNDECIDABLE)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from networks.cnm.addresses import AnyAddress
 from networks.cnm.ruleset.members import Span
 
 from .hooks import Hooks
 from .packet import Packet, rejection_of
 from .routing import LOOPBACK_NETWORK, Way, accepts_source, best_route, find_way, way_of
 from .steps import Stopped
-from .world import LOOPBACK, MAIN, AnyAddress, Device, Plug, Sandbox, World
+from .world import LOOPBACK, MAIN, Device, Plug, Sandbox, World
 
 HOST, CONTAINER, OUTSIDE = "host", "container", "outside"
 

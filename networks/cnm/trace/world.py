@@ -6,21 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import (
-    IPv4Address,
-    IPv4Interface,
-    IPv4Network,
-    IPv6Address,
-    IPv6Interface,
-    IPv6Network,
     ip_address,
     ip_interface,
     ip_network,
 )
 from typing import Any
 
-AnyAddress = IPv4Address | IPv6Address
-AnyInterface = IPv4Interface | IPv6Interface
-AnyNetwork = IPv4Network | IPv6Network
+from networks.cnm.addresses import AnyAddress, AnyInterface, AnyNetwork
 
 LOOPBACK = "lo"
 MAIN, DEFAULT, LOCAL = 254, 253, 255

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from networks.cnm.errors import KernelRefused, Unavailable, Unsupported
+from networks.cnm.errors import KernelRefused
 from networks.cnm.iptables_text import Saved
 from networks.cnm.rules import Rule
 from networks.cnm.text import gettext_noop
 from worker.firewall.backend import Backend, Script, Slot
 from worker.firewall.generation import Generation
+from worker.firewall.programs import is_installed, run_program
 
 from .change import Change, change_table
 from .expressions import FAMILIES
@@ -22,8 +21,6 @@ from .lookups import lookup_for, lookup_of, slot_name
 from .table import NAME, Command, Table, parse_table
 
 NFTABLES = "nftables"
-TIMEOUT_S = 120
-_ENVIRONMENT = {"LC_ALL": "C", "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
 
 
 class Nft(Backend):
@@ -39,7 +36,7 @@ class Nft(Backend):
         return self._generation.read()
 
     def available(self, family: int = 4) -> bool:
-        return shutil.which("nft", path=_ENVIRONMENT["PATH"]) is not None and self.generation() is not None
+        return is_installed("nft") and self.generation() is not None
 
     def read(self, family: int, *, counters: bool = False) -> Saved:
         if counters:
@@ -111,30 +108,8 @@ def list_table(family: str, name: str) -> list[dict[str, Any]]:
 
 def run_nft(words: Sequence[str], text: str = "") -> subprocess.CompletedProcess[str]:
     """Run ``nft``. Raises :class:`Unsupported` where it is missing, :class:`Unavailable` when it does not end."""
-    try:
-        return subprocess.run(
-            ["nft", *words],
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            env=_ENVIRONMENT,
-            check=False,
-            errors="surrogateescape",
-        )
-    except FileNotFoundError:
-        raise Unsupported(
-            gettext_noop("{program} is not installed on this host."),
-            remedy=gettext_noop("Install the package nftables."),
-            program="nft",
-        ) from None
-    except subprocess.TimeoutExpired:
-        raise Unavailable(
-            gettext_noop("{program} did not come to an end within {seconds} seconds."),
-            remedy=gettext_noop("See what keeps the machine busy, then repair."),
-            program="nft",
-            seconds=TIMEOUT_S,
-        ) from None
+    late = gettext_noop("See what keeps the machine busy, then repair.")
+    return run_program(["nft", *words], text, package=NFTABLES, when_late=late)
 
 
 def _document(commands: Any) -> str:
