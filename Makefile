@@ -53,6 +53,7 @@ bench: tools $(STAMP) $(FRONT) ## measure against a Docker Engine in one run (ro
 	$(VENV)/bin/python -m benchmarks
 	$(VENV)/bin/python -m benchmarks.dns
 	$(VENV)/bin/python -m benchmarks.audit
+	$(VENV)/bin/python -m benchmarks.ports
 
 bench-topology: tools $(STAMP) $(FRONT) ## measure the topology page with 1,000 and 10,000 containers
 	$(VENV)/bin/python -m benchmarks.topology

@@ -14,6 +14,7 @@ need umoci umoci
 need ip iproute2
 need ping iputils-ping
 need conntrack conntrack
+need ipset ipset
 need busybox busybox-static
 need systemd-analyze systemd
 need dig bind9-dnsutils

@@ -6,13 +6,18 @@ Nothing here touches a kernel: the rules are the worker's last observation.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any
 
+from networks.cnm.names import short
 from networks.cnm.resources import OWNER_CODES
 from networks.cnm.rules import Rule
 from networks.load import load_facts, load_host
 from networks.models import FeedCounter, Host, Observation
+from networks.provenance import Maker, makers
+from networks.rule_filters import devices_of, networks_of
 from worker.compile import compile_host
 
 FOREIGN = (
@@ -26,23 +31,25 @@ FOREIGN = (
     ("firewalld", re.compile(r"_public|_ZONES|firewalld|_allow\b")),
 )
 """How the rules of other programs are known, by their chains and devices."""
-FILTERS = ("family", "table", "chain", "owner", "port")
-SORTS = ("family", "table", "chain", "position", "packets", "bytes")
-_PORTS = re.compile(r"--(?:[ds]ports?|to-ports?|ctorigdstport) (\S+)|--to-destination \S*:(\d+(?:-\d+)?)\b")
+_SETS = re.compile(r"--match-set (\S+)")
+SHOWN_MEMBERS = 50
+"""Members of a set that a rule shows."""
 _KINDS = {code: kind for kind, code in OWNER_CODES.items()}
 
 
 def rules(host: Host) -> list[dict[str, Any]]:
     """Every rule of *host* in evaluation order, by family, table and chain.
 
-    Each: family, table, chain, position, text, packets, bytes, tag, ours, owner ({kind, id, name} or None), why, foreign_class.
+    Each: family, table, chain, position, text, packets, bytes, tag, ours, owner ({kind, id, name} or None), why, foreign_class,
+    foreign_object (of a Docker Engine: {kind, name} or None), sets (that it asks for, with members),
+    made (who asked for the owner: :data:`networks.provenance.Maker`, or None).
     """
     kept = _kept.get(host.pk)
     state = state_of(host)
     if kept is None or kept[0] != state:
         seen = Observation.objects.filter(host=host, kind="rules").values_list("data", flat=True).first() or {}
         resources = compile_host(load_host(host), load_facts(host))
-        kept = _kept[host.pk] = (state, join(seen.get("rules", []), resources))
+        kept = _kept[host.pk] = (state, join(seen.get("rules", []), resources, makers(host), Beside.of(seen)))
     return list(kept[1])
 
 
@@ -57,26 +64,90 @@ def state_of(host: Host) -> tuple[Any, ...]:
     return (seen, counter, host.facts.get("version"), str(host.settings))
 
 
+def counters_at() -> str:
+    """When the rules of any host were last read; one small query."""
+    at = Observation.objects.filter(kind="rules").order_by("-at").values_list("at", flat=True).first()
+    return at.isoformat() if at else ""
+
+
 def chains(host: Host) -> list[dict[str, Any]]:
     """Every chain of *host* with its policy and counters."""
     seen = Observation.objects.filter(host=host, kind="rules").values_list("data", flat=True).first() or {}
     return list(seen.get("chains", []))
 
 
-def join(rules: Iterable[dict[str, Any]], resources: Iterable[object]) -> list[dict[str, Any]]:
-    """Each of *rules* with its owner and reason, from what compile wants; see :func:`rules`."""
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What rules only name: the sets that they ask for, and the objects of a Docker Engine."""
+
+    sets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    engine: tuple[Mapping[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, seen: Mapping[str, Any]) -> Beside:
+        return cls({one["name"]: one for one in seen.get("ipsets", ())}, tuple(seen.get("docker", ())))
+
+    def sets_of(self, text: str) -> list[dict[str, Any]]:
+        """Each set that a rule asks for, with its first members; one that nobody could read has none."""
+        found = []
+        for name in _SETS.findall(text):
+            one = self.sets.get(name, {})
+            members = list(one.get("members", ()))
+            shown = {
+                "name": name,
+                "type": one.get("type", ""),
+                "count": len(members),
+                "members": members[:SHOWN_MEMBERS],
+            }
+            found.append(shown)
+        return found
+
+    def object_of(self, text: str) -> dict[str, str] | None:
+        """The engine's container whose address the rule names, else the network by its bridge or subnet."""
+        named = list(networks_of(text))
+        devices = set(devices_of(text))
+        for one in self.engine:
+            if one["kind"] == "container" and any(ip_network(address) in named for address in one["addresses"]):
+                return {"kind": "container", "name": one["name"]}
+        for one in self.engine:
+            if one["kind"] == "network" and (
+                one.get("bridge") in devices or any(ip_network(subnet) in named for subnet in one["addresses"])
+            ):
+                return {"kind": "network", "name": one["name"]}
+        return None
+
+
+def join(
+    rules: Iterable[dict[str, Any]],
+    resources: Iterable[object],
+    made: Mapping[str, Maker] | None = None,
+    beside: Beside | None = None,
+) -> list[dict[str, Any]]:
+    """Each of *rules* with its owner and reason, from what compile wants, and the owner's maker; see :func:`rules`."""
     wanted = {(r.family, r.table, r.chain, r.text): r for r in resources if isinstance(r, Rule)}
-    return [_joined(rule, wanted) for rule in rules]
+    by_short = {short(pk): maker for pk, maker in (made or {}).items()}
+    return [_joined(rule, wanted, by_short, beside or Beside()) for rule in rules]
 
 
-def _joined(rule: dict[str, Any], wanted: dict[tuple[int, str, str, str], Rule]) -> dict[str, Any]:
+def _joined(
+    rule: dict[str, Any],
+    wanted: Mapping[tuple[int, str, str, str], Rule],
+    made: Mapping[str, Maker],
+    beside: Beside,
+) -> dict[str, Any]:
     ours = wanted.get((rule["family"], rule["table"], rule["chain"], rule["text"]))
     tag = rule.get("tag", "")
     value = dict(rule)
     value["ours"] = ours is not None or bool(tag)
-    value["owner"] = ours.owner.to_json() if ours is not None else _owner_of(tag)
+    owner = value["owner"] = ours.owner.to_json() if ours is not None else _owner_of(tag)
     value["why"] = str(ours.why) if ours is not None else ""
+    value["made"] = made.get(short(owner["id"])) if owner else None
     value["foreign_class"] = "" if value["ours"] else classify(rule)
+    of_engine = beside.object_of(rule["text"]) if value["foreign_class"] in {"docker", "unknown"} else None
+    if of_engine is not None:
+        value["foreign_class"] = "docker"
+    value["foreign_object"] = of_engine
+    value["sets"] = beside.sets_of(rule["text"]) if "--match-set" in rule["text"] else []
     return value
 
 
@@ -92,35 +163,3 @@ def classify(rule: dict[str, Any]) -> str:
     """Whose a foreign rule probably is, by its table, chain and words: one of :data:`FOREIGN`'s names, or unknown."""
     text = f"{rule['table']} {rule['chain']} {rule['text']}"
     return next((name for name, pattern in FOREIGN if pattern.search(text)), "unknown")
-
-
-def ports_of(text: str) -> list[tuple[int, int]]:
-    """(first, last) of each port or range that a rule names, on either side."""
-    found = []
-    for ports, destination in _PORTS.findall(text):
-        for part in (ports or destination).split(","):
-            low, _, high = part.replace("-", ":").partition(":")
-            if low.isdigit() and (high or low).isdigit():
-                found.append((int(low), int(high or low)))
-    return found
-
-
-def filtered(found: Iterable[dict[str, Any]], **wanted: str) -> list[dict[str, Any]]:
-    """Those of *found* that have the given table, chain, family, owner (id, name or kind) and port, and ``q`` in text or why."""
-
-    def fits(rule: dict[str, Any]) -> bool:
-        owner = rule["owner"] or {}
-        whose = {owner.get("id", ""), owner.get("name", ""), owner.get("kind", ""), rule["foreign_class"]}
-        checks = {
-            "family": lambda text: str(rule["family"] or text) == text,
-            "table": lambda text: rule["table"] == text,
-            "chain": lambda text: rule["chain"] == text,
-            "owner": lambda text: text in whose or (len(text) >= 4 and owner.get("id", "").startswith(text)),
-            "port": lambda text: (
-                text.isdigit() and any(low <= int(text) <= high for low, high in ports_of(rule["text"]))
-            ),
-            "q": lambda text: text.lower() in f"{rule['text']} {rule['why']}".lower(),
-        }
-        return all(checks[name](text) for name, text in wanted.items() if text)
-
-    return [rule for rule in found if fits(rule)]

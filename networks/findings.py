@@ -10,6 +10,7 @@ from networks.cnm import findings as pure
 from networks.cnm.findings import Finding
 from networks.cnm.iptables_text import parse_save
 from networks.cnm.rules import Rule
+from networks.cnm.ruleset.ipsets import parse_ipsets
 from networks.cnm.ruleset.iptables import native_names, of_saved
 from networks.cnm.ruleset.model import IPTABLES_NFT, LEGACY, Ruleset
 from networks.cnm.ruleset.nftables import parse_ruleset
@@ -60,6 +61,8 @@ class Dump:
     iptables_save: str = ""
     ip6tables_save: str = ""
     nft: str = ""
+    ipset: str = ""
+    """What ``ipset save`` printed."""
     flavour: str = LEGACY
     """The flavour of the two iptables texts."""
 
@@ -69,7 +72,8 @@ class Dump:
         shown = frozenset[tuple[str, str]]()
         if self.flavour == IPTABLES_NFT:
             shown = native_names(saved[0]) | native_names(saved[1])
-        parts = [of_saved(one, self.flavour) for one in saved]
+        sets = {one.name: one for one in parse_ipsets(self.ipset)}
+        parts = [of_saved(one, self.flavour, sets) for one in saved]
         return Ruleset.joined([*parts, parse_ruleset(self.nft, shown)])
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from networks.cnm.names import sandbox_name
-from networks.cnm.ruleset import iptables
+from networks.cnm.ruleset import ipsets, iptables
 from networks.cnm.ruleset.model import NATIVE, Chain, Rule, Ruleset
 from networks.cnm.ruleset.nftables import of_items
 from networks.cnm.trace import world as worlds
@@ -48,12 +48,13 @@ def load_observed(host: Host) -> Observed:
 def ruleset_of(data: Mapping[str, Any]) -> Ruleset:
     """The rules that an observation holds."""
     rules: dict[tuple[str, int, str, str], list[Rule]] = {}
+    sets = ipsets.from_json(data.get("ipsets", ()))
     for row in data.get("rules", ()):
         if row["flavour"] != NATIVE:
             key = (row["flavour"], row["family"], row["table"], row["chain"])
             of_chain = rules.setdefault(key, [])
             text, packets, octets = row["text"], row["packets"], row["bytes"]
-            of_chain.append(iptables.make_rule(*key, len(of_chain) + 1, text, packets, octets))
+            of_chain.append(iptables.make_rule(*key, len(of_chain) + 1, text, packets, octets, sets))
     chains = [
         iptables.make_chain(
             row["flavour"],

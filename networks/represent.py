@@ -28,6 +28,7 @@ from .models import (
     Host,
     Image,
     Link,
+    Moment,
     Network,
     Operation,
     PublishedPort,
@@ -314,6 +315,10 @@ def activity(row: Activity) -> Json:
     }
 
 
+def moment(row: Moment) -> Json:
+    return {"id": row.pk, "at": _at(row.at), "by": row.by, "note": row.note}
+
+
 def token(row: ApiToken) -> Json:
     """A token without its secret."""
     return {
@@ -362,6 +367,7 @@ _MODELS: Mapping[type[Model], Callable[[Any], Json]] = {
     Image: image,
     Activity: activity,
     ApiToken: token,
+    Moment: moment,
     User: user,
 }
 

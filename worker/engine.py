@@ -25,6 +25,7 @@ from networks.cnm.text import gettext_noop
 from networks.cnm.trace.world import to_json
 from networks.models import Host, Observation, Operation
 from networks.observed import ruleset_of
+from networks.repairs import may_repair
 from networks.wake import send
 
 from . import drift
@@ -59,6 +60,8 @@ WORLD = LINKS | {"sysctl"}
 WORLD_SHARE = 10
 CHEAP_S = 0.25
 """A look at the whole network that costs more than this is taken so seldom that it takes a tenth of the time."""
+COUNTERS_SHARE = 50
+"""Rules are read for their counters alone so seldom that it takes a fiftieth of the time."""
 COUNTERS = ("packets", "bytes")
 PAUSE_S, AT_LATEST_S = 0.25, 0.5
 """The looks for the pages that follow on our own work wait for a pause of this length, but no longer than that after it."""
@@ -66,8 +69,6 @@ RULES_SHARE = 4
 """Where a look at thousands of rules takes long, work that goes on and on is held up by no more than one part in this many."""
 BEAT_S = 5.0
 """How long at most a worker that carries out one operation after the other says nothing of itself."""
-REPAIRS_PER_HOUR = 20
-"""Automatic repairs at most: two programs that undo each other's rules must not fight for ever."""
 
 
 Later = Callable[[float, Callable[[], None]], object]
@@ -89,7 +90,7 @@ class Engine:
         self._observe_world = WorldObserver()
         self._world_cost_s = 0.0
         self._world_at = 0.0
-        self._repairs: list[float] = []
+        self._counted_at = 0.0
         self._beat_at = 0.0
         self._notices = NoticeBox(settings.RUN_DIR / NOTICES)
 
@@ -197,6 +198,8 @@ class Engine:
                 self._in_passing(partial(self.look, kinds & part, writer))
         if kinds & RULES:
             self._in_passing(partial(self.look_at_rules, writer, known=not news & {"legacy", "full"}))
+        elif "clock" in news and time.monotonic() - self._counted_at > self._rules_cost_s * COUNTERS_SHARE:
+            self._in_passing(self.look_at_rules)
         if kinds & WORLD or "clock" in news:
             self._in_passing(partial(self.look_at_world, patient="clock" not in news))
 
@@ -234,7 +237,7 @@ class Engine:
         if kinds >= FILES:
             settle.note(self.host, self.parts.files.seen())
         changed = drift.record(self.host, plan, kinds, writer)
-        if changed and plan and self.host.settings.get("auto_repair") and self._may_repair():
+        if changed and plan and self.host.settings.get("auto_repair") and may_repair(self.host):
             self.run(settle.open_operation(self.host, "host.repair", scope={"all": True}))
 
     def look_at_facts(self) -> None:
@@ -259,7 +262,8 @@ class Engine:
         self._rules_at = at
         snapshot = self.parts.rules.snapshot()
         rules = [{name: rule[name] for name in rule if name not in COUNTERS} for rule in snapshot["rules"]]
-        generation = hashlib.sha256(json.dumps(rules).encode()).hexdigest()[:16]
+        beside = [snapshot.get(name) for name in ("ipsets", "docker")]
+        generation = hashlib.sha256(json.dumps([rules, beside]).encode()).hexdigest()[:16]
         with feed.transaction(settle.ACTOR):
             rows = Observation.objects.filter(host=self.host, kind="rules")
             before = rows.values_list("generation", flat=True).first()
@@ -270,7 +274,8 @@ class Engine:
         if before != generation:
             wanted = [resource for resource in self.reconciler.applied if isinstance(resource, Rule)]
             drift.record_shadows(self.host, find_shadows(ruleset_of(snapshot), wanted), writer)
-        self._rules_cost_s = time.monotonic() - begun
+        self._counted_at = time.monotonic()
+        self._rules_cost_s = self._counted_at - begun
 
     def look_at_world(self, *, patient: bool = True) -> None:
         """Store the host's network as a trace needs it. *patient*: a look that costs much may wait for the clock."""
@@ -305,14 +310,6 @@ class Engine:
         """The pause before a restart by policy is over."""
         settle.restart_by_policy(self.host, container_id, run)
         self.drain()
-
-    def _may_repair(self) -> bool:
-        now = time.monotonic()
-        self._repairs = [at for at in self._repairs if now - at < 3600]
-        if len(self._repairs) >= REPAIRS_PER_HOUR:
-            return False
-        self._repairs.append(now)
-        return True
 
 
 def defect(error: Exception) -> CnmError:

@@ -23,6 +23,7 @@ from .claim import pass_on
 from .engine import defect
 from .runtime.runtime import Runtime
 from .runtime.uploads import taken
+from .verify import verify
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ UPLOAD = "upload:"
 Work = Callable[[Operation, Runtime], None]
 
 
-ONCE = ("container.exec", "container.kill")
+ONCE = ("container.exec", "container.kill", "trace.verify")
 """Verbs that do something anew each time: a worker that died may have done them, so nobody does them again unasked."""
 
 
@@ -180,6 +181,7 @@ VERBS: Mapping[str, Work] = {
     "container.kill": kill,
     "container.exec": execute,
     "container.commit": commit,
+    "trace.verify": lambda operation, _runtime: verify(operation),
     "image.import": import_image,
     "image.remove": remove_image,
 }

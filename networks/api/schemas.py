@@ -168,6 +168,7 @@ ContainerRequest = shape(
     adopt=Adopt(required=False),
     start=flag(),
 )
+PortSources = shape("PortSources", allowed_sources=texts())
 Port = shape(
     "Port",
     id=text(),
@@ -284,6 +285,7 @@ Preview = shape(
     result=anything(),
     warnings=texts(),
     facts_age_s=s.FloatField(required=False, allow_null=True),
+    reachability=anything(),
 )
 Accepted = shape("Accepted", operation=Operation(), object=anything())
 Host = shape(

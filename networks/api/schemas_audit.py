@@ -21,6 +21,11 @@ Rule = shape(
     ours=flag(),
     owner=OwnerShape(required=False),
     why=text(),
+    sets=anything(),
+    foreign_object=anything(),
+    made=shape("Maker", by=text(), at=text(), verb=text(), request_id=text())(
+        required=False, allow_null=True, help_text="Who asked for the owner, when and by which request."
+    ),
     foreign_class=text(),
 )
 Chain = shape("Chain", family=number(), table=text(), name=text(), policy=text(), packets=number(), bytes=number())
@@ -78,6 +83,19 @@ Trace = shape(
     rules_at=text(),
     network_at=text(),
 )
+KernelStep = shape("KernelStep", where=text(), text=text(), verdict=text())
+Verified = shape(
+    "Verified",
+    predicted=text(),
+    reason=text(),
+    answer=text(help_text="connected, answered, refused, unreachable or silence"),
+    detail=text(),
+    ms=s.FloatField(required=False, allow_null=True),
+    kernel=KernelStep(
+        many=True, required=False, allow_null=True, help_text="The kernel's own trace; null without nf_tables."
+    ),
+    agrees=s.BooleanField(required=False, allow_null=True, help_text="Null: what came back does not tell."),
+)
 Finding = shape(
     "Finding",
     code=text(),
@@ -87,9 +105,13 @@ Finding = shape(
     rules=s.ListField(child=s.ListField(), required=False),
     subject=text(),
 )
-Reach = shape("Reach", address=text(), device=text(), verdict=text(), reason=text())
+Reach = shape("Reach", address=text(), device=text(), verdict=text(), reason=text(), claimed_closed=flag())
+Restriction = shape("Restriction", text=text(), calls=anything())
+Table = shape("Table", csv=text())
 Exposed = shape(
     "Exposed",
+    kind=text(help_text="published or listening"),
+    process=text(),
     container=text(),
     container_id=text(),
     protocol=text(),
@@ -98,9 +120,28 @@ Exposed = shape(
     published_on=text(),
     allowed_sources=texts(),
     open_to_others=flag(),
+    guard=text(help_text="ufw or firewalld, where one of them guards INPUT"),
+    misleads=flag(),
+    restrictions=Restriction(many=True),
     reaches=Reach(many=True),
 )
-DumpRequest = shape("DumpRequest", iptables_save=text(), ip6tables_save=text(), nft=text(), flavour=text())
+ReachSource = shape("ReachSource", kind=text(help_text="host, outside or container"), members=texts())
+ReachTarget = shape("ReachTarget", kind=text(), members=anything())
+Difference = shape("Difference", sources=texts(), targets=texts(), before=text(), after=text())
+Reachability = shape(
+    "Reachability",
+    sources=ReachSource(many=True),
+    targets=ReachTarget(many=True),
+    verdicts=s.ListField(
+        child=s.ListField(child=s.CharField()), help_text="One list for each source, one verdict for each target."
+    ),
+    differences=Difference(many=True),
+)
+Moment = shape("Moment", id=number(), at=text(), by=text(), note=text())
+MomentRequest = shape("MomentRequest", note=text())
+DumpRequest = shape(
+    "DumpRequest", iptables_save=text(), ip6tables_save=text(), nft=text(), ipset=text(), flavour=text()
+)
 DumpedRule = shape(
     "DumpedRule",
     flavour=text(),

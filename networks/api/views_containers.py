@@ -25,7 +25,7 @@ from networks.services.find import find_container, find_link
 from networks.services.outcome import Outcome
 from networks.services.spec_container import read_container, read_signal, read_timeout
 from networks.services.spec_network import NAME_WANTED
-from networks.services.spec_ports import read_port
+from networks.services.spec_ports import read_port, read_sources
 
 from . import schemas
 from .base import CnmView, operation_body
@@ -173,6 +173,13 @@ class Ports(_Verb):
 
 
 class OnePort(_Verb):
+    @documented("Say who may reach a published port", body=schemas.PortSources, answer=schemas.Container, write=True)
+    def patch(self, request: Request, ref: str, port_id: str) -> Response:
+        body = Body(self.body())
+        sources = read_sources(body)
+        body.finish()
+        return self.on(ref, lambda container: port_services.restrict(self.actor, container, port_id, sources))
+
     @documented("Close a published port", answer=schemas.Container, write=True)
     def delete(self, request: Request, ref: str, port_id: str) -> Response:
         return self.on(ref, lambda container: port_services.unpublish(self.actor, container, port_id))

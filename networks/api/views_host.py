@@ -6,7 +6,7 @@ from django.utils.dateparse import parse_datetime
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from networks import audit, feed, represent
+from networks import audit, feed, represent, rule_filters
 from networks.cnm.errors import InvalidSpec, NotFound
 from networks.cnm.text import gettext_noop
 from networks.models import Activity, ApiToken, Container, Drift, Host, Image, Network, Operation
@@ -42,13 +42,13 @@ class FirewallRules(CnmView):
         "List every rule of the host with its owner and reason, in the order in which the kernel tries them",
         answer=schemas_audit.Rule,
         many=True,
-        filters=audit.FILTERS,
+        filters=rule_filters.FILTERS,
         beside={"chains": schemas_audit.Chain(many=True)},
     )
     def get(self, request: Request) -> Response:
-        wanted = {name: request.query_params.get(name, "") for name in (*audit.FILTERS, "q")}
-        found = audit.filtered(audit.rules(self.host), **wanted)
-        return listed_values(request, found, sorts=audit.SORTS, beside={"chains": audit.chains(self.host)})
+        wanted = {name: request.query_params.get(name, "") for name in (*rule_filters.FILTERS, "q")}
+        found = rule_filters.filtered(audit.rules(self.host), **wanted)
+        return listed_values(request, found, sorts=rule_filters.SORTS, beside={"chains": audit.chains(self.host)})
 
 
 class Drifts(CnmView):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from networks.cnm.addresses import AnyAddress
-from networks.cnm.desired import Host
+from networks.cnm.desired import Host, PublishedPort
+from networks.cnm.guards import calls_closed, guard_of, guarded
 from networks.cnm.ruleset.members import Span
 from networks.cnm.ruleset.model import (
     IPTABLES_NFT,
@@ -21,12 +22,17 @@ from networks.cnm.ruleset.model import (
     Translation,
     Verdict,
 )
+from networks.cnm.ruleset.words import PROTOCOLS
 from networks.cnm.text import Text, gettext_noop
 from networks.cnm.trace.routing import find_way
+from networks.cnm.trace.trace import Question
+from networks.cnm.trace.walk import OUTSIDE, Party
 from networks.cnm.trace.world import World
 
 DANGER, WARNING, NOTICE = "danger", "warning", "notice"
 OVERLAY_OVERHEAD = 50
+OUTSIDE_ADDRESS = ip_address("203.0.113.7")
+"""Of the internet at large, and nobody's (RFC 5737)."""
 _BOTH = gettext_noop(
     "Rules stand in more than one flavour: {flavours}. The kernel asks all of them, and a drop in either wins."
 )
@@ -51,8 +57,8 @@ _LOCALNET_REMEDY = gettext_noop(
 _POLICY = gettext_noop("The policy of {where} is drop: what no rule accepts does not pass, of whatever program it is.")
 _POLICY_REMEDY = gettext_noop("Accept what should pass, or set the policy back: iptables -P FORWARD ACCEPT.")
 _UFW = gettext_noop(
-    "ufw or firewalld guard INPUT, and port {port}/{protocol} of {address} is published: it is forwarded and never passes INPUT,"
-    " so they call it closed while it is open."
+    "{guard} guards INPUT and calls port {port}/{protocol} of {address} closed, but it is published: what comes to it is"
+    " forwarded and never passes INPUT."
 )
 _UFW_REMEDY = gettext_noop("Publish it on one address, or with allowed_sources.")
 _DUPLICATE = gettext_noop("{where} translates {called} to {first}; the later rule to {second} is never asked.")
@@ -99,9 +105,8 @@ def find_all(
     if world is not None:
         found += [*_dead(ruleset, world), *_localnet(world), *_mtu(world)]
     if world is not None and desired is not None:
-        found += _bridge_nf(world, desired)
+        found += [*_bridge_nf(world, desired), *_guarded(ruleset, world, desired)]
     if desired is not None:
-        found += _guarded(ruleset, desired)
         found += _shadowed(ruleset, ours)
     order = {DANGER: 0, WARNING: 1, NOTICE: 2}
     return sorted(found, key=lambda one: (order[one.severity], one.code, one.subject))
@@ -303,29 +308,41 @@ def _bridge_nf(world: World, desired: Host) -> Iterator[Finding]:
                 )
 
 
-def _guarded(ruleset: Ruleset, desired: Host) -> Iterator[Finding]:
-    """Published ports of a host on which a program guards INPUT, which forwarded packets never see."""
-    marks = ("ufw-", "ufw6-", "IN_public", "IN_ZONES", "INPUT_ZONES", "filter_INPUT")
-    guarded = any(
-        chain.hook == "input" and any(mark in rule.text for rule in chain.rules for mark in marks)
-        for chain in ruleset.chains
-    ) or any(chain.table == "firewalld" and chain.hook == "input" for chain in ruleset.chains)
-    if not guarded:
+def _guarded(ruleset: Ruleset, world: World, desired: Host) -> Iterator[Finding]:
+    """Published ports that a program which guards INPUT calls closed: forwarded packets never pass there."""
+    guard = guard_of(ruleset)
+    if not guard:
         return
+    seen = guarded(ruleset)
     for container in desired.containers:
-        if not container.live:
-            continue
-        for port in container.ports:
+        for port in container.ports if container.live else ():
             loopback = port.host_address is not None and port.host_address.is_loopback
-            if port.host_port and not loopback and not port.allowed_sources:
-                address = port.host_address or "0.0.0.0"  # noqa: S104  # words, not a socket
-                yield Finding(
-                    code="published_behind_ufw",
-                    severity=DANGER,
-                    sentence=Text.of(_UFW, port=port.host_port, protocol=port.protocol, address=address),
-                    remedy=Text.of(_UFW_REMEDY),
-                    subject=f"port {port.host_port}/{port.protocol} of {container.name}",
-                )
+            if not port.host_port or loopback or port.allowed_sources or not _called_closed(seen, world, port):
+                continue
+            address = port.host_address or "0.0.0.0"  # noqa: S104  # words, not a socket
+            yield Finding(
+                code="published_behind_ufw",
+                severity=DANGER,
+                sentence=Text.of(_UFW, guard=guard, port=port.host_port, protocol=port.protocol, address=address),
+                remedy=Text.of(_UFW_REMEDY),
+                subject=f"port {port.host_port}/{port.protocol} of {container.name}",
+            )
+
+
+def _called_closed(guard: Ruleset, world: World, port: PublishedPort) -> bool:
+    """Whether the guard closes *port* to somebody beyond the device that leads outside."""
+    outward = find_way(world, OUTSIDE_ADDRESS)
+    own = port.host_address if port.host_address is not None and port.host_address.version == 4 else outward.source
+    if own is None or outward.device not in world.by_name:
+        return True  # nobody can tell: better said once too often
+    question = Question(
+        source=Party(OUTSIDE, outward.device),
+        destination=own,
+        protocol=PROTOCOLS[port.protocol],
+        port=port.host_port,
+        source_address=OUTSIDE_ADDRESS,
+    )
+    return calls_closed(guard, world, question)
 
 
 def _shadowed(ruleset: Ruleset, ours: frozenset[tuple[str, ...]]) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.contrib.auth import get_user
 
 from networks import feed
+from networks.audit import counters_at
 
 from .hub import hub
 
@@ -28,7 +29,8 @@ BATCH = 500
 
 
 class LiveConsumer(AsyncJsonWebsocketConsumer):
-    """``snapshot`` where the page knows nothing or too old things, else ``events``; ``ping`` every ten seconds."""
+    """``snapshot`` where the page knows nothing or too old things, else ``events``; ``ping`` every ten seconds, and
+    ``counters`` when those of the rules were read anew."""
 
     channel_layer_alias = ""  # a hub listens for all of this process; no channel of its own
 
@@ -37,6 +39,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
         self._task: asyncio.Task[None] | None = None
         self._epoch = ""
         self._n = -1
+        self._counted = ""
 
     async def connect(self) -> None:
         await self.accept()
@@ -78,6 +81,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
                     await asyncio.wait_for(bell.wait(), LOOK_S)
                 bell.clear()
                 await self._catch_up()
+                await self._count()
                 if time.monotonic() - pinged >= PING_S:
                     pinged = time.monotonic()
                     if not await self._may_see():
@@ -99,6 +103,14 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
             batch = events[start : start + BATCH]
             await self.send_json({"type": "events", "epoch": self._epoch, "events": batch})
             self._n = batch[-1]["n"]
+
+    async def _count(self) -> None:
+        """Say that the rules' counters were read anew: no event, for only the latest is worth showing."""
+        at = await database_sync_to_async(counters_at)()
+        if at != self._counted:
+            self._counted, first = at, not self._counted
+            if not first:
+                await self.send_json({"type": "counters", "at": at})
 
     async def _may_see(self) -> bool:
         """Whether the session still belongs to somebody who may sign in. Every role may look."""

@@ -1,7 +1,7 @@
 """The database: one noun a file."""
 
 from .container import Container, Endpoint, Link, PublishedPort
-from .feed import Drift, Event, FeedCounter, Observation
+from .feed import Drift, Event, FeedCounter, Moment, Observation
 from .host import Host
 from .image import Image
 from .network import Lease, Network, Subnet
@@ -20,6 +20,7 @@ __all__ = [
     "Image",
     "Lease",
     "Link",
+    "Moment",
     "Network",
     "Observation",
     "Operation",

@@ -70,6 +70,23 @@ class Observation(models.Model):
         return f"{self.kind} of {self.host}"
 
 
+class Moment(models.Model):
+    """Who reached whom when somebody had that kept, to be compared with later."""
+
+    host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="moments")
+    at = models.DateTimeField(auto_now_add=True)
+    by = models.CharField(max_length=150, blank=True)
+    note = models.CharField(max_length=120, blank=True)
+    data = models.JSONField(default=dict)
+    """As ``networks.reachability.matrix`` gives it."""
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.note or f"{self.at:%Y-%m-%d %H:%M}"
+
+
 class Drift(models.Model):
     """A difference between desired and kernel state that nobody asked for. Kept after its end, as history."""
 

@@ -8,9 +8,14 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from networks import audit
+from networks.cnm.resources import Resource
+from networks.cnm.rules import Chain as CompiledChain
+from networks.cnm.rules import Rule as CompiledRule
+from networks.load import load_facts, load_host
 from networks.models import Container, Host
+from worker.compile import compile_host
 
-from .words import OWNERS
+from .words import OWNERS, RESOURCES
 
 Rule = dict[str, Any]
 
@@ -21,12 +26,21 @@ def rules_of(host: Host, *ids: str) -> list[Rule]:
     return [rule for rule in audit.rules(host) if rule["owner"] and rule["owner"]["id"] in wanted]
 
 
-def rules_of_container(container: Container) -> list[Rule]:
-    """Its own rules, and those of its endpoints, ports and links."""
+def ids_of_container(container: Container) -> list[str]:
+    """Its own id, and those of its endpoints, ports and links."""
     ids = [container.pk]
     for related in (container.endpoints, container.ports, container.links, container.linked_by):
         ids += list(related.values_list("pk", flat=True))
-    return rules_of(container.host, *ids)
+    return ids
+
+
+def belongings(host: Host, *ids: str) -> list[tuple[str, list[Resource]]]:
+    """(kind, resources) of all that should be in the kernel, or in files, for the objects with these ids, rules aside."""
+    found: dict[str, list[Resource]] = {}
+    for resource in compile_host(load_host(host), load_facts(host)):
+        if resource.owner.id in ids and not isinstance(resource, CompiledRule | CompiledChain):
+            found.setdefault(resource.kind, []).append(resource)
+    return [(kind, found[kind]) for kind in dict.fromkeys((*RESOURCES, *found)) if kind in found]
 
 
 def grouped(rules: Iterable[Rule], chains: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

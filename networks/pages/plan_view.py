@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from networks.reachability import Difference
 from networks.services.preview import Preview
 
 from .words import RESOURCES
@@ -52,6 +53,7 @@ class PlanView:
     """Says whether two plans are the same save for ids, which each preview makes anew."""
     facts_age_s: float | None = None
     warnings: tuple[str, ...] = ()
+    flips: tuple[Difference, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.groups)
@@ -83,7 +85,7 @@ def preview_view(preview: Preview, *, creates: bool = False) -> PlanView:
     """The plan of a preview. Ids of what it *creates* are not known before, so names made of them are cut short."""
     new_ids = tuple(_ids_of(preview.result)) if creates and preview.result else ()
     view = plan_view(preview.plan.to_json(), new_ids=new_ids)
-    return PlanView(view.summary, view.groups, view.digest, preview.facts_age_s, preview.warnings)
+    return PlanView(view.summary, view.groups, view.digest, preview.facts_age_s, preview.warnings, preview.flips)
 
 
 def _step(step: Mapping[str, Any], new_ids: tuple[str, ...]) -> PlanStep:

@@ -20,7 +20,7 @@ from django.utils.translation import ngettext
 from networks.cnm.text import Text
 
 from . import assets
-from .words import OWNERS, RESOURCES, STATES, VERBS
+from .words import OWNERS, PROBE_WORDS, RESOURCES, STATES, VERBS, VERDICT_WORDS
 
 register = template.Library()
 
@@ -80,6 +80,16 @@ def sentence(value: Any) -> str:
     if isinstance(value, Mapping):
         return Text.from_json(dict(value)).translated(_) if value.get("template") else ""
     return str(value or "")
+
+
+@register.filter
+def verdict_word(value: str) -> str:
+    return str(VERDICT_WORDS.get(value, value))
+
+
+@register.filter
+def probe_word(value: str) -> str:
+    return str(PROBE_WORDS.get(value, value))
 
 
 @register.filter

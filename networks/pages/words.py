@@ -75,6 +75,9 @@ VERBS = {
     "container.exited": gettext_lazy("saw the end of container"),
     "container.commit": gettext_lazy("made an image of container"),
     "port.publish": gettext_lazy("published ports of container"),
+    "trace.verify": gettext_lazy("sent a probe"),
+    "moment.keep": gettext_lazy("kept who reached whom"),
+    "port.restrict": gettext_lazy("said who may reach a port of container"),
     "port.unpublish": gettext_lazy("closed a port of container"),
     "link.create": gettext_lazy("linked container"),
     "link.delete": gettext_lazy("unlinked container"),
@@ -158,3 +161,22 @@ def for_topology() -> dict[str, str]:
         "kind.outside": _("outside"),
     }
     return words | {f"state.{state}": str(word) for state, (word, _tone, _icon) in STATES.items()}
+
+
+VERDICT_WORDS = {
+    "allowed": gettext_lazy("allowed"),
+    "dropped": gettext_lazy("dropped"),
+    "rejected": gettext_lazy("rejected"),
+    "undecidable": gettext_lazy("cannot be decided"),
+    "": gettext_lazy("not there any more"),
+}
+"""What a trace says of a packet."""
+PROBE_WORDS = {
+    "connected": gettext_lazy("the connection was made"),
+    "answered": gettext_lazy("an answer"),
+    "refused": gettext_lazy("a refusal: nobody listens there, or a rule rejects"),
+    "unreachable": gettext_lazy("an error: not reachable"),
+    "silence": gettext_lazy("nothing"),
+    "": gettext_lazy("not known yet"),
+}
+"""What came back to a probe."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from networks.audit import classify
@@ -15,13 +17,37 @@ from .body import Body
 MOST_BYTES = 8 << 20
 """Of each text: some 80,000 rules."""
 FLAVOURS = (LEGACY, IPTABLES_NFT)
+TEXTS = ("iptables_save", "ip6tables_save", "nft", "ipset")
 
 
 def read_dump(body: Body) -> Dump:
     """The texts of a request. Raises InvalidSpec where there is none."""
-    texts = {name: body.text(name, "", most=MOST_BYTES) for name in ("iptables_save", "ip6tables_save", "nft")}
+    texts = {name: body.text(name, "", most=MOST_BYTES) for name in TEXTS}
     flavour = body.choice("flavour", LEGACY, FLAVOURS)
     return make_dump(texts, flavour)
+
+
+def texts_of(files: Iterable[str]) -> dict[str, str]:
+    """Which text of a dump each of *files* is: nft's JSON, ip6tables-save (it says so, or has IPv6 addresses),
+    ipset save (it begins with create), else iptables-save."""
+    texts = dict.fromkeys(TEXTS, "")
+    for text in files:
+        head = text.lstrip()[:1]
+        ipv6 = "ip6tables-save" in text[:200] or bool(_IPV6.search(text))
+        name = "nft" if head == "{" else "ip6tables_save" if ipv6 else "iptables_save"
+        if text.lstrip().startswith("create "):
+            name = "ipset"
+        if texts[name]:
+            raise InvalidSpec(
+                gettext_noop("Two files are of one kind: {kind}."),
+                remedy=gettext_noop("Give one of iptables-save, one of ip6tables-save and one of nft."),
+                kind=name,
+            )
+        texts[name] = text
+    return texts
+
+
+_IPV6 = re.compile(r" -[sd] [0-9a-f]*:[0-9a-f:]*/\d+ |ipv6-icmp|icmp6-")
 
 
 def make_dump(texts: dict[str, str], flavour: str) -> Dump:

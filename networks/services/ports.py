@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from django.db.models import F
 
 from networks import feed
+from networks.cnm.addresses import AnyNetwork
 from networks.cnm.errors import Conflict, Exhausted, NotFound
 from networks.cnm.facts import HostFacts
 from networks.cnm.text import Text, gettext_noop
@@ -53,7 +55,7 @@ def publish(actor: Actor, container: Container, requests: Sequence[PortRequest])
             assign_ports(container)
             operation = enqueue(actor, container.host, "port.publish", container, containers=[container])
         feed.put("container", container)
-        record(actor, "port.publish", container, {"ports": [str(request) for request in requests]}, operation)
+        record(actor, "port.publish", container, {"ports": [asdict(request) for request in requests]}, operation)
     return Outcome(container, operation)
 
 
@@ -63,14 +65,7 @@ def unpublish(actor: Actor, container: Container, port_id: str) -> Outcome:
     check_alive(actor, container.host)
     with feed.transaction(actor.name):
         refresh(container)
-        port = container.ports.filter(pk=port_id, removing=False).first()
-        if port is None:
-            raise NotFound(
-                gettext_noop("Container {name} has no published port {port}."),
-                remedy=gettext_noop("See its list of ports for their ids."),
-                name=container.name,
-                port=port_id,
-            )
+        port = _published(container, port_id)
         operation = None
         if not rests(container):
             port.removing = True
@@ -81,6 +76,37 @@ def unpublish(actor: Actor, container: Container, port_id: str) -> Outcome:
         feed.put("container", container)
         record(actor, "port.unpublish", container, {"port": str(port)}, operation)
     return Outcome(container, operation)
+
+
+def restrict(actor: Actor, container: Container, port_id: str, sources: Sequence[AnyNetwork]) -> Outcome:
+    """Let only *sources* reach a published port; with none, everybody. The port stays held and its connections stand."""
+    require(actor, "operator")
+    check_alive(actor, container.host)
+    with feed.transaction(actor.name):
+        refresh(container)
+        port = _published(container, port_id)
+        port.allowed_sources = [str(source) for source in sources]
+        port.save(update_fields=["allowed_sources"])
+        operation = None
+        if is_live(container):
+            operation = enqueue(actor, container.host, "port.restrict", container, containers=[container])
+        feed.put("container", container)
+        record(
+            actor, "port.restrict", container, {"port": str(port), "allowed_sources": port.allowed_sources}, operation
+        )
+    return Outcome(container, operation)
+
+
+def _published(container: Container, port_id: str) -> PublishedPort:
+    port = container.ports.filter(pk=port_id, removing=False).first()
+    if port is None:
+        raise NotFound(
+            gettext_noop("Container {name} has no published port {port}."),
+            remedy=gettext_noop("See its list of ports for their ids."),
+            name=container.name,
+            port=port_id,
+        )
+    return port
 
 
 def add_ports(container: Container, request: ContainerRequest) -> tuple[Text, ...]:

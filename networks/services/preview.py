@@ -10,10 +10,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from networks import feed, represent
+from networks.cnm.desired import Host as DesiredHost
 from networks.cnm.plan import Plan
 from networks.cnm.resources import Resource
 from networks.load import load_facts, load_host
 from networks.models import Host, Operation
+from networks.reachability import Difference, flips
 from worker.compile import compile_host
 from worker.diff import diff
 
@@ -31,6 +33,8 @@ class Preview:
     warnings: tuple[str, ...]
     facts_age_s: float | None
     """How old the facts are that the plan rests on; None: the host was never observed."""
+    flips: tuple[Difference, ...] = ()
+    """Who would reach whom that did not, and the other way round."""
     operation: dict[str, Any] | None = None
     """What the worker would be asked to do (verb, queue, subject); None: nothing, the database is all that changes."""
 
@@ -41,6 +45,7 @@ class Preview:
             "result": self.result,
             "warnings": list(self.warnings),
             "facts_age_s": self.facts_age_s,
+            "reachability": [flip.to_json() for flip in self.flips],
         }
 
 
@@ -53,33 +58,45 @@ def preview(
     host: Host,
     use_case: Callable[[], Outcome],
     describe: Callable[[Outcome], dict[str, Any] | None] = lambda outcome: represent.current(outcome.subject),
+    *,
+    judge: bool = True,
 ) -> Preview:
     """Run *use_case* and roll it back; its refusals are raised as they would be for real.
 
     *describe* says the result, while it is there. No operation, event, number or wake-up survives: all of them are made on commit
-    or are rows of the transaction.
+    or are rows of the transaction. *judge*: find out which verdicts about reachability would flip, too.
     """
     outcome = Outcome(None)
-    before: tuple[Resource, ...] = ()
-    after: tuple[Resource, ...] = ()
+    before = after = _Look(DesiredHost(id=host.pk), ())
     result: dict[str, Any] | None = None
     try:
         with transaction.atomic(), feed.silenced():
             feed.become_writer()  # a refusal must be the true one, not that of a number which two want at once
-            before = _compiled(host)  # here: a change that somebody else commits meanwhile is no part of this one
+            before = _look(host)  # here: a change that somebody else commits meanwhile is no part of this one
             outcome = use_case()
-            after = _compiled(host)
+            after = _look(host)
             result = describe(outcome)
             raise _RolledBack
     except _RolledBack:
         pass
     age = (timezone.now() - host.facts_at).total_seconds() if host.facts_at else None
     asked = _asked(outcome.operation) if outcome.operation is not None else None
-    return Preview(diff(after, before), result, tuple(map(str, outcome.warnings)), age, asked)
+    plan = diff(after.resources, before.resources)
+    flipped = flips(host, before.resources, after.resources, before.desired, after.desired) if judge and plan else []
+    return Preview(plan, result, tuple(map(str, outcome.warnings)), age, tuple(flipped), asked)
 
 
-def _compiled(host: Host) -> tuple[Resource, ...]:
-    return compile_host(load_host(host), load_facts(host))
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The desired state at one moment, and what it compiles to."""
+
+    desired: DesiredHost
+    resources: tuple[Resource, ...]
+
+
+def _look(host: Host) -> _Look:
+    desired = load_host(host)
+    return _Look(desired, compile_host(desired, load_facts(host)))
 
 
 def _asked(operation: Operation) -> dict[str, Any]:

@@ -157,7 +157,7 @@ def _planned(
 ) -> Remedy:
     """A remedy with its plan; one that would be refused is proposed without (the refusal says the rest when it is tried)."""
     try:
-        plan = preview(subject.host, use_case).plan.to_json()
+        plan = preview(subject.host, use_case, judge=False).plan.to_json()
     except CnmError:
         plan = None
     return Remedy(text, page, request, plan)

@@ -13,6 +13,7 @@ from .body import Body, address_value, bad, network_value, text_value
 
 PROTOCOLS = ("tcp", "udp", "sctp")
 MAX_RANGE = 16384
+MOST_SOURCES = 256
 _RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?\Z", re.ASCII)
 _SPELLING = gettext_noop("Write a port as [address:][host-port:]container-port[/tcp|udp|sctp]; both may be ranges.")
 
@@ -39,6 +40,11 @@ def read_port(field: str, value: object) -> tuple[PortRequest, ...]:
     return (_object(field, value),)
 
 
+def read_sources(body: Body) -> tuple[AnyNetwork, ...]:
+    """``allowed_sources`` of a published port; an empty list lets everybody in."""
+    return body.each("allowed_sources", network_value, most=MOST_SOURCES)
+
+
 def read_exposed(field: str, value: object) -> tuple[tuple[int, str], ...]:
     """One item of ``exposed_ports``: ``80``, ``53/udp``, ``7000-7010/tcp``."""
     text = text_value(field, str(value) if isinstance(value, int) else value, most=32)
@@ -54,7 +60,7 @@ def _object(field: str, value: Any) -> PortRequest:
         host_port_end=body.integer("host_port_end", 0, most=65535),
         host_address=body.address("host_address"),
         protocol=body.choice("protocol", "tcp", PROTOCOLS),
-        allowed_sources=body.each("allowed_sources", network_value, most=256),
+        allowed_sources=read_sources(body),
     )
     body.finish()
     if request.host_port_end and not 0 < request.host_port < request.host_port_end:

@@ -15,7 +15,8 @@ function live(): void {
     new URL(url, location.href.replace(/^http/, "ws")).href,
     known,
     (message) => {
-      if (!take(message)) connection.again();
+      if (message.type === "counters") changed(["counters"]);
+      else if (!take(message)) connection.again();
     },
     (status) => show(indicator, status),
   );

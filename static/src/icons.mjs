@@ -4,7 +4,7 @@ export const ICONS = [
   "check", "chevron-down", "chevron-left", "chevron-right", "chevron-up", "circle", "circle-check", "circle-dashed", "circle-dot",
   "circle-minus", "circle-x", "clock", "clock-pause", "copy", "cpu", "dashboard", "database", "device-floppy", "edit", "external-link",
   "eye", "file-text", "git-compare", "hand-stop", "history", "home", "info-circle", "key", "language", "link", "list-details",
-  "list-tree", "loader-2", "lock", "login", "logout", "maximize", "menu-2", "message-question", "minus", "moon", "network", "network-off", "packages",
+  "download", "list-tree", "loader-2", "bookmark", "lock", "send", "login", "logout", "maximize", "menu-2", "message-question", "minus", "moon", "network", "network-off", "packages",
   "pencil", "photo", "player-pause", "player-play", "player-stop", "plug", "plug-connected", "plug-connected-x", "plus", "power",
   "refresh", "router", "rotate-clockwise", "route", "search", "server", "server-2", "settings", "shield-check", "shield-lock",
   "skull", "sun", "sun-moon", "table", "tag", "terminal-2", "tool", "topology-star-3", "trash", "user", "user-plus", "users", "wall",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
 import pytest
 
+from networks.cnm.facts import HostFacts, Listener
 from networks.cnm.names import bridge_device, sandbox_name, veth_device
 from networks.cnm.rules import Chain, Rule
 from networks.cnm.trace.world import Device, Route, Sandbox, World, to_json
@@ -51,6 +54,12 @@ def see(rows: Rows, *, bridge_nf: bool = True, more: tuple[dict[str, Any], ...] 
         for one in wanted
         if isinstance(one, Chain)
     ]  # fmt: skip
+    known = {(chain["table"], chain["name"]) for chain in chains}
+    theirs = sorted({(row["table"], row["chain"]) for row in more} - known)
+    chains += [
+        {"flavour": "iptables-nft", "family": 4, "table": table, "name": name, "policy": "-", "packets": 0, "bytes": 0}
+        for table, name in theirs
+    ]
     listed = _counted([*more, *rows_of])
     Observation.objects.create(
         host=rows.host, kind="rules", data={"flavour": "iptables-nft", "rules": listed, "chains": chains}
@@ -186,6 +195,78 @@ def test_a_question_that_makes_no_sense_is_refused_by_its_field(
     assert refused.json()["field"] == field
 
 
+def test_a_port_that_ufw_calls_closed_is_found_and_one_that_it_opens_is_not(world: Rows, rest: Person) -> None:
+    world.container("web", ports=[{"container_port": 80, "host_port": 8080}, {"container_port": 81, "host_port": 9090}])
+    ufw = (
+        _row("filter", "INPUT", "-A INPUT -j ufw-user-input"),
+        _row("filter", "INPUT", "-A INPUT -j DROP"),
+        _row("filter", "ufw-user-input", "-A ufw-user-input -p tcp -m tcp --dport 9090 -j ACCEPT"),
+    )
+    see(world, more=ufw)
+    found = rest("viewer")("GET", "findings").json()["results"]
+    assert [one["subject"] for one in found if one["code"] == "published_behind_ufw"] == ["port 8080/tcp of web"]
+    exposed = {one["host_port"]: one for one in rest("viewer")("GET", "exposure").json()["results"]}
+    assert [(port, one["open_to_others"], one["misleads"], one["guard"]) for port, one in exposed.items()] == [
+        (8080, True, True, "ufw"),
+        (9090, True, False, "ufw"),
+    ]
+
+
+def test_a_program_that_listens_is_exposed_where_the_rules_let_others_in(world: Rows, rest: Person) -> None:
+    listeners = (
+        Listener(protocol="tcp", address="0.0.0.0", port=22, process="sshd (7)"),  # what it listens on
+        Listener(protocol="tcp", address="127.0.0.1", port=631, process="cupsd (8)"),
+        Listener(protocol="tcp", address="::", port=7, process="inetd (9)"),
+    )
+    world.host.facts = HostFacts(listeners=listeners).to_json()
+    world.host.save()
+    see(world, more=(_row("filter", "INPUT", "-A INPUT -p tcp -m tcp --dport 7 -j DROP"),))
+    found = {one["process"]: one for one in rest("viewer")("GET", "exposure", kind="listening").json()["results"]}
+    assert {process: one["open_to_others"] for process, one in found.items()} == {
+        "sshd (7)": True,
+        "cupsd (8)": False,
+        "inetd (9)": False,
+    }
+    assert [one["device"] for one in found["cupsd (8)"]["reaches"]] == ["lo"]
+    assert found["sshd (7)"]["restrictions"] == []
+
+
+def test_a_published_port_is_restricted_in_place_and_everybody_is_let_in_again(world: Rows, rest: Person) -> None:
+    two_networks(world)
+    ask = rest("operator")
+    (exposed,) = ask("GET", "exposure", kind="published").json()["results"]
+    call = exposed["restrictions"][0]["calls"][0]
+    plan = ask("PATCH", call["path"].removeprefix("/api/v1/"), call["body"], dry_run=1).json()["plan"]
+    assert plan["summary"]["create"] + plan["summary"]["change"] > 0, plan
+    assert ask("PATCH", call["path"].removeprefix("/api/v1/"), call["body"], wait=0).status_code == 202
+    world.work()
+    port = Container.objects.get(name="web").ports.get()
+    assert port.allowed_sources == ["192.0.2.0/24"]
+    refused = ask("PATCH", call["path"].removeprefix("/api/v1/"), {"allowed_sources": ["everybody"]})
+    assert refused.status_code == 400
+    assert ask("PATCH", f"containers/web/ports/{'0' * 64}", {"allowed_sources": []}).status_code == 404
+    assert rest("viewer")("PATCH", f"containers/web/ports/{port.pk}", {"allowed_sources": []}).status_code == 403
+    assert ask("PATCH", f"containers/web/ports/{port.pk}", {"allowed_sources": []}, wait=0).status_code == 202
+    port.refresh_from_db()
+    assert port.allowed_sources == []
+
+
+def test_the_exposure_report_is_a_table_without_formulas(world: Rows, rest: Person) -> None:
+    two_networks(world)
+    world.host.facts = HostFacts(
+        listeners=(Listener(protocol="udp", address="0.0.0.0", port=5, process="=1+1"),)
+    ).to_json()
+    world.host.save()
+    answer = rest("viewer")("GET", "exposure.csv")
+    assert answer["Content-Type"].startswith("text/csv")
+    lines = list(csv.DictReader(io.StringIO(answer.content.decode())))
+    web = [line for line in lines if line["container"] == "web"]
+    assert ("8080", "192.0.2.2", "eth0", "allowed", "True") in [
+        (line["host_port"], line["address"], line["device"], line["verdict"], line["open_to_others"]) for line in web
+    ]
+    assert {line["process"] for line in lines if line["kind"] == "listening"} == {"'=1+1"}
+
+
 def test_before_the_first_look_a_trace_says_so(world: Rows, rest: Person) -> None:
     world.container("web")
     assert rest("viewer")("POST", "firewall/trace", {"from": "web", "to": "host", "port": 1}).status_code == 503
@@ -197,6 +278,7 @@ def test_findings_name_what_is_wrong_and_what_helps(world: Rows, rest: Person) -
     foreign = (
         _row("filter", "FORWARD", "-A FORWARD -j ACCEPT"),
         _row("filter", "INPUT", "-A INPUT -j ufw-before-input"),
+        _row("filter", "INPUT", "-A INPUT -j DROP"),
         _row("nat", "PREROUTING", "-A PREROUTING -p tcp -m tcp --dport 99 -j DNAT --to-destination 192.0.2.2:1"),
         _row("nat", "PREROUTING", "-A PREROUTING -p tcp -m tcp --dport 99 -j DNAT --to-destination 192.0.2.2:2"),
         _row(

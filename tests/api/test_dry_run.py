@@ -13,6 +13,7 @@ from drf_spectacular.generators import SchemaGenerator
 from networks import settle
 from networks.cnm.errors import KernelRefused
 from networks.models import Drift, Image, Link, Operation
+from tests.api.test_audit import see
 from tests.testlib.world import World
 
 from .conftest import Rest
@@ -53,6 +54,9 @@ BODIES: dict[str, Any] = {
     "make_an_image_of_a_container_s_files": {"image": "made:1"},
     "publish_more_ports_of_a_container": {"ports": ["9090:90"]},
     "close_a_published_port": None,
+    "say_who_may_reach_a_published_port": {"allowed_sources": ["192.0.2.0/24"]},
+    "keep_who_reaches_whom_now": {"note": "before"},
+    "send_one_real_packet_and_show_what_came_back_beside_what_was_predicted": {"from": "web", "to": "db", "port": 80},
     "make_many_networks_and_containers_all_or_nothing": {
         "networks": [{"name": "new"}],
         "containers": [{"name": "one", "command": ["x"], "network": "new"}],
@@ -96,6 +100,7 @@ def scene(world: World, rest: People) -> dict[str, str]:
     Drift.objects.create(host=world.host, key="rule x", kind="missing", resource_kind="rule", text="-A x")
     failed = Operation.objects.create(number=10**6, host=world.host, verb="host.look", scope={"all": True})
     settle.end_only(failed, KernelRefused("It broke."))
+    see(world)
     return {
         "networks": "app",
         "containers": "web",
@@ -128,7 +133,7 @@ def test_a_dry_run_of_each_write_answers_and_changes_nothing(world: World, rest:
         answer = call(method, path, body, dry_run="1", **params)
         assert answer.status_code == 200, (name, answer.content)
         shown = answer.json()
-        assert set(shown) == {"plan", "operation", "result", "warnings", "facts_age_s"}, name
+        assert set(shown) == {"plan", "operation", "result", "warnings", "facts_age_s", "reachability"}, name
         assert shown["operation"] or shown["plan"]["steps"] or shown["result"] or name == "revoke_a_token", name
         assert database() == before, name
 

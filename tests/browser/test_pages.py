@@ -43,6 +43,8 @@ PAGES = {
     "topology": "/topology/",
     "firewall": "/firewall/",
     "trace": "/firewall/trace/?from=web&to=192.0.2.1&port=80",
+    "firewall-sorted": "/firewall/?sort=-packets",
+    "reachability": "/firewall/reachability/",
     "exposure": "/firewall/exposure/",
     "dump": "/firewall/dump/",
     "files": "/files/",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import select
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -57,6 +58,17 @@ def test_a_rule_is_heard_with_the_program_that_wrote_it() -> None:
     assert heard[0][1].startswith("nft (")
     sh("iptables-nft -A FORWARD -j ACCEPT")
     assert any(writer.startswith("iptables") for _, writer in hear(source))
+
+
+@inside
+def test_notifications_that_the_kernel_had_to_drop_lead_to_a_full_look() -> None:
+    for source, command in ((LinkSource(), "ip link add {} type bridge"), (NftSource(), "nft add table inet {}")):
+        source.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        for number in range(60):
+            sh(command.format(f"many{number}"))
+        assert ("full", "") in hear(source), command
+        sh(command.format("after"))
+        assert hear(source), "after what was lost it hears again"
 
 
 @inside

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,39 @@ def test_predictions_equal_packets_under_many_random_rules(flavour: str) -> None
     for seed in range(begin, begin + LONG_RANDOM):
         with Bottle(uplink=True) as bottle:
             report(bottle.python(walk_random, flavour, seed, timeout=150))
+
+
+SETS = """
+create callers hash:net family inet
+add callers 192.0.2.128/25
+add callers 172.31.0.0/24
+create doors hash:ip,port family inet
+add doors 172.30.0.2,tcp:80
+add doors 172.30.0.3,udp:80
+create both list:set
+add both callers
+"""
+IPSET_RULES = (
+    ("-m", "set", "--match-set", "callers", "src", "-p", "udp", "-j", "DROP"),
+    ("-m", "set", "--match-set", "doors", "dst,dst", "-p", "tcp", "-j", "REJECT"),
+    ("-m", "set", "!", "--match-set", "both", "src", "-p", "tcp", "--dport", "81", "-j", "DROP"),
+)
+
+
+def walk_ipsets(flavour: str) -> list[str]:
+    """Inside: rules that ask for sets of ipset."""
+    Path("/run/cnm").mkdir(exist_ok=True)
+    lab, mode = Lab(flavour), Mode(flavour)
+    lab.take_to(mode)
+    subprocess.run(["ipset", "restore"], input=SETS, text=True, check=True)
+    for rule in IPSET_RULES:
+        subprocess.run(
+            ["iptables-legacy" if "legacy" in flavour else "iptables-nft", "-I", "FORWARD", *rule], check=True
+        )
+    unknown = {rule.text for rule in lab.observe()[0].rules() if "--match-set" in rule.text and rule.opaque}
+    return [*compare(lab, mode, "ipset"), *unknown]
+
+
+@pytest.mark.parametrize("flavour", BACKENDS)
+def test_predictions_equal_packets_where_rules_ask_for_sets_of_ipset(uplink_bottle: Bottle, flavour: str) -> None:
+    report(uplink_bottle.python(walk_ipsets, flavour, timeout=150))

@@ -32,6 +32,7 @@ from worker.firewall.nft import listing
 from worker.kernel.netlink import Netlink
 from worker.kernel.netns import Namespaces
 from worker.machine import Machine
+from worker.observe.ipsets import observe_ipsets
 from worker.observe.world import NETNS, observe_world
 
 HOST_IPV4, OUTSIDE_IPV4, HOST_IPV6, OUTSIDE_IPV6 = "192.0.2.2", "192.0.2.1", "2001:db8::2", "2001:db8::1"
@@ -148,11 +149,12 @@ _NUMBERS = {"first": FIRST, "second": SECOND, "third": THIRD}
 def read_rules() -> Ruleset:
     """Everybody's rules, as the worker reads them."""
     parts, shown = [], set()
+    sets = {one.name: one for one in observe_ipsets()}
     for flavour in FLAVOURS:
         for family in (4, 6):
             backend = Iptables(flavour)
             saved = backend.read(family, counters=True)
-            parts.append(iptables.of_saved(saved, flavour))
+            parts.append(iptables.of_saved(saved, flavour, sets))
             if flavour != LEGACY:
                 shown |= {(family, chain.table) for chain in saved.chains}
     parts.append(nftables.of_items(listing.native(shown)))
@@ -237,7 +239,6 @@ def compare(lab: Lab, mode: Mode, label: str) -> Iterator[str]:
             if not names & {
                 "limit",
                 "statistic",
-                "set",
                 "source port",
                 "one of several addresses",
                 "order of registration",

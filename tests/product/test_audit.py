@@ -11,6 +11,7 @@ import pytest
 from tests.testlib.product import Product
 
 from .conftest import Console
+from .test_start import Prepared
 
 pytestmark = pytest.mark.kernel
 GUARD = """
@@ -133,3 +134,42 @@ def test_drift_says_what_happened_to_a_rule_and_who_stands_in_its_way(console: C
     console.bottle.run(["iptables", "-D", "FORWARD", "-j", "ACCEPT"])
     assert console.until(lambda: not kinds()), kinds()
     assert {"duplicated", "shadowed"} <= kinds(resolved=1)
+
+
+def verify(console: Console, source: str, destination: str, port: int, **more: Any) -> Any:
+    return console.call("POST", "firewall/verify", {"from": source, "to": destination, "port": port, **more})
+
+
+@pytest.mark.parametrize("firewall", ["iptables-nft", "nftables", "iptables-legacy"])
+def test_a_prediction_is_put_to_the_test_by_a_real_packet_and_the_kernels_own_trace(firewall: str) -> None:
+    standing = [["iptables-legacy", "-A", "INPUT", "-j", "ACCEPT"]] if firewall == "iptables-legacy" else []
+    with Prepared(standing, {"CNM_FIREWALL": "nftables"} if firewall == "nftables" else {}) as product:
+        console = Console(product)
+        assert console.get("hosts/local")["firewall_backend"] == firewall
+        console.network("front")
+        console.network("back")
+        console.serve("web", 80, network="front", ports=["8080:80"])
+        console.run("client", network="front")
+        console.serve("db", 80, network="back")
+        soon(console, "allowed", "client", "web", 80)
+        opened = verify(console, "client", "web", 80)
+        assert (opened["predicted"], opened["answer"], opened["agrees"]) == ("allowed", "connected", True), opened
+        closed = verify(console, "client", "db", 80)
+        assert (closed["predicted"], closed["answer"], closed["agrees"]) == ("dropped", "silence", True), closed
+        nobody = verify(console, "client", "web", 81)
+        assert (nobody["predicted"], nobody["answer"], nobody["agrees"]) == ("allowed", "refused", True), nobody
+        ping = verify(console, "host", "web", 0, protocol="icmp")
+        assert (ping["answer"], ping["agrees"]) == ("answered", True), ping
+        datagram = verify(console, "client", "db", 53, protocol="udp")
+        assert (datagram["answer"], datagram["agrees"]) == ("silence", True), datagram
+        published = verify(console, "db", "192.0.2.2", 8080)
+        assert published["agrees"] is True, published
+        if firewall == "iptables-legacy":
+            assert opened["kernel"] is None
+        else:
+            last = closed["kernel"][-1]
+            assert last["verdict"] == "drop", closed
+            assert any(step["verdict"] == "accept" for step in opened["kernel"]), opened
+        assert "cnm_probe" not in console.bottle.run(["nft", "list", "tables"]).stdout
+        refused = console.raw("POST", "firewall/verify", {"from": "192.0.2.1", "to": "web", "port": 80})
+        assert refused.status_code == 501

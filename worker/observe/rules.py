@@ -22,8 +22,13 @@ from worker.firewall.ledger import RuleLedger
 from worker.firewall.nft import listing
 from worker.firewall.nft.backend import NFTABLES
 
+from .docker import observe_docker
+from .ipsets import observe_ipsets
+
 log = logging.getLogger(__name__)
 
+DOCKERS = "DOCKER"
+"""What stands in the names of a Docker Engine's chains."""
 TAG = re.compile(r'--comment "(cnm:[a-z]{3}:[A-Za-z0-9_.-]{1,12})"')
 FAMILIES = (4, 6)
 USER_CHAINS = frozenset(naming.user_chain for naming in NAMINGS.values())
@@ -195,7 +200,12 @@ def snapshot(flavour: str) -> dict[str, Any]:
         native = listing.native(shown)
         for found, listed in zip((chains, rules), listing.foreign(native), strict=True):
             found += [{"flavour": NFTABLES, **item} for item in listed]
-    return {"flavour": flavour, "rules": rules, "chains": chains, "native": native}
+    more: dict[str, Any] = {}
+    if any("--match-set" in rule["text"] for rule in rules):
+        more["ipsets"] = [one.to_json() for one in observe_ipsets()]
+    if any(DOCKERS in rule["chain"] or DOCKERS in rule["text"] for rule in rules if not rule["tag"]):
+        more["docker"] = observe_docker()
+    return {"flavour": flavour, "rules": rules, "chains": chains, "native": native, **more}
 
 
 def _read_for_audit(backend: Backend, family: int) -> Saved:

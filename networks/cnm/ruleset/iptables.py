@@ -5,16 +5,17 @@ Sources: iptables(8), iptables-extensions(8), and net/netfilter/xt_*.c for what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from networks.cnm.iptables_text import Saved, parse_rule, parse_save
 from networks.cnm.rules import Match, Target
 
 from . import words
+from .ipsets import IpSet, match_set
 from .iptables_targets import TARGETS, statements_of_target
 from .members import Item, Key, Members, Span, parse_network
-from .model import Chain, Condition, Depends, Field, NamedSet, Rule, Ruleset, Statement, Unknown
+from .model import Chain, Condition, Depends, Field, Rule, Ruleset, Statement, Unknown
 
 PRIORITIES = {
     ("raw", ""): -300,
@@ -38,22 +39,31 @@ MORE_THAN_THE_PACKET = frozenset(
 """Matches whose outcome is in something that a question does not say."""
 SILENT = frozenset({"comment"})
 CACHED = 1 << 15
+NO_SETS: Mapping[str, IpSet] = {}
 
 Reader = Callable[[Match, int], Statement]
 
 
-def parse_tables(text: str, family: int, flavour: str, sets: Iterable[NamedSet] = ()) -> Ruleset:
-    """The chains of an ``iptables-save`` (*family* 4) or ``ip6tables-save`` (6)."""
+def parse_tables(text: str, family: int, flavour: str, sets: Mapping[str, IpSet] = NO_SETS) -> Ruleset:
+    """The chains of an ``iptables-save`` (*family* 4) or ``ip6tables-save`` (6); *sets*: what ``--match-set`` asks of."""
     return of_saved(parse_save(text, family), flavour, sets)
 
 
-def of_saved(saved: Saved, flavour: str, sets: Iterable[NamedSet] = ()) -> Ruleset:
+def of_saved(saved: Saved, flavour: str, sets: Mapping[str, IpSet] = NO_SETS) -> Ruleset:
     rules: dict[tuple[str, str], list[Rule]] = {(chain.table, chain.name): [] for chain in saved.chains}
     for line in saved.lines:
         of_chain = rules.setdefault((line.table, line.chain), [])
         of_chain.append(
             make_rule(
-                flavour, saved.family, line.table, line.chain, len(of_chain) + 1, line.text, line.packets, line.bytes
+                flavour,
+                saved.family,
+                line.table,
+                line.chain,
+                len(of_chain) + 1,
+                line.text,
+                line.packets,
+                line.bytes,
+                sets,
             )
         )
     chains = []
@@ -73,7 +83,7 @@ def of_saved(saved: Saved, flavour: str, sets: Iterable[NamedSet] = ()) -> Rules
                 known.bytes if known is not None else 0,
             )
         )
-    return Ruleset(tuple(chains), tuple(sets))
+    return Ruleset(tuple(chains))
 
 
 def make_chain(
@@ -105,9 +115,21 @@ def make_chain(
 
 
 def make_rule(
-    flavour: str, family: int, table: str, chain: str, position: int, text: str, packets: int = 0, octets: int = 0
+    flavour: str,
+    family: int,
+    table: str,
+    chain: str,
+    position: int,
+    text: str,
+    packets: int = 0,
+    octets: int = 0,
+    sets: Mapping[str, IpSet] = NO_SETS,
 ) -> Rule:
+    """*sets*: what ``--match-set`` asks of."""
+
     def read() -> tuple[Statement, ...]:
+        if sets and "--match-set" in text:
+            return _statements(text, family, table, sets)
         return statements(text, family, table)
 
     return Rule(
@@ -132,10 +154,14 @@ def native_names(saved: Saved) -> frozenset[tuple[str, str]]:
 @lru_cache(maxsize=CACHED)
 def statements(text: str, family: int, table: str) -> tuple[Statement, ...]:
     """What the rule does, condition by condition, then its target."""
+    return _statements(text, family, table, NO_SETS)
+
+
+def _statements(text: str, family: int, table: str, sets: Mapping[str, IpSet]) -> tuple[Statement, ...]:
     rule = parse_rule(text, family, table)
     protocol = next((m.values[0] for m in rule.matches if m.option in {"-p", "--protocol"} and not m.negated), "")
     number = words.protocol_number(protocol) or 0
-    found = list(_conditions(rule.matches, family, number))
+    found = list(_conditions(rule.matches, family, number, sets))
     return (*found, *statements_of_target(rule.target, family, is_chain(rule.target)))
 
 
@@ -150,14 +176,16 @@ def _comment(text: str) -> str:
     return rest.partition('"')[0] if found else ""
 
 
-def _conditions(matches: tuple[Match, ...], family: int, protocol: int) -> Iterator[Statement]:
+def _conditions(
+    matches: tuple[Match, ...], family: int, protocol: int, sets: Mapping[str, IpSet]
+) -> Iterator[Statement]:
     for match in matches:
         if match.module in SILENT or not match.option:
             # A module with no option of its own asks for nothing, save those that are a condition by themselves.
             if match.module in {"socket", "rpfilter", *MORE_THAN_THE_PACKET}:
                 yield Depends(match.module)
             continue
-        yield _condition(match, family, protocol)
+        yield match_set(match, sets) if match.module == "set" else _condition(match, family, protocol)
 
 
 def _condition(match: Match, family: int, protocol: int) -> Statement:

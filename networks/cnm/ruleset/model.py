@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from .members import Key, Members, Span
 
 LEGACY, IPTABLES_NFT, NATIVE = "iptables-legacy", "iptables-nft", "nftables"
 FLAVOURS = (LEGACY, IPTABLES_NFT, NATIVE)
+Index = TypeVar("Index")
 ANY = 0
 """Either IP version, or every protocol."""
 
@@ -217,6 +218,17 @@ class Ruleset:
         for chain in self.chains:
             if chain.hook and (chain.rules or chain.policy == "drop"):
                 found.setdefault(chain.hook, []).append(chain)
+        return found
+
+    @cached_property
+    def _indexes(self) -> dict[int, Any]:
+        return {}
+
+    def index(self, chain: Chain, make: Callable[[Chain], Index]) -> Index:
+        """What *make* makes of *chain*, made once and kept with these rules."""
+        found = self._indexes.get(id(chain))
+        if found is None:
+            found = self._indexes[id(chain)] = make(chain)
         return found
 
     def rules(self) -> Iterable[Rule]:

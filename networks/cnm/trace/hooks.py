@@ -35,6 +35,7 @@ from networks.cnm.ruleset.model import (
 
 from .choices import Choices
 from .fields import condition_holds, read_values
+from .index import FEW, ChainIndex
 from .packet import NEW, Packet, address_of, translated
 from .steps import ASKED, Step, Stopped, describe
 from .world import World
@@ -149,7 +150,7 @@ class Hooks:
     def _chain(self, chain: Chain, packet: Packet, hook: str, depth: int) -> tuple[Verdict, Rule | None]:
         if depth > MOST_JUMPS:
             raise Stopped("undecidable", "depth")
-        for rule in chain.rules:
+        for rule in self.ruleset.index(chain, ChainIndex).candidates(packet) if len(chain.rules) > FEW else chain.rules:
             verdict = self._rule(rule, packet, hook)
             if verdict is None or verdict.name == "continue":
                 continue

@@ -41,6 +41,13 @@ def find_way(
     oif: str = "",
 ) -> Way:
     """The host's decision for a packet to *destination*. *iif* empty: the packet is its own (``iif lo``)."""
+    key = ("way", destination, source, iif, mark, oif)
+    if key not in world.known:
+        world.known[key] = _find_way(world, destination, source, iif, mark, oif)
+    return world.known[key]  # type: ignore[no-any-return]
+
+
+def _find_way(world: World, destination: AnyAddress, source: AnyAddress | None, iif: str, mark: int, oif: str) -> Way:
     kind = address_kind(world, destination)
     if kind in {"local", "broadcast", "multicast"} and not world.policies:
         return Way(kind, world.local.get(destination, LOOPBACK), destination, destination)
@@ -85,6 +92,13 @@ def best_route(routes: Iterable[Route], destination: AnyAddress, table: int, oif
 
 def address_kind(world: World, address: AnyAddress) -> str:
     """What the local table says of *address*: ``local``, ``broadcast``, ``multicast`` or ``unicast``."""
+    key = ("kind", address)
+    if key not in world.known:
+        world.known[key] = _address_kind(world, address)
+    return world.known[key]  # type: ignore[no-any-return]
+
+
+def _address_kind(world: World, address: AnyAddress) -> str:
     if address.is_multicast:
         return "multicast"
     if address in world.local or (address.version == 4 and address in LOOPBACK_NETWORK):

@@ -46,7 +46,7 @@ class Walk:
             if device is None:
                 raise self._stop("dropped", "no_device", party.name)
             return self._arrive(packet, device)
-        sandbox = next((one for one in self.world.sandboxes if one.name == party.name), None)
+        sandbox = self.world.by_sandbox.get(party.name)
         if sandbox is None:
             raise self._stop("dropped", "no_sandbox", party.name)
         return self._from_sandbox(packet, sandbox)
@@ -78,7 +78,7 @@ class Walk:
         if route is None or route.kind != "unicast":
             raise self._stop("dropped", "sandbox_route", sandbox.container or sandbox.name, packet)
         way = way_of(route, destination, sandbox.devices)
-        plug = next((one for one in self.world.plugs if one.sandbox is sandbox and one.inner.name == way.device), None)
+        plug = next((one for one in self.world.plugs_of.get(sandbox.name, ()) if one.inner.name == way.device), None)
         self.hooks.note("routing", sandbox.container or sandbox.name, way.text, "", packet=packet)
         if plug is None or way.next_hop is None:
             raise self._stop("undecidable", "plug", f"{sandbox.container or sandbox.name} {way.device}", packet)

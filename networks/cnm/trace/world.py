@@ -128,13 +128,51 @@ class World:
                 if outer is not None and outer.peer == device.index and outer.kind == "veth":
                     yield Plug(sandbox, device, outer)
 
+    @cached_property
+    def _behind(self) -> Mapping[tuple[str, AnyAddress], Plug]:
+        found: dict[tuple[str, AnyAddress], Plug] = {}
+        for plug in self.plugs:
+            if plug.outer.up and plug.inner.up:
+                for one in plug.inner.addresses:
+                    for name in (plug.outer.master, plug.outer.name):
+                        found.setdefault((name, one.ip), plug)
+        return found
+
+    @cached_property
+    def outward(self) -> tuple[Device, ...]:
+        """The devices behind which there are others than this host and its sandboxes: no bridge of sandboxes alone, none that is down."""
+        plugged = {plug.outer.index for plug in self.plugs}
+        masters = {device.master for device in self.devices if device.index not in plugged}
+        return tuple(
+            device
+            for device in self.devices
+            if device.up
+            and device.name != LOOPBACK
+            and not device.master
+            and device.index not in plugged
+            and (device.kind != "bridge" or device.name in masters)
+        )
+
     def at(self, address: AnyAddress, bridge: str) -> Plug | None:
         """Who has *address* behind *bridge*, or behind a veth of that name."""
+        return self._behind.get((bridge, address))
+
+    @cached_property
+    def plugs_of(self) -> Mapping[str, tuple[Plug, ...]]:
+        """The attachments of each sandbox, by its name."""
+        found: dict[str, list[Plug]] = {}
         for plug in self.plugs:
-            behind = bridge in {plug.outer.master, plug.outer.name}
-            if behind and plug.outer.up and plug.inner.up and any(one.ip == address for one in plug.inner.addresses):
-                return plug
-        return None
+            found.setdefault(plug.sandbox.name, []).append(plug)
+        return {name: tuple(plugs) for name, plugs in found.items()}
+
+    @cached_property
+    def by_sandbox(self) -> Mapping[str, Sandbox]:
+        return {sandbox.name: sandbox for sandbox in reversed(self.sandboxes)}
+
+    @cached_property
+    def known(self) -> dict[Any, Any]:
+        """What was worked out of this network before: it never changes."""
+        return {}
 
     def sandbox(self, name: str) -> Sandbox | None:
         """By its name, its container's name or id, or the beginning of that id."""

@@ -13,11 +13,11 @@ from django.utils.translation import gettext as _
 from networks.cnm.errors import CnmError
 from networks.models import Container
 from networks.services import links, networks, ports
-from networks.services.body import bad
+from networks.services.body import Body, bad
 from networks.services.find import find_container, find_link, find_network
 from networks.services.outcome import Outcome
 from networks.services.spec_container import read_attach
-from networks.services.spec_ports import read_port
+from networks.services.spec_ports import read_port, read_sources
 
 from ..base import PageRequest, confirm, done, page, plan_of, status_of
 from ..container_form import ROWS, attachment, port_items
@@ -127,6 +127,29 @@ def publish(request: PageRequest, reference: str) -> HttpResponse:
         template="containers/publish.html",
         said=_("The ports of {container} were published.").format(container=container.name),
         extra={"protocols": PROTOCOLS},
+    )
+
+
+@page("operator")
+def restrict(request: PageRequest, reference: str, port_id: str) -> HttpResponse:
+    container = find_container(request.host, reference)
+    port = container.ports.filter(pk=port_id, removing=False).first()
+    said = {"allowed_sources": " ".join(port.allowed_sources)} if port is not None else {}
+    form = Form(request.POST if request.method == "POST" else said)
+
+    def use_case() -> Outcome:
+        given = form.value("allowed_sources").replace(",", " ").split()
+        sources = read_sources(Body({"allowed_sources": given}))
+        return ports.restrict(request.actor, find_container(request.host, container.pk), port_id, sources)
+
+    return _add(
+        request,
+        container,
+        form,
+        use_case,
+        template="containers/restrict.html",
+        said=_("Who may reach the port was changed."),
+        extra={"port": port},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpResponse
@@ -9,44 +10,72 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
 
 from networks.cnm.errors import CnmError
 from networks.cnm.ruleset.model import IPTABLES_NFT, LEGACY
+from networks.cnm.trace.walk import OUTSIDE
 from networks.exposure import exposure
 from networks.models import Container
 from networks.observed import load_observed
+from networks.services import operations
 from networks.services.body import bad
-from networks.services.dumps import MOST_BYTES, audit_of, make_dump
+from networks.services.dumps import MOST_BYTES, TEXTS, audit_of, make_dump
 from networks.services.remedies import remedies
 from networks.services.trace_request import read_trace
+from networks.services.verify import PROBED, compared, verify
 from networks.tracing import PROTOCOLS, STATES, Answer, answer
 
-from ..base import PageRequest, page, status_of
+from ..base import PageRequest, failure, page, status_of
 from ..form import Form
+from ..words import VERDICT_WORDS
 
-VERDICTS = {
-    "allowed": (gettext_lazy("allowed"), "good", "circle-check"),
-    "dropped": (gettext_lazy("dropped"), "bad", "circle-x"),
-    "rejected": (gettext_lazy("rejected"), "bad", "circle-x"),
-    "undecidable": (gettext_lazy("cannot be decided"), "warn", "circle-dashed"),
+TONES = {
+    "allowed": ("good", "circle-check"),
+    "dropped": ("bad", "circle-x"),
+    "rejected": ("bad", "circle-x"),
+    "undecidable": ("warn", "circle-dashed"),
 }
+VERDICTS = {verdict: (VERDICT_WORDS[verdict], *tone) for verdict, tone in TONES.items()}
 PHASES = {
     "": gettext_lazy("The packet"),
     "answer": gettext_lazy("Its answer"),
     "rest": gettext_lazy("What follows"),
 }
 NUMBERS = ("port", "source_port")
-DUMPS = ("iptables_save", "ip6tables_save", "nft")
+DUMPS = TEXTS
 SHOWN_RULES = 2000
+PROBE_WAIT_S = 8.0
+
+
+NAMES = ("from", "to", "protocol", "port", "interface", "source_port", "state")
 
 
 @page()
 def trace(request: PageRequest) -> HttpResponse:
     """A question, and its answer below it; the question is in the address, so that an answer can be shown to others."""
-    names = ("from", "to", "protocol", "port", "interface", "source_port", "state")
-    form = Form(
-        {"protocol": "tcp", "state": "new"} | {name: request.GET[name] for name in names if name in request.GET}
-    )
+    given = {name: request.GET[name] for name in NAMES if name in request.GET}
+    return _trace_page(request, Form({"protocol": "tcp", "state": "new"} | given), lambda found: {})
+
+
+@require_POST
+@page()
+def probe(request: PageRequest) -> HttpResponse:
+    """The same question, put to a real packet."""
+    form = Form({name: request.POST[name] for name in NAMES if name in request.POST})
+
+    def truth(found: Answer) -> dict[str, Any]:
+        outcome = verify(request.actor, request.host, found.request)
+        assert outcome.operation is not None  # noqa: S101  # this use case always has one
+        operation = operations.wait(outcome.operation, PROBE_WAIT_S)
+        if operation.state == "failed":
+            return {"probe_failed": failure(operation)}
+        return {"verified": compared(found, operation)}
+
+    return _trace_page(request, form, truth)
+
+
+def _trace_page(request: PageRequest, form: Form, more: Callable[[Answer], dict[str, Any]]) -> HttpResponse:
     context: dict[str, Any] = {
         "form": form,
         "protocols": [(one, one.upper()) for one in PROTOCOLS],
@@ -57,8 +86,9 @@ def trace(request: PageRequest) -> HttpResponse:
     status = 200
     if form.value("from") or form.value("to"):
         try:
-            found = answer(request.host, read_trace(_question(form, names)))
+            found = answer(request.host, read_trace(_question(form, NAMES)))
             context |= _shown(request, found)
+            context |= more(found)
         except CnmError as error:
             form.refuse(error)
             status = status_of(error)
@@ -85,6 +115,11 @@ def _shown(request: PageRequest, found: Answer) -> dict[str, Any]:
         phases[-1]["steps"].append({"step": step, "rule": row, "decides": step is outcome.decider})
     return {
         "answer": found,
+        "can_probe": found.trace.question.source.kind != OUTSIDE
+        and found.request.protocol in PROBED
+        and found.request.state == "new"
+        and request.actor.may("operator"),
+        "question": [(name, request.GET.get(name) or request.POST.get(name, "")) for name in NAMES],
         "verdict": words,
         "tone": tone,
         "verdict_icon": icon,
@@ -114,8 +149,13 @@ def _shown(request: PageRequest, found: Answer) -> dict[str, Any]:
 @page()
 def exposed(request: PageRequest) -> HttpResponse:
     found = exposure(request.host)
-    rows = [{"port": one, "reaches": [(reach, VERDICTS[reach.verdict][0]) for reach in one.reaches]} for one in found]
-    return render(request, "exposure.html", {"rows": rows, "open": sum(1 for one in found if one.open_to_others)})
+    rows = [{"port": one, "reaches": [(reach, VERDICTS[reach.verdict]) for reach in one.reaches]} for one in found]
+    context = {
+        "rows": rows,
+        "open": sum(1 for one in found if one.open_to_others),
+        "misled": sum(1 for one in found if one.misleads),
+    }
+    return render(request, "exposure.html", context)
 
 
 @page(write="viewer")

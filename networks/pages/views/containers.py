@@ -26,7 +26,7 @@ from networks.services.find import find_container
 from networks.services.outcome import Outcome
 from networks.services.spec_container import read_container, read_signal
 
-from ..audit_view import rules_of_container
+from ..audit_view import belongings, ids_of_container, rules_of
 from ..base import PageRequest, confirm, done, page, plan_of, report, status_of
 from ..container_form import DEFAULTS, ROWS, container_body
 from ..form import Form
@@ -91,7 +91,8 @@ def detail(request: PageRequest, reference: str) -> HttpResponse:
     elif tab == "endpoints":
         context |= _endpoints_tab(request, row)
     elif tab == "rules":
-        context["rules"] = rules_of_container(row)
+        ids = ids_of_container(row)
+        context |= {"rules": rules_of(request.host, *ids), "belongings": belongings(request.host, *ids)}
     elif tab == "files":
         context["files"] = files_of(row)
         context["files_of"] = owner_of(row)

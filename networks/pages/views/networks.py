@@ -19,7 +19,7 @@ from networks.services.outcome import Outcome
 from networks.services.spec_network import read_changes, read_network
 from worker.drivers import DRIVERS
 
-from ..audit_view import rules_of
+from ..audit_view import belongings, rules_of
 from ..base import PageRequest, confirm, done, page, plan_of, status_of
 from ..form import Form
 from ..listing import listing
@@ -61,7 +61,7 @@ def detail(request: PageRequest, reference: str) -> HttpResponse:
     }
     context["drift"] = [represent.drift(item) for item in Drift.objects.filter(resolved_at=None, owner__id=row.pk)]
     if tab == "rules":
-        context["rules"] = rules_of(request.host, row.pk)
+        context |= {"rules": rules_of(request.host, row.pk), "belongings": belongings(request.host, row.pk)}
     if tab == "activity":
         context["activity"] = [represent.activity(item) for item in Activity.objects.filter(subject_id=row.pk)[:100]]
     return render(request, "networks/detail.html", context)

@@ -1,31 +1,26 @@
-"""Pages that look at the whole: dashboard, topology, firewall, hosts files."""
+"""Pages that look at the whole: dashboard, topology, hosts files."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from networks import audit, feed, represent
+from networks import feed, represent
 from networks.cnm.errors import CnmError
 from networks.etc_files import FileView, files_of_all
-from networks.findings import findings
-from networks.models import Activity, Container, Drift, Network, Observation, Operation
+from networks.models import Activity, Container, Drift, Network, Operation
 from networks.name_lookup import Found, look_up
 
-from ..audit_view import grouped, owners
 from ..base import PageRequest, page
-from ..listing import Listing
 from ..words import for_topology
 
 RECENT = 12
 FILES_PER_PAGE = 20
-RULES_PER_PAGE = 300
 TABLE_ROWS = 200
 PLACES = 2000
 """Networks whose places are remembered at most."""
@@ -109,44 +104,6 @@ def _length(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < FARTHEST:
         raise ValueError(value)
     return round(value)
-
-
-@page()
-def firewall(request: PageRequest) -> HttpResponse:
-    names = (*audit.FILTERS, "q")
-    wanted = {name: request.GET.get(name, "").strip() for name in names}
-    everything = audit.rules(request.host)
-    chains = audit.chains(request.host)
-    found = audit.filtered(everything, **wanted)
-    narrowed = any(wanted.values())
-    page_now = Paginator(found, RULES_PER_PAGE).get_page(request.GET.get("page"))
-    shown = list(page_now.object_list)
-    here = {(rule["family"], rule["table"], rule["chain"]) for rule in shown}
-    whole = not narrowed and page_now.paginator.num_pages == 1
-    seen = Observation.objects.filter(host=request.host, kind="rules").first()
-    ours = sum(1 for rule in everything if rule["ours"])
-    return render(
-        request,
-        "firewall.html",
-        {
-            "tables": grouped(
-                shown, [chain for chain in chains if whole or (chain["family"], chain["table"], chain["name"]) in here]
-            ),
-            "listing": Listing(shown, page_now, wanted["q"], "", wanted, len(everything)),
-            "found": len(found),
-            "total": len(everything),
-            "ours": ours,
-            "wanted": wanted,
-            "narrowed": narrowed,
-            "owners": owners(everything),
-            "chains": sorted({rule["chain"] for rule in everything} | {chain["name"] for chain in chains}),
-            "table_names": sorted({rule["table"] for rule in everything} | {chain["table"] for chain in chains}),
-            "seen_at": seen.at if seen else None,
-            "flavour": (seen.data.get("flavour") if seen else "") or request.host.firewall_backend,
-            "host": represent.host(request.host),
-            "findings": findings(request.host),
-        },
-    )
 
 
 @page()

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 from networks import represent
 from networks.cnm.errors import CnmError, from_json
 from networks.models import Activity, Drift, Operation
+from networks.repairs import is_paused
 from networks.services import drift as drift_use_cases
 from networks.services import repair as use_cases
 from networks.services.find import find_operation
@@ -117,7 +118,12 @@ def drift(request: PageRequest) -> HttpResponse:
     return render(
         request,
         "drift.html",
-        {"open": open_rows, "past": past, "auto": request.host.settings.get("auto_repair", False)},
+        {
+            "open": open_rows,
+            "past": past,
+            "auto": request.host.settings.get("auto_repair", False),
+            "paused": is_paused(request.host),
+        },
     )
 
 

@@ -1,7 +1,13 @@
 // One WebSocket to the server's feed: it says where it stands, gets what it missed, and comes back by itself.
 import type { Changes, Snapshot } from "./reducer";
 
-export type Message = Snapshot | Changes | { type: "ping" };
+/** Not numbered and never missed: only the latest counts. */
+export interface Counters {
+  type: "counters";
+  at: string;
+}
+
+export type Message = Snapshot | Changes | Counters | { type: "ping" };
 
 export type Status =
   | { state: "connecting" }
@@ -50,7 +56,7 @@ export class Connection {
   constructor(
     private readonly url: string,
     private readonly position: () => Position,
-    private readonly onMessage: (message: Snapshot | Changes) => void,
+    private readonly onMessage: (message: Snapshot | Changes | Counters) => void,
     private readonly onStatus: (status: Status) => void,
     private readonly around: Surroundings = browser,
   ) {}

@@ -53,7 +53,7 @@ def foreign(items: Collection[Mapping[str, Any]]) -> tuple[list[dict[str, Any]],
         chains.append({**place, "name": chain.name, "policy": chain.policy.upper() or "-", "packets": 0, "bytes": 0})
         rules += [
             {**place, "chain": chain.name, "text": rule.text, "position": rule.position}
-            | {"packets": rule.packets or 0, "bytes": rule.bytes or 0, "tag": ""}
+            | {"packets": rule.packets, "bytes": rule.bytes, "tag": ""}
             for rule in chain.rules
         ]
     return chains, rules

@@ -1,0 +1,138 @@
+"""Who reaches whom: the matrix as a page, a cell leads to its trace; what differs since a kept moment is marked."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from networks import reachability
+from networks.cnm.reach_words import FAR
+from networks.cnm.trace.walk import OUTSIDE
+from networks.models import Moment
+from networks.services.moments import find_moment, keep_moment
+from networks.tracing import PROTOCOLS
+
+from ..base import PageRequest, page
+from .audit import VERDICTS
+
+NAMED = 3
+"""Members of a group that are named; the rest is counted."""
+
+
+@page()
+def matrix(request: PageRequest) -> HttpResponse:
+    port, protocol = _number(request.GET.get("port", "")), request.GET.get("protocol", "tcp")
+    protocol = protocol if protocol in PROTOCOLS and protocol != "icmp" else "tcp"
+    since = _number(request.GET.get("since", ""))
+    then = find_moment(request.host, since) if since else None
+    found = reachability.matrix(request.host, port if port <= 65535 else 0, protocol)
+    differing = list(reachability.differences(then.data, found)) if then is not None and found is not None else []
+    changed = {(name, target) for one in differing for name in one.sources for target in one.targets}
+    context: dict[str, Any] = {
+        "columns": [_target(target) for target in found["targets"]] if found else [],
+        "rows": [
+            {
+                **_source(source),
+                "cells": [_cell(source, t, v, changed) for t, v in zip(found["targets"], row, strict=True)],
+            }
+            for source, row in zip(found["sources"], found["verdicts"], strict=True)
+        ]
+        if found
+        else [],
+        "seen": found is not None,
+        "differences": [
+            {
+                "sources": _listed(one.sources),
+                "targets": _listed(one.targets),
+                "before": _word(one.before),
+                "after": _word(one.after),
+            }
+            for one in differing
+        ],
+        "moments": [(str(row.pk), f"{row.note or row.by} {row.at:%Y-%m-%d %H:%M}") for row in _moments(request)],
+        "since": str(since or ""),
+        "then": then,
+        "port": port or "",
+        "protocol": protocol,
+        "protocols": [one for one in PROTOCOLS if one != "icmp"],
+    }
+    return render(request, "reachability.html", context)
+
+
+@require_POST
+@page()
+def keep(request: PageRequest) -> HttpResponse:
+    moment = keep_moment(request.actor, request.host, request.POST.get("note", "").strip()[:120])
+    messages.success(request, _("Kept. What differs from now on is marked."))
+    return redirect(f"{reverse('reachability')}?since={moment.pk}")
+
+
+def _moments(request: PageRequest) -> Any:
+    return Moment.objects.filter(host=request.host).defer("data")
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _source(source: dict[str, Any]) -> dict[str, Any]:
+    names = _outsides(source["members"]) if source["kind"] == OUTSIDE else source["members"]
+    return {"kind": source["kind"], "names": names[:NAMED], "more": max(0, len(names) - NAMED), "all": ", ".join(names)}
+
+
+def _outsides(members: list[str]) -> list[str]:
+    """Intervals of addresses; the group of the internet at large stands for all that no rule speaks of."""
+    for name in members:
+        device, low, high = reachability.interval(name)
+        if low <= int(FAR) <= high:
+            return [_("everybody else, by {device}").format(device=device)]
+    return [_outside(name) for name in members]
+
+
+def _outside(name: str) -> str:
+    device, _space, span = name.partition(" ")
+    low, _dash, high = span.partition("-")
+    return f"{low} ({device})" if low == high else f"{low} – {high} ({device})"
+
+
+def _target(target: dict[str, Any]) -> dict[str, Any]:
+    names = [reachability.spelled(member) for member in target["members"]]
+    return {"kind": target["kind"], "names": names[:NAMED], "more": max(0, len(names) - NAMED), "all": ", ".join(names)}
+
+
+def _cell(
+    source: dict[str, Any], target: dict[str, Any], verdict: str, changed: set[tuple[str, str]]
+) -> dict[str, Any]:
+    """A verdict, with the address of the trace of one of its pairs."""
+    sender = source["members"][0]
+    name, protocol, port = next((m for m in target["members"] if m[0] != sender), target["members"][0])
+    query = {"from": sender, "to": name.removeprefix("host "), "protocol": protocol, "port": port}
+    if source["kind"] == OUTSIDE:
+        device, _space, span = sender.partition(" ")
+        query |= {"from": span.partition("-")[0], "interface": device}
+    marks = {(one, reachability.spelled(m)) for one in source["members"] for m in target["members"]}
+    word, tone, icon = VERDICTS.get(verdict, ("", "idle", ""))
+    return {
+        "word": word,
+        "tone": tone,
+        "icon": icon,
+        "changed": bool(marks & changed),
+        "url": f"{reverse('trace')}?{urlencode(query)}",
+        "text": f"{_source(source)['names'][0]} → {reachability.spelled((name, protocol, port))}",
+    }
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:NAMED])
+    return shown if len(names) <= NAMED else _("{names} and {n} more").format(names=shown, n=len(names) - NAMED)
+
+
+def _word(verdict: str) -> str:
+    return str(VERDICTS[verdict][0]) if verdict in VERDICTS else _("not there")

@@ -1,0 +1,75 @@
+"""The audit in the browser: from who reaches whom to the trace of a cell, a real packet, a kept moment, and counters that move."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.product.conftest import Console
+
+pytestmark = [pytest.mark.kernel, pytest.mark.browser]
+
+
+@pytest.fixture(scope="module")
+def sample(console: Console) -> Console:
+    console.network("front")
+    console.network("back")
+    console.serve("web", 80, network="front", ports=["8080:80"])
+    console.serve("db", 80, network="back", exposed_ports=["80/tcp"])
+    assert console.connects_soon("192.0.2.2", 8080) == "hello"
+    return console
+
+
+def test_a_cell_of_the_matrix_leads_to_its_trace_and_that_to_a_real_packet(sample: Console, page: Page) -> None:
+    page.goto("/firewall/reachability/")
+    row = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name="web", exact=True))
+    closed = row.locator("td.verdict-bad a").first
+    expect(closed).to_contain_text("dropped")
+    closed.click()
+    expect(page).to_have_url(re.compile(r"/firewall/trace/\?from=web"))
+    expect(page.locator("#verdict")).to_contain_text("dropped")
+    page.get_by_role("button", name="Send a real packet").click()
+    truth = page.locator("#verified")
+    expect(truth).to_contain_text("Prediction and truth")
+    expect(truth.locator("strong.verdict-good")).to_have_text("yes")
+
+
+def test_a_kept_moment_shows_what_differs_when_somebody_writes_a_rule(sample: Console, page: Page) -> None:
+    page.goto("/firewall/reachability/")
+    page.get_by_label("Note").fill("before")
+    page.get_by_role("button", name="Keep this moment").click()
+    expect(page.locator("#reach")).to_contain_text("Nothing.")
+    sample.bottle.run(["iptables", "-I", "FORWARD", "-p", "tcp", "--dport", "80", "-j", "DROP"])
+    try:
+        expect(page.locator("td.changed").first).to_be_visible()  # without a reload
+        expect(page.locator("#reach")).to_contain_text("host:8080/tcp")
+    finally:
+        sample.bottle.run(["iptables", "-D", "FORWARD", "-p", "tcp", "--dport", "80", "-j", "DROP"])
+    expect(page.locator("td.changed")).to_have_count(0)
+
+
+def test_counters_move_on_an_open_page(sample: Console, page: Page) -> None:
+    page.goto("/firewall/?port=8080&table=nat")
+    cell = page.locator("tr.ours").filter(has_text="--dport 8080").locator("td.num").first
+    before = cell.inner_text()
+    for _ in range(5):
+        assert sample.connects("192.0.2.2", 8080) == "hello"
+    expect(cell).not_to_have_text(before)
+
+
+def test_who_may_reach_a_port_is_changed_from_the_exposure_report_with_the_plan_and_its_flips(
+    sample: Console, page: Page
+) -> None:
+    page.goto("/firewall/exposure/")
+    page.get_by_role("row").filter(has_text="8080/tcp").get_by_role("link", name="Restrict").click()
+    page.get_by_label("Addresses and networks").fill("198.51.100.0/24")
+    page.get_by_role("button", name="Show the plan").click()
+    plan = page.locator(".plan")
+    expect(plan).to_contain_text("Who reaches whom then")
+    expect(plan).to_contain_text("host:8080/tcp")
+    page.get_by_role("button", name="Change").click()
+    page.wait_for_url(re.compile("/containers/web/"))
+    expect(page.get_by_text("198.51.100.0/24").first).to_be_visible()
+    assert sample.connects("192.0.2.2", 8080) is None
