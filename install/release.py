@@ -25,6 +25,7 @@ def install_tree(prefix: Path = PREFIX) -> str:
         return ""
     if release.exists():  # a run that was interrupted
         shutil.rmtree(release)
+    say("")  # what follows takes a while and says so, each on a line of its own
     release.mkdir(parents=True)
     for path in files:
         target = release / path.relative_to(TREE)
@@ -74,7 +75,7 @@ def _install_python(release: Path, prefix: Path) -> Path:
     venv = prefix / "venvs" / hash_of([lock.read_bytes(), sys.version.encode()])
     if (venv / "complete").exists():
         return venv
-    say("\n    Python packages (a minute or two)")
+    say("    Python packages (a minute or two)")
     shutil.rmtree(venv, ignore_errors=True)
     run([PYTHON, "-m", "venv", venv])
     run([venv / "bin/pip", "install", "-q", "--disable-pip-version-check", "--require-hashes", "-r", lock])

@@ -18,6 +18,12 @@ from tests.testlib.bottle import REPOSITORY, Bottle
 T = TypeVar("T")
 PASSWORD = "only-for-this-throw-away-host"
 COMMAND_TIMEOUT_S = 300
+STAND_IN = """#!/bin/sh
+[ -x /usr/sbin/policy-rc.d ] && guard=" and starts nothing"
+echo "$*$guard" >>/run/apt.log
+[ "$1" = install ] && umount {program}
+exit 0
+"""
 
 
 def prepare(cache: str = "") -> None:
@@ -91,6 +97,22 @@ class Machine:
         """What the published port says to the outside, within a few seconds."""
         command = ["busybox", "timeout", "2", "busybox", "nc", "-w", "2", address, str(port)]
         return until(lambda: self.bottle.run(command, netns="outside", check=False, input="").stdout.strip(), 20)
+
+    def uninstall(self, program: Path) -> None:
+        """*program* is missing until somebody installs its package: this machine reaches no archive, so ``apt-get`` is a
+        stand-in that brings it back and writes down what it was asked for. /usr/sbin takes writes of this machine's own."""
+        sbin = "lowerdir=/usr/sbin,upperdir=/run/sbin/upper,workdir=/run/sbin/work"
+        self.bottle.run(["mkdir", "-p", "/run/sbin/upper", "/run/sbin/work"])
+        self.bottle.run(["mount", "-t", "overlay", "-o", sbin, "overlay", "/usr/sbin"])
+        self.bottle.run(["rm", "-f", "/usr/sbin/policy-rc.d"])
+        self.bottle.run(["mount", "--bind", "/dev/null", program])
+        self.bottle.write("/usr/sbin/apt-get", STAND_IN.format(program=program))
+        self.bottle.write("/usr/sbin/dpkg", "#!/bin/sh\n")
+        self.bottle.run(["chmod", "755", "/usr/sbin/apt-get", "/usr/sbin/dpkg"])
+
+    def listens(self) -> set[str]:
+        """Where somebody takes TCP connections."""
+        return {line.split()[3] for line in self.bottle.run(["ss", "-Hltn"]).stdout.splitlines()}
 
     def processes(self) -> dict[str, str]:
         """User of each of our processes, by a word of its command line."""

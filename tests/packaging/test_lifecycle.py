@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,8 @@ ALL = {
     "worker.monitor": "root",
     "uvicorn": "cnm",
 }
+STEPS = ("system packages", "user cnm", "product", "configuration", "folders", "processes")
+REDIS = "/run/cnm/redis/redis.sock"
 OUTWARD = "-A POSTROUTING -s 172.17.0.0/16 ! -o cnm0"
 SAYS_GOODBYE = "trap 'echo goodbye >/out/said; exit 0' USR1; echo ready >/out/said; while :; do sleep 0.1; done"
 DEAF = "trap '' TERM; while :; do sleep 0.1; done"
@@ -37,13 +40,25 @@ def machine() -> Iterator[Machine]:
 
 
 def test_the_readmes_commands_do_what_they_say(machine: Machine) -> None:
+    machine.uninstall(Path("/usr/bin/umoci"))
     before = machine.bottle.dump()
-    said = machine.make("up")
+    said = machine.make("up", {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
     assert "http://127.0.0.1:8000/" in said
+    assert [step for step in STEPS if f"  {step} … " not in said] == [], "progress is shown"
+    asked = machine.bottle.read("/run/apt.log")
+    assert "install -y -q --no-install-recommends umoci and starts nothing\n" in asked
+    assert not (machine.bottle.root / "usr/sbin/policy-rc.d").exists()
     assert machine.processes() == ALL
+    assert machine.listens() == {"127.0.0.1:8000"}, "Redis has no port"
+    stranger = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    called = ["/usr/bin/python3", "-c", f"import socket; socket.socket(socket.AF_UNIX).connect('{REDIS}')"]
+    assert "PermissionError" in machine.bottle.run([*stranger, *called], check=False).stderr
     assert machine.bottle.run(["stat", "-c", "%a %U", "/run/cnm/redis"]).stdout.split() == ["700", "cnm"]
     assert machine.bottle.run(["stat", "-c", "%a %U", "/etc/cnm/cnm.env"]).stdout.split() == ["640", "root"]
+    made = machine.bottle.dump()
+    assert made != before
     assert "nothing had to be changed" in machine.make("up")
+    assert machine.bottle.dump() == made
 
     machine.api("POST", "containers", WEB)
     assert machine.hears("192.0.2.2", 8080) == "hello"
