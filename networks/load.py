@@ -219,6 +219,7 @@ def _endpoint(row: Endpoint) -> desired.Endpoint:
         ipv6=ipv6,
         aliases=tuple(row.aliases),
         gw_priority=row.gw_priority,
+        sysctls=tuple(sorted(row.sysctls.items())),
     )
 
 

@@ -146,6 +146,7 @@ def _endpoint(row: Endpoint) -> Json:
         "interface": row.ifname,
         "device": names.veth_device(row.id),
         "gw_priority": row.gw_priority,
+        "sysctls": row.sysctls,
     }
 
 
@@ -395,6 +396,7 @@ _SHOWN = (
     "aliases",
     "ifname",
     "gw_priority",
+    "sysctls",
     "removing",
 )
 _OF_NETWORK = ("network__name", "network__internal", "network__options")

@@ -63,6 +63,7 @@ _ENDPOINT = {
     "interface": text,
     "device": text,
     "gw_priority": number,
+    "sysctls": mapping,
 }
 Endpoint = shape(
     "Endpoint",

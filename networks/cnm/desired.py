@@ -78,6 +78,8 @@ class Endpoint:
     ipv6: IPv6Interface | None = None
     aliases: tuple[str, ...] = ()
     gw_priority: int = 0
+    sysctls: tuple[tuple[str, str], ...] = ()
+    """(name with ``IFNAME`` for the interface, value)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -36,6 +37,8 @@ class NetworkOptions:
     host_ipv6: IPv6Address | None = None
     default_bridge: bool = False
     iface_prefix: str = "eth"
+    trusted_interfaces: tuple[str, ...] = ()
+    """Devices of the host from which the containers' own addresses may be reached."""
 
 
 _KEYS = {
@@ -51,25 +54,44 @@ _KEYS = {
     "host_ipv6": "com.docker.network.host_ipv6",
     "default_bridge": _BRIDGE + "default_bridge",
     "iface_prefix": "com.docker.network.container_iface_prefix",
+    "trusted_interfaces": _BRIDGE + "trusted_host_interfaces",
 }
 _FIELDS = {key: name for name, key in _KEYS.items()}
 
 
 ENDPOINT_IFNAME = "com.docker.network.endpoint.ifname"
+ENDPOINT_SYSCTLS = "com.docker.network.endpoint.sysctls"
+_ENDPOINT_KEYS = (ENDPOINT_IFNAME, ENDPOINT_SYSCTLS)
+IFNAME = "IFNAME"
+"""What stands for the interface's name in a sysctl of an endpoint, as in Docker."""
+_INTERFACE_SYSCTL = re.compile(r"net\.(ipv4|ipv6|mpls)\.(conf|neigh)\.IFNAME\.([a-z0-9_]{1,64})\Z")
+_NUMBER = re.compile(r"(0|-?[1-9][0-9]{0,9})\Z")
+MAX_SYSCTLS = 32
+MAX_TRUSTED = 16
 MAX_PREFIX = 12
 """Characters of an interface prefix: three of the kernel's fifteen are left to the number."""
 
 
-def read_endpoint_options(options: Mapping[str, str], field: str = "driver_opts") -> str:
-    """The interface name that an endpoint's options ask for; empty where they do not. Raises :class:`InvalidSpec`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointOptions:
+    """The options of an endpoint."""
+
+    ifname: str = ""
+    """The interface's name in the sandbox; empty: the network's prefix and a number."""
+    sysctls: tuple[tuple[str, str], ...] = ()
+    """(``net.ipv4.conf.IFNAME.log_martians``, value): settings of the interface in the sandbox."""
+
+
+def read_endpoint_options(options: Mapping[str, str], field: str = "driver_opts") -> EndpointOptions:
+    """What an endpoint's options ask for. Raises :class:`InvalidSpec`."""
     for key in options:
-        if key != ENDPOINT_IFNAME:
+        if key not in _ENDPOINT_KEYS:
             raise InvalidSpec(
                 gettext_noop("The endpoint option {key} is not known."),
                 remedy=gettext_noop("Known options are {known}."),
                 field=f"{field}.{key}",
                 key=key,
-                known=ENDPOINT_IFNAME,
+                known=", ".join(_ENDPOINT_KEYS),
             )
     name = options.get(ENDPOINT_IFNAME, "")
     if name and (not INTERFACE_NAME.match(name) or name == "lo"):
@@ -79,7 +101,40 @@ def read_endpoint_options(options: Mapping[str, str], field: str = "driver_opts"
             field=f"{field}.{ENDPOINT_IFNAME}",
             value=repr(name),
         )
-    return name
+    sysctls = _read_sysctls(options.get(ENDPOINT_SYSCTLS, ""), f"{field}.{ENDPOINT_SYSCTLS}")
+    return EndpointOptions(ifname=name, sysctls=sysctls)
+
+
+def _read_sysctls(text: str, field: str) -> tuple[tuple[str, str], ...]:
+    """``NAME=VALUE,NAME=VALUE``: numbers, as nearly all of an interface's settings are, so that what is read back is what was asked."""
+    found: dict[str, str] = {}
+    for item in filter(None, text.split(",")):
+        name, _, value = item.partition("=")
+        if not _INTERFACE_SYSCTL.match(name) or not _NUMBER.match(value) or name in found:
+            raise InvalidSpec(
+                gettext_noop("{value} is not a setting of an interface."),
+                remedy=gettext_noop(
+                    "Give settings such as net.ipv4.conf.IFNAME.log_martians=1, each once, with commas between them:"
+                    " of net.ipv4, net.ipv6 or net.mpls, conf or neigh, and with a number as the value."
+                ),
+                field=field,
+                value=repr(item),
+            )
+        found[name] = value
+    if len(found) > MAX_SYSCTLS:
+        raise InvalidSpec(
+            gettext_noop("{count} settings are given for one interface."),
+            remedy=gettext_noop("Give at most {most}."),
+            field=field,
+            count=len(found),
+            most=MAX_SYSCTLS,
+        )
+    return tuple(sorted(found.items()))
+
+
+def sysctl_of(name: str, ifname: str) -> str:
+    """The sysctl *name* of an endpoint, of its interface *ifname*; with slashes, for an interface's name may have dots."""
+    return name.replace(".", "/").replace(IFNAME, ifname)
 
 
 def option_name(key: str) -> str:
@@ -115,6 +170,8 @@ def _read(name: str, key: str, value: str) -> object:
         if value not in GATEWAY_MODES:
             raise _bad(key, value, ", ".join(GATEWAY_MODES))
         return value
+    if name == "trusted_interfaces":
+        return _read_interfaces(key, value)
     if name == "iface_prefix" and len(value) > MAX_PREFIX:
         raise _bad(key, value, gettext_noop("an interface name of at most 12 characters"))
     if not INTERFACE_NAME.match(value):
@@ -122,6 +179,13 @@ def _read(name: str, key: str, value: str) -> object:
             key, value, gettext_noop("an interface name: a letter, then letters, digits, dots, dashes; 15 at most")
         )
     return value
+
+
+def _read_interfaces(key: str, value: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(filter(None, value.split(":"))))
+    if not all(map(INTERFACE_NAME.match, names)) or len(names) > MAX_TRUSTED:
+        raise _bad(key, value, gettext_noop("names of the host's interfaces with colons between them, 16 at most"))
+    return names
 
 
 def _read_bool(key: str, value: str) -> bool:

@@ -146,6 +146,8 @@ class Veth(Resource):
     mac: str
     mtu: int = 1500
     hairpin: bool = False
+    sysctls: tuple[tuple[str, str], ...] = ()
+    """(name with slashes, value): settings of the end in the sandbox that were asked for."""
     up: bool = True
     """Whether both ends are up. False is only ever observed."""
 

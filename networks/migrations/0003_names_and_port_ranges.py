@@ -4,20 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('networks', '0002_host_error'),
+        ("networks", "0002_host_error"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='endpoint',
-            name='ifname',
+            model_name="endpoint",
+            name="ifname",
             field=models.CharField(blank=True, max_length=15),
         ),
         migrations.AddField(
-            model_name='publishedport',
-            name='wanted_host_port_end',
+            model_name="publishedport",
+            name="wanted_host_port_end",
             field=models.PositiveIntegerField(default=0),
         ),
     ]

@@ -4,45 +4,44 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('networks', '0003_names_and_port_ranges'),
+        ("networks", "0003_names_and_port_ranges"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='container',
-            name='failed_run',
+            model_name="container",
+            name="failed_run",
             field=models.CharField(blank=True, max_length=32),
         ),
         migrations.AddField(
-            model_name='endpoint',
-            name='withheld',
+            model_name="endpoint",
+            name="withheld",
             field=models.BooleanField(default=False),
         ),
         migrations.AddField(
-            model_name='link',
-            name='last_ipv4',
+            model_name="link",
+            name="last_ipv4",
             field=models.CharField(blank=True, max_length=15),
         ),
         migrations.AddField(
-            model_name='link',
-            name='withheld',
+            model_name="link",
+            name="withheld",
             field=models.BooleanField(default=False),
         ),
         migrations.AddField(
-            model_name='network',
-            name='removing',
+            model_name="network",
+            name="removing",
             field=models.BooleanField(default=False),
         ),
         migrations.AddField(
-            model_name='network',
-            name='withheld',
+            model_name="network",
+            name="withheld",
             field=models.BooleanField(default=False),
         ),
         migrations.AddField(
-            model_name='publishedport',
-            name='withheld',
+            model_name="publishedport",
+            name="withheld",
             field=models.BooleanField(default=False),
         ),
     ]

@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('networks', '0004_withheld'),
+        ("networks", "0004_withheld"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='container',
-            name='link_env',
+            model_name="container",
+            name="link_env",
             field=models.JSONField(blank=True, default=dict),
         ),
     ]

@@ -5,15 +5,20 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('networks', '0005_link_environment'),
+        ("networks", "0005_link_environment"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='container',
-            name='shares',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='shared_by', to='networks.container'),
+            model_name="container",
+            name="shares",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="shared_by",
+                to="networks.container",
+            ),
         ),
     ]

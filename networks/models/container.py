@@ -97,6 +97,8 @@ class Endpoint(models.Model):
     wanted_ipv6 = models.CharField(max_length=39, blank=True)
     aliases = models.JSONField(default=list, blank=True)
     gw_priority = models.IntegerField(default=0)
+    sysctls = models.JSONField(default=dict, blank=True)
+    """Settings of its interface in the sandbox: ``net.ipv4.conf.IFNAME.log_martians`` -> value."""
     removing = models.BooleanField(default=False)
     """Disconnected, but the kernel may still hold it; the row tells the worker what to take away and goes afterwards."""
     withheld = models.BooleanField(default=False)

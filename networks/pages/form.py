@@ -98,7 +98,13 @@ class Form:
 
     def refuse(self, problem: CnmError) -> None:
         self.problem = problem
-        self._field = self._place(problem.field)
+        self._field = self._row_of_port(problem) or self._place(problem.field)
+
+    def _row_of_port(self, problem: CnmError) -> str:
+        """Beside which host port a refusal of the ports as a whole belongs: that of the port it speaks of."""
+        port = dict(problem.sentence.params).get("port", "") if problem.field == "ports" else ""
+        typed = [row.get("host_port", "").strip() for row in self._rows.get("ports", ())]
+        return f"ports.{typed.index(port)}.host_port" if port and port in typed else ""
 
     def _place(self, name: str) -> str:
         """The field of the page for a field of the body: ``env.PATH`` is the row whose key is PATH."""

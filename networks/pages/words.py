@@ -19,6 +19,7 @@ STATES = {
     "stopping": (gettext_lazy("stopping"), "warn", "loader-2"),
     "restarting": (gettext_lazy("restarting"), "warn", "rotate-clockwise"),
     "removing": (gettext_lazy("being removed"), "warn", "loader-2"),
+    "absent": (gettext_lazy("absent"), "idle", "circle-dashed"),
     "planned": (gettext_lazy("planned"), "idle", "circle-dashed"),
     "undone": (gettext_lazy("undone"), "warn", "history"),
     "failed": (gettext_lazy("failed"), "bad", "alert-triangle"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from typing import Any, TypeVar
 
@@ -169,7 +170,7 @@ class Body:
 
     def mac(self, name: str) -> str:
         value = self.text(name, "").lower()
-        if value and (not _MAC.match(value) or int(value[:2], 16) & 1):
+        if value and (not _MAC.match(value) or int(value[:2], 16) & 1 or not value.strip("0:")):
             raise bad(
                 self.field(name),
                 gettext_noop("{value} is not a MAC address of one interface."),
@@ -244,5 +245,9 @@ def network_value(field: str, value: object) -> AnyNetwork:
     try:
         return ip_network(text_value(field, value, most=64))
     except ValueError as error:
-        remedy = gettext_noop("Give a range such as 10.5.0.0/24; host bits are zero.")
-        raise bad(field, gettext_noop("{value} is not a range of addresses."), remedy, value=repr(value)) from error
+        remedy, meant = gettext_noop("Give a range such as 10.5.0.0/24; host bits are zero."), ""
+        with suppress(ValueError):
+            meant = str(ip_network(str(value), strict=False))
+            remedy = gettext_noop("Give {meant}: host bits are zero.")
+        sentence = gettext_noop("{value} is not a range of addresses.")
+        raise bad(field, sentence, remedy, value=repr(value), meant=meant) from error

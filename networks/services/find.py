@@ -28,14 +28,20 @@ def find_host(name: str | None = None) -> Host:
     return host
 
 
-def find_network(host: Host, reference: str) -> Network:
-    """The network of *host* with this name, id or beginning of an id. Raises :class:`NotFound`, :class:`Conflict`."""
-    return _find(host.networks.all(), "network", reference)
+def find_network(host: Host, reference: str, field: str = "") -> Network:
+    """The network of *host* with this name, id or beginning of an id. Raises :class:`NotFound`, :class:`Conflict`.
+
+    *field*: the input that names it, where it is not the address of the request.
+    """
+    return _find(host.networks.all(), "network", reference, field)
 
 
-def find_container(host: Host, reference: str) -> Container:
-    """The container of *host* with this name, id or beginning of an id. Raises :class:`NotFound`, :class:`Conflict`."""
-    return _find(host.containers.all(), "container", reference)
+def find_container(host: Host, reference: str, field: str = "") -> Container:
+    """The container of *host* with this name, id or beginning of an id. Raises :class:`NotFound`, :class:`Conflict`.
+
+    *field*: the input that names it, where it is not the address of the request.
+    """
+    return _find(host.containers.all(), "container", reference, field)
 
 
 def find_image(host: Host, name: str) -> Image:
@@ -65,12 +71,12 @@ def find_operation(reference: str) -> Operation:
     return _by_id(Operation.objects.all(), "operation", reference)
 
 
-def _find(rows: QuerySet[M], kind: str, reference: str) -> M:
+def _find(rows: QuerySet[M], kind: str, reference: str, field: str) -> M:
     found = rows.filter(name=reference).first()
-    return found if found is not None else _by_id(rows, kind, reference, named=True)
+    return found if found is not None else _by_id(rows, kind, reference, field, named=True)
 
 
-def _by_id(rows: QuerySet[M], kind: str, reference: str, *, named: bool = False) -> M:
+def _by_id(rows: QuerySet[M], kind: str, reference: str, field: str = "", *, named: bool = False) -> M:
     """Docker's rule: a full id, else a beginning that is nobody else's."""
     candidates = list(rows.filter(pk__startswith=reference)[:2]) if len(reference) >= LEAST_PREFIX else []
     if len(candidates) == 1:
@@ -79,6 +85,7 @@ def _by_id(rows: QuerySet[M], kind: str, reference: str, *, named: bool = False)
         raise Conflict(
             gettext_noop("More than one {kind} has an id that begins with {reference}."),
             remedy=gettext_noop("Give more of the id."),
+            field=field,
             kind=kind,
             reference=reference,
         )
@@ -86,6 +93,7 @@ def _by_id(rows: QuerySet[M], kind: str, reference: str, *, named: bool = False)
     raise NotFound(
         gettext_noop("There is no {kind} {reference}."),
         remedy=gettext_noop("Did you mean {close}?") if close else gettext_noop("See the list of what there is."),
+        field=field,
         subject=f"{kind} {reference}",
         kind=kind,
         reference=reference,

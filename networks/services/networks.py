@@ -186,12 +186,14 @@ def add_endpoint(container: Container, network: Network, attach: AttachRequest) 
             remedy=gettext_noop("Leave the aliases out, or use a network of your own."),
             field="aliases",
         )
+    options = read_endpoint_options(attach.driver_opts)
     taken = {endpoint.position for endpoint in present}
     return Endpoint.objects.create(
         container=container,
         network=network,
         position=next(n for n in range(len(taken) + 1) if n not in taken),
-        ifname=_ifname(network, attach, {endpoint.ifname for endpoint in present}),
+        ifname=_ifname(network, options.ifname, {endpoint.ifname for endpoint in present}),
+        sysctls=dict(options.sysctls),
         wanted_ipv4=str(attach.ipv4 or ""),
         wanted_ipv6=str(attach.ipv6 or ""),
         wanted_mac=attach.mac,
@@ -200,9 +202,8 @@ def add_endpoint(container: Container, network: Network, attach: AttachRequest) 
     )
 
 
-def _ifname(network: Network, attach: AttachRequest, taken: set[str]) -> str:
-    """The interface's name in the sandbox: the one asked for, else the network's prefix and the first free number."""
-    asked = read_endpoint_options(attach.driver_opts)
+def _ifname(network: Network, asked: str, taken: set[str]) -> str:
+    """The interface's name in the sandbox: the one *asked* for, else the network's prefix and the first free number."""
     if asked in taken:
         raise Conflict(
             gettext_noop("The container has an interface {name} already."),

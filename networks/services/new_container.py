@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import IntegrityError
 
 from networks import feed
-from networks.cnm.errors import Conflict, Forbidden
+from networks.cnm.errors import CnmError, Conflict, Forbidden
 from networks.cnm.names import HOST_GATEWAY
 from networks.cnm.text import Text, gettext_noop
 from networks.models import Container, Endpoint, Host, Image, Network
@@ -86,8 +86,8 @@ def add_container(actor: Actor, host: Host, request: ContainerRequest) -> tuple[
     except IntegrityError:
         raise name_taken(container.name) from None
     _add_endpoints(host, container, request)
-    for reference, alias in request.links:
-        source = find_container(host, reference)
+    for number, (reference, alias) in enumerate(request.links):
+        source = find_container(host, reference, f"links.{number}")
         add_link(container, source, alias or source.name)
         container._prefetched_objects_cache.clear()
     check_sources(container)
@@ -100,15 +100,20 @@ def _add_endpoints(host: Host, container: Container, request: ContainerRequest) 
     container._prefetched_objects_cache = {}
     endpoints: list[Endpoint] = []
     know_parts(container, endpoints)
-    for attach in _attachments(request):
-        network = find_network(host, attach.network)
-        check_usable(network)
-        if network.driver not in {"null", "host"}:
-            endpoints.append(add_endpoint(container, network, attach))
-            know_parts(container, endpoints)
+    for path, attach in _attachments(request):
+        try:
+            network = find_network(host, attach.network, "network")
+            check_usable(network)
+            if network.driver not in {"null", "host"}:
+                endpoints.append(add_endpoint(container, network, attach))
+                know_parts(container, endpoints)
+        except CnmError as error:
+            error.field = f"{path}{error.field}" if error.field else ""
+            raise
 
 
-def _attachments(request: ContainerRequest) -> list[AttachRequest]:
+def _attachments(request: ContainerRequest) -> list[tuple[str, AttachRequest]]:
+    """What to attach to, each with what stands before its fields' names in the request."""
     if request.network in SHARED_MODES or request.network.startswith("container:"):
         return []
     first = AttachRequest(
@@ -119,16 +124,17 @@ def _attachments(request: ContainerRequest) -> list[AttachRequest]:
         aliases=request.aliases,
         driver_opts=request.driver_opts,
     )
-    named = [attach for attach in request.networks if attach.network != request.network]
-    again = next((attach for attach in request.networks if attach.network == request.network), None)
+    listed = [(f"networks.{number}.", attach) for number, attach in enumerate(request.networks)]
+    named = [item for item in listed if item[1].network != request.network]
+    again = next((item for item in listed if item[1].network == request.network), None)
     # `networks` alone means just those: the default bridge is not added unasked.
-    return [*([again or first] if request.network != "bridge" or not named or again else []), *named]
+    return [*([again or ("", first)] if request.network != "bridge" or not named or again else []), *named]
 
 
 def _shared(host: Host, request: ContainerRequest) -> Container | None:
     if not request.network.startswith("container:"):
         return None
-    other = find_container(host, request.network.removeprefix("container:"))
+    other = find_container(host, request.network.removeprefix("container:"), "network")
     if other.network_mode == "host" or other.shares_id:
         raise Conflict(
             gettext_noop("Container {name} has no sandbox of its own that could be shared."),

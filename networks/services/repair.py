@@ -86,6 +86,14 @@ def _args_for(operation: Operation, containers: Iterable[Container]) -> dict[str
     return args
 
 
+def to_repair(subject: Network | Container) -> int | None:
+    """The number of the operation whose repair would be that of *subject*: its last one, where that failed."""
+    if not subject.error:
+        return None
+    last = Operation.objects.filter(subject_id=subject.pk).order_by("-number").first()
+    return last.number if last is not None and last.state == "failed" else None
+
+
 def _check_still_wanted(operation: Operation) -> None:
     """Refuse what nobody wants any more: what it was about is gone, or was decided otherwise since."""
     model = SUBJECTS.get(operation.subject_kind)

@@ -101,6 +101,37 @@ def test_a_mistake_is_told_beside_its_field_in_the_words_of_rest(console: Consol
     assert console.raw("GET", "networks/wrong").status_code == 404
 
 
+def test_a_port_that_is_taken_is_told_beside_that_port_alone(console: Console, page: Page) -> None:
+    console.run("first", ports=["8090:80"])
+    page.goto("/containers/new/")
+    page.get_by_label("Command").fill("sleep 1000")
+    for row, (container, host) in enumerate((("81", "8089"), ("80", "8090"))):
+        page.locator(f"[name='ports.{row}.container_port']").fill(container)
+        page.locator(f"[name='ports.{row}.host_port']").fill(host)
+        expect(page.locator(f"[name='ports.{row + 1}.host_port']")).to_be_attached()
+    page.get_by_role("button", name="Show the plan").click()
+    expect(page.locator("[name='ports.1.host_port']")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator(".row-set .invalid-feedback")).to_have_count(1)
+    expect(page.locator(".row-set .invalid-feedback")).to_contain_text("8090/tcp is held by container first")
+    console.remove("first")
+
+
+def test_what_failed_is_repaired_from_its_own_page(console: Console, page: Page) -> None:
+    device = console.run("hindered")["endpoints"][0]["device"]
+    console.call("POST", "containers/hindered/stop", {"timeout": 0})
+    console.bottle.run(["ip", "link", "add", device, "type", "bridge"])
+    assert console.raw("POST", "containers/hindered/start", {}).status_code == 409
+    page.goto("/containers/hindered/")
+    expect(page.get_by_role("alert")).to_contain_text(f"A device named {device} exists on the host and is not ours.")
+    console.bottle.run(["ip", "link", "del", device])
+    page.get_by_role("button", name="Repair").click()
+    page.wait_for_url(f"{ADDRESS}/operations/*/")
+    page.goto("/containers/hindered/")
+    expect(page.get_by_text("running").first).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    console.remove("hindered")
+
+
 def test_what_others_break_shows_in_an_open_page_and_is_repaired_from_it(console: Console, page: Page) -> None:
     console.network("breakable")
     console.run("fragile", network="breakable", ports=["8081:80"])

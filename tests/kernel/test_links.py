@@ -445,6 +445,37 @@ def test_an_address_change_that_is_undone_brings_the_route_back_too() -> None:
 
 
 @inside
+def test_an_interfaces_settings_are_made_measured_and_gone_with_it() -> None:
+    before = dump()
+    handler = LinksHandler()
+    sandbox, veth, *rest = container()
+    assert isinstance(veth, Veth)
+    forwarding, martians = "net/ipv4/conf/eth0/forwarding", "net/ipv4/conf/eth0/log_martians"
+    wanted = replace(veth, sysctls=((forwarding, "1"), (martians, "1")))
+    desired = [*network(), sandbox, wanted, *rest]
+    take_to(handler, desired)
+
+    def seen(name: str) -> str:
+        return sh("ip", "netns", "exec", SANDBOX, "cat", f"/proc/sys/{name}").strip()
+
+    assert (seen(forwarding), seen(martians)) == ("1", "1")
+    assert Path("/proc/sys/net/ipv4/conf/lo/log_martians").read_text() == "0\n", "the host's own are as they were"
+    sh("ip", "netns", "exec", SANDBOX, "sysctl", "-qw", "net.ipv4.conf.eth0.log_martians=0")
+    assert missing(handler, desired) == {"change veth"}
+    take_to(LinksHandler(), desired)
+    assert seen(martians) == "1"
+    refused = replace(veth, sysctls=(("net/ipv4/conf/eth0/no_such_setting", "1"),))
+    applied = Machine([handler]).apply(diff([*network(), sandbox, refused, *rest], handler.observe(None)))
+    ((step, error),) = applied.failed
+    assert step.kind == "veth"
+    assert "no_such_setting" in str(error)
+    take_to(handler, desired)
+    take_to(handler, [])
+    assert dump() == before
+    assert not Path("/run/cnm/ledger").exists() or not list(Path("/run/cnm/ledger").iterdir())
+
+
+@inside
 def test_a_failure_in_the_middle_names_its_step_and_can_be_undone() -> None:
     before = dump()
     handler = LinksHandler()

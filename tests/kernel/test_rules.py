@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -315,6 +316,18 @@ def test_python_iptables_reads_what_iptables_save_prints() -> None:
     # Read again after somebody else has written: a stale handle would show the old rules.
     command("iptables-legacy", "-D OUTPUT 1")
     assert "--uid-owner" not in "".join(line.text for line in legacy.read().lines)
+
+
+@in_each("iptables-legacy")
+def test_a_program_that_holds_the_xtables_lock_is_waited_for(flavour: str) -> None:
+    here = handler(flavour)
+    plan = plan_to(here, everything())
+    with subprocess.Popen(["flock", legacy.LOCK, "sh", "-c", "echo held; sleep 1"], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        here.apply(plan.steps, lambda step: None)
+        assert other.poll() == 0, "it was through before we wrote"
+    assert not plan_to(here, everything())
 
 
 @in_each_backend

@@ -220,6 +220,40 @@ def test_interfaces_are_called_as_asked(console: Console) -> None:
     assert shown == {"lo", "wan0", "mgmt"}
 
 
+def test_without_a_network_there_is_lo_alone_and_a_chosen_address_and_mac_are_real(console: Console) -> None:
+    console.run("solo", network="none")
+    (lo,) = console.bottle.ip("addr", netns=console.sandbox("solo"))
+    assert (lo["ifname"], "UP" in lo["flags"]) == ("lo", True)
+    assert console.bottle.ip("route", netns=console.sandbox("solo")) == []
+    console.network("lan", enable_ipv6=True, subnets=[{"subnet": "10.61.0.0/24"}, {"subnet": "fd00:61::/64"}])
+    chosen = {"ipv4": "10.61.0.77", "ipv6": "fd00:61::77", "mac": "02:11:22:33:44:55"}
+    console.run("fixed", network="lan", **chosen)
+    for _ in range(2):
+        (eth0,) = console.bottle.ip("addr", "show", "eth0", netns=console.sandbox("fixed"))
+        found = {item["local"] for item in eth0["addr_info"] if item["scope"] == "global"}
+        assert (eth0["address"], found) == ("02:11:22:33:44:55", {"10.61.0.77", "fd00:61::77"})
+        console.call("POST", "containers/fixed/restart", {"timeout": 0})
+
+
+def test_an_interfaces_settings_are_real_and_outlive_a_restart(console: Console) -> None:
+    option = {
+        "com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1,net.ipv4.conf.IFNAME.rp_filter=2"
+    }
+    made = console.run("web", driver_opts=option)
+    assert made["endpoints"][0]["sysctls"] == {
+        "net.ipv4.conf.IFNAME.log_martians": "1",
+        "net.ipv4.conf.IFNAME.rp_filter": "2",
+    }
+    folder = "/proc/sys/net/ipv4/conf/eth0"
+    for _ in range(2):
+        assert console.inside("web", "cat", f"{folder}/log_martians", f"{folder}/rp_filter")["stdout"] == "1\n2\n"
+        console.call("POST", "containers/web/restart", {"timeout": 0})
+    bad = {"com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.no_such_thing=1"}
+    refused = console.raw("POST", "containers", {"name": "b", "command": ["sleep", "9"], "driver_opts": bad})
+    assert (refused.status_code, refused.json()["field"]) == (501, "driver_opts.com.docker.network.endpoint.sysctls")
+    assert "no_such_thing" in refused.json()["detail"]
+
+
 def test_host_gateway_leads_to_the_host(console: Console) -> None:
     console.run("web", extra_hosts=["box:host-gateway"])
     gateway = console.get("networks/bridge")["subnets"][0]["gateway"]

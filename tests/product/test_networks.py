@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from tests.testlib.product import Product
+
 from .conftest import Console
 from .test_flows import UDP_ASK, UDP_ECHO
 
@@ -136,6 +138,35 @@ def test_an_unprotected_network_lets_in_whoever_routes_there(console: Console) -
         assert console.connects(console.address("web"), 80) is None
     finally:
         console.bottle.run(["ip", "route", "del", "10.79.0.0/24"], netns="outside")
+
+
+def test_an_address_that_the_host_does_not_have_is_refused_by_name_and_nothing_of_it_stands(console: Console) -> None:
+    for port in ("198.51.100.7:8080:80", "198.51.100.7::80"):  # a port of nobody's choice is not sought for ever
+        refused = console.raw("POST", "containers", {"name": "web", "command": ["sleep", "9"], "ports": [port]})
+        assert (refused.status_code, refused.json()["field"]) == (400, "ports"), refused.text
+        assert "no address 198.51.100.7" in refused.json()["detail"]
+        assert "198.51.100.7" not in console.iptables("nat")
+        assert not console.get("containers/web")["pid"]
+        console.remove("web")
+
+
+@pytest.mark.parametrize("backend", ["iptables", "nftables"])
+def test_a_trusted_interface_reaches_containers_at_their_own_addresses(backend: str) -> None:
+    trusted = BRIDGE + "trusted_host_interfaces"
+    with Product({"CNM_FIREWALL": backend}) as product:
+        console = Console(product)
+        console.network("app", subnets=[{"subnet": "10.79.0.0/24"}])
+        console.serve("web", 80, network="app", ports=["8080:80"])
+        console.bottle.run(["ip", "route", "add", "10.79.0.0/24", "via", "192.0.2.2"], netns="outside")
+        assert console.connects_soon("192.0.2.2", 8080) == "hello"
+        address = console.address("web")
+        assert console.connects(address, 80) is None
+        change(console, "app", options={trusted: "nosuch0:eth0"})
+        assert console.connects(address, 80) == "hello"
+        change(console, "app", options={trusted: None})
+        assert console.connects(address, 80) is None
+        refused = console.raw("PATCH", "networks/app", {"options": {trusted: "eth0;reboot"}})
+        assert (refused.status_code, refused.json()["field"]) == (400, f"options.{trusted}")
 
 
 def test_a_port_is_published_on_one_address_of_the_host(console: Console) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from networks import represent
-from networks.cnm.errors import Conflict, Forbidden, InvalidSpec, NotFound
+from networks.cnm.errors import CnmError, Conflict, Forbidden, InvalidSpec, NotFound
 from networks.cnm.facts import HostFacts, Listener
 from networks.load import is_live, load_host
 from networks.models import Activity, Container, Lease, Network
@@ -157,6 +157,7 @@ def test_ports_are_published_and_closed_while_running(world: World) -> None:
         ({"command": "sleep 9"}, "command"),
         ({"hostname": "-bad-"}, "hostname"),
         ({"mac": "01:00:5e:00:00:01"}, "mac"),
+        ({"mac": "00:00:00:00:00:00"}, "mac"),
         ({"extra_hosts": ["nohost"]}, "extra_hosts.0"),
         ({"restart_policy": {"name": "sometimes"}}, "restart_policy.name"),
         ({"restart_policy": {"name": "always", "max_retries": 3}}, "restart_policy.max_retries"),
@@ -320,7 +321,21 @@ def test_interfaces_are_called_as_the_network_or_the_person_says(world: World) -
         ({"com.docker.network.endpoint.ifname": "a/b"}, "com.docker.network.endpoint.ifname", "not a name"),
         ({"com.docker.network.endpoint.ifname": "lo"}, "com.docker.network.endpoint.ifname", "not a name"),
         ({"com.docker.network.endpoint.ifname": "x" * 16}, "com.docker.network.endpoint.ifname", "not a name"),
-        ({"com.docker.network.endpoint.sysctls": "a=1"}, "com.docker.network.endpoint.sysctls", "not known"),
+        *(
+            ({"com.docker.network.endpoint.sysctls": text}, "com.docker.network.endpoint.sysctls", "not a setting")
+            for text in (
+                "a=1",
+                "net.ipv4.ip_forward=1",
+                "net.ipv4.conf.eth0.forwarding=1",
+                "net.ipv4.conf.IFNAME.forwarding",
+                "net.ipv4.conf.IFNAME.forwarding=yes",
+                "net.ipv4.conf.IFNAME.forwarding=01",
+                "net.ipv4.conf.IFNAME.forwarding=1\n",
+                "net.ipv4.conf.IFNAME.forwarding=1,net.ipv4.conf.IFNAME.forwarding=0",
+                "net.ipv4.conf.IFNAME.../all/forwarding=1",
+                "net.core.conf.IFNAME.x=1",
+            )
+        ),
         (
             {"com.docker.network.advertise_addr_nmsgs": "3"},
             "com.docker.network.advertise_addr_nmsgs",
@@ -348,3 +363,19 @@ def test_host_gateway_needs_a_default_bridge(world: World) -> None:
     with pytest.raises(Conflict, match="no default bridge") as refused:
         world.container("b", network="none", extra_hosts=["box:host-gateway"])
     assert refused.value.field == "extra_hosts.0"
+
+
+def test_what_a_container_names_in_vain_is_told_with_its_field(world: World) -> None:
+    world.network("lan", subnets=[{"subnet": "10.9.0.0/24"}])
+    for spec, field in (
+        ({"network": "nosuch"}, "network"),
+        ({"network": "container:nosuch"}, "network"),
+        ({"networks": [{"network": "lan"}, {"network": "nosuch"}]}, "networks.1.network"),
+        ({"networks": [{"network": "bridge"}, {"network": "lan", "ipv4": "10.8.0.1"}]}, "networks.1.ipv4"),
+        ({"network": "lan", "ipv4": "10.8.0.1"}, "ipv4"),
+        ({"links": ["nosuch"]}, "links.0"),
+    ):
+        with pytest.raises(CnmError) as refused:
+            world.container("web", **spec)
+        assert refused.value.field == field, spec
+        assert not Container.objects.exists()

@@ -533,3 +533,36 @@ def test_host_gateway_stands_for_both_families_where_the_default_bridge_has_both
     box = container(0x20, endpoint(0x10, both, "172.17.0.2/16"), extra_hosts=(("box", "host-gateway"),))
     content = only(compiled(box, networks=(both,)), EtcFile, name="hosts").content  # type: ignore[attr-defined]
     assert "172.17.0.1\tbox\nfd00:17::1\tbox\n" in content
+
+
+def test_trusted_interfaces_stand_above_every_guard_of_a_containers_address() -> None:
+    trusting = replace(WEB, options=NetworkOptions(trusted_interfaces=("wg0", "eth0.100")))
+    one, two = (
+        container(16, endpoint(17, trusting, "172.18.0.2/16")),
+        container(18, endpoint(19, BRIDGE, "172.17.0.2/16")),
+    )
+    found = compiled(two, one, networks=(BRIDGE, trusting, DUAL))
+    lines = sorted(
+        (item.rank, item.text.partition(" -m comment")[0])
+        for item in found
+        if isinstance(item, Rule) and (item.table, item.chain) == ("raw", "PREROUTING")
+    )
+    drops = [text for _, text in lines if "-i !" in text or "! -i" in text]
+    assert [text for _, text in lines][:2] == [
+        "-A PREROUTING -d 172.18.0.2/32 -i wg0",
+        "-A PREROUTING -d 172.18.0.2/32 -i eth0.100",
+    ]
+    assert len(drops) == len(lines) - 2 == 2
+    for changed in (replace(trusting, internal=True), replace(trusting, options=NetworkOptions())):
+        again = compiled(one, networks=(BRIDGE, changed, DUAL))
+        assert not any(isinstance(item, Rule) and "wg0" in item.text for item in again)
+
+
+def test_an_interfaces_settings_name_the_interface() -> None:
+    settings = (("net.ipv4.conf.IFNAME.log_martians", "1"),)
+    (veth,) = (
+        item
+        for item in compiled(container(16, endpoint(17, WEB, "172.18.0.2/16", ifname="eth0.1", sysctls=settings)))
+        if isinstance(item, Veth)
+    )
+    assert veth.sysctls == (("net/ipv4/conf/eth0.1/log_martians", "1"),)

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from networks.cnm.errors import Conflict, KernelRefused, Unavailable, Unsupported
+from networks.cnm.errors import Conflict, InvalidSpec, KernelRefused, Unavailable, Unsupported
 from networks.cnm.plan import Step
 from networks.cnm.resources import Key, PortReservation, Resource
 from networks.cnm.text import gettext_noop
@@ -129,6 +129,16 @@ def _refusal(answer: dict[str, Any], by_key: dict[Key, Step]) -> Exception:
             facts=facts,
             port=port,
             protocol=protocol,
+        )
+    if answer["errno"] == errno.EADDRNOTAVAIL:
+        return InvalidSpec(
+            gettext_noop("This host has no address {address}, so port {port}/{protocol} cannot be published on it."),
+            remedy=gettext_noop("Choose an address that this host has."),
+            field="ports",
+            facts=facts,
+            port=port,
+            protocol=protocol,
+            address=address,
         )
     if answer["code"] != "conflict":
         return KernelRefused(

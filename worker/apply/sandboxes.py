@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import secrets
 import time
 from collections.abc import Sequence
 
-from networks.cnm.errors import CnmError, Conflict
+from networks.cnm.errors import CnmError, Conflict, Unsupported
 from networks.cnm.plan import Action, Step
 from networks.cnm.resources import Address, Resource, Route, Sandbox, Veth
 from networks.cnm.text import gettext_noop
@@ -16,7 +17,7 @@ from worker.kernel.ledger import Ledger
 from worker.kernel.netlink import Netlink
 from worker.kernel.netns import Namespaces, NotANamespace
 from worker.kernel.rtnl import Link
-from worker.observe.links import is_our_veth, sandbox_entry
+from worker.observe.links import is_our_veth, sandbox_entry, sysctls_entry
 
 from .batch import Batch, Unfinished, not_tried, refused
 
@@ -46,7 +47,8 @@ class Sandboxes:
             return not_tried(steps) | {id(own or steps[0]): error}
         with sandbox:
             failed = self._lo_up(own, sandbox) if own is not None else {}
-            failed = failed or self._write_host_ends([step for step in rest if isinstance(step.after, Veth)], sandbox)
+            veths = [step for step in rest if isinstance(step.after, Veth)]
+            failed = failed or self._write_host_ends(veths, sandbox) or self._set_sysctls(veths, sandbox)
             if failed:
                 return not_tried(rest) | failed
             return self._write_inside(rest, sandbox)
@@ -61,6 +63,8 @@ class Sandboxes:
         self._delete_links(
             [step.resource.key[1] for step in veths if id(step) in ours and sandbox_of(step) not in dying]
         )
+        for step in veths:
+            self._ledger.drop(sysctls_entry(sandbox_of(step), step.resource.key[1]))
         for name in leaving:
             self._namespaces.let_go(name)
             self._ledger.drop(sandbox_entry(name))
@@ -139,6 +143,21 @@ class Sandboxes:
             # Before it is up: not one report leaves for the bridge, where every other port would get it.
             sysctl.write_where_present(sysctl.of_link("ipv6", step.resource.key[1], "disable_ipv6"), "1")
         return after.send()
+
+    def _set_sysctls(self, steps: Sequence[Step], sandbox: netns.Sandbox) -> Unfinished:
+        """What was asked for of an interface, before it is up."""
+        for step in steps:
+            veth = step.after
+            if not isinstance(veth, Veth) or not veth.sysctls:
+                continue
+            self._ledger.put(sysctls_entry(veth.sandbox, veth.name), [name for name, _ in veth.sysctls])
+            with self._namespaces.entered(sandbox.descriptor):
+                for name, value in veth.sysctls:
+                    try:
+                        sysctl.write(name, value)
+                    except OSError as error:
+                        return {id(step): _no_such_setting(step, name, value, error)}
+        return {}
 
     @staticmethod
     def _lo_up(step: Step, sandbox: netns.Sandbox) -> Unfinished:
@@ -270,6 +289,18 @@ def _in_the_way(veth: Veth) -> CnmError:
         subject=f"device {veth.name}",
         name=veth.name,
         facts={"key": list(veth.key)},
+    )
+
+
+def _no_such_setting(step: Step, name: str, value: str, error: OSError) -> CnmError:
+    return Unsupported(
+        gettext_noop("The kernel of this host does not let {name} be {value}: {cause}."),
+        remedy=gettext_noop("Leave the setting out, or choose one that is below /proc/sys/net of a container."),
+        field="driver_opts.com.docker.network.endpoint.sysctls",
+        facts={"key": list(step.key), "errno": error.errno},
+        name=name.replace("/", "."),
+        value=value,
+        cause=os.strerror(error.errno or 0),
     )
 
 

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_interface
 
 from networks.cnm.desired import Container, Endpoint, Network
 from networks.cnm.names import bridge_device, mac_from_ipv4, veth_device
+from networks.cnm.options import sysctl_of
 from networks.cnm.resources import Address, Bridge, Owner, PortReservation, Resource, Sysctl, Veth
 from networks.cnm.rules import Rule
 from networks.cnm.text import Text, gettext_noop
@@ -30,6 +31,9 @@ _VETH = gettext_noop("Plugs {ifname} of container {container} into network {netw
 _ADDRESS = gettext_noop("The address of container {container} in network {network}.")
 _DIRECT = gettext_noop(
     "Container {container} is reached through its published ports alone: drops what others send straight to its address."
+)
+_TRUSTED = gettext_noop(
+    "Network {network} trusts the host's interface {interface}: what comes in there may go to the address of container {container}."
 )
 _RESERVED = gettext_noop(
     "Holds port {port}/{protocol} of {address}, so that no other program takes it from container {container}."
@@ -83,6 +87,7 @@ class BridgeDriver(Driver):
             mac=_mac(endpoint),
             mtu=_mtu(network, around),
             hairpin=not around.settings.userland_proxy,
+            sysctls=tuple((sysctl_of(name, endpoint.ifname), value) for name, value in endpoint.sysctls),
             owner=owner,
             why=Text.of(_VETH, **said),
         )
@@ -161,6 +166,16 @@ def _traffic(
     family = address.version
     mode = gateway_mode(network, family)
     if around.settings.hardening and mode == "nat" and not network.internal:
+        for position, interface in enumerate(network.options.trusted_interfaces):
+            yield writer.rule(
+                "raw",
+                "PREROUTING",
+                words.destination(address) + words.entering(interface),
+                words.ACCEPT,
+                layout.of_trusted(container.activation, position),
+                owner,
+                Text.of(_TRUSTED, network=network.name, interface=interface, container=container.name),
+            )
         yield writer.rule(
             "raw",
             "PREROUTING",

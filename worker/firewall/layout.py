@@ -28,6 +28,11 @@ def last_of_network(activation: int) -> Rank:
     return (2, activation)
 
 
+def of_trusted(container: int, position: int) -> Rank:
+    """In raw: who may reach a container's address, above everything that keeps others away from it."""
+    return (1, container, position)
+
+
 def looked_up(block: int, position: int) -> Rank:
     """Above all rules of *block* (the first number of their ranks): where one rule of nftables asks for many of them at once."""
     return (block, -1, position)

@@ -15,14 +15,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from networks.cnm.resources import Address, Bridge, Key, Resource, Route, Sandbox, Veth
-from worker.kernel import rtnl
+from worker.kernel import rtnl, sysctl
 from worker.kernel.ledger import Ledger
 from worker.kernel.netlink import Netlink
 from worker.kernel.netns import Namespaces
+from worker.kernel.netns import Sandbox as OpenSandbox
 from worker.kernel.rtnl import Link, LinkAddress, LinkRoute
 from worker.patience import pause_point
 
@@ -38,6 +39,8 @@ class View:
     links: dict[int, Link]
     addresses: list[LinkAddress]
     routes: list[LinkRoute]
+    sysctls: dict[str, str] = field(default_factory=dict)
+    """Those that the ledger says we set: name with slashes -> value."""
 
 
 class LinksObserver:
@@ -111,10 +114,18 @@ class _Look:
                     self._empty.append(name)
                 continue
             with sandbox:
-                self.views[name] = _view(name, sandbox.netlink)
+                self.views[name] = _view(name, sandbox.netlink, self._sysctls(sandbox, name))
             if sandbox_entry(name) in self._ledger and not self.adopted_path(name):
                 # Its owner made it anew: what is in the old one is not there as far as the network goes.
                 self.views[name] = View(name, {1: self.views[name].links[1]}, [], [])
+
+    def _sysctls(self, sandbox: OpenSandbox, name: str) -> dict[str, str]:
+        """The values now of the sysctls that we set in the sandbox *name*."""
+        ours = [key for key in self._ledger if key.startswith(sysctls_entry(name, ""))]
+        if not ours:
+            return {}
+        with self._namespaces.entered(sandbox.descriptor):
+            return {item: sysctl.read(item) or "" for key in ours for item in self._ledger[key]}
 
     def all_peers_seen(self) -> bool:
         peers = self._peers()
@@ -168,8 +179,13 @@ class _Look:
                 mac=peer.mac if peer else "",
                 mtu=_mtu(link, peer, bridge),
                 hairpin=link.hairpin,
+                sysctls=self._set_on(link.name, view),
                 up=link.up and bool(peer and peer.up),
             )
+
+    def _set_on(self, veth: str, view: View | None) -> tuple[tuple[str, str], ...]:
+        ours = self._ledger.get(sysctls_entry(view.name, veth), ()) if view is not None and view.sysctls else ()
+        return tuple((name, view.sysctls[name]) for name in sorted(ours)) if view is not None else ()
 
     def addresses(self) -> Iterator[Address]:
         for link in self._by_name.values():
@@ -237,12 +253,18 @@ def is_our_veth(link: Link) -> bool:
     return link.kind == "veth" and bool(OUR_VETH.match(link.name)) and link.alias.startswith(OUR_ALIAS)
 
 
-def _view(name: str, netlink: Netlink) -> View:
+def _view(name: str, netlink: Netlink, sysctls: dict[str, str]) -> View:
     links = [rtnl.read_link(message) for message in netlink.dump(rtnl.list_links())]
     addresses = [rtnl.read_address(message) for message in netlink.dump(rtnl.list_addresses())]
     versions = (4, 6) if any(link.ipv6 for link in links) else (4,)
     routes = [rtnl.read_route(message) for version in versions for message in _routes(netlink, version)]
-    return View(name, {link.index: link for link in links}, addresses, [route for route in routes if route is not None])
+    return View(
+        name,
+        {link.index: link for link in links},
+        addresses,
+        [route for route in routes if route is not None],
+        sysctls,
+    )
 
 
 def _routes(netlink: Netlink, version: int) -> list[memoryview]:
@@ -275,6 +297,11 @@ def bridge_entry(name: str) -> str:
 def sandbox_entry(name: str) -> str:
     """The ledger's name for the adoption of a sandbox: ``{"path": where from, "ipv6": whether we asked for it}``."""
     return f"adopted {name}"
+
+
+def sysctls_entry(sandbox: str, veth: str) -> str:
+    """The ledger's name for the names of the sysctls that we set on the inner end of *veth*."""
+    return f"sysctls {sandbox} {veth}"
 
 
 def address_entry(address: Address) -> str:

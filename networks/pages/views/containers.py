@@ -24,6 +24,7 @@ from networks.models import Activity, Container, Drift, Image, Network
 from networks.services import containers as use_cases
 from networks.services.find import find_container
 from networks.services.outcome import Outcome
+from networks.services.repair import to_repair
 from networks.services.spec_container import read_container, read_signal
 
 from ..audit_view import belongings, ids_of_container, rules_of
@@ -85,6 +86,7 @@ def detail(request: PageRequest, reference: str) -> HttpResponse:
     tab = request.GET.get("tab", "overview")
     tab = tab if tab in TABS else "overview"
     context: dict[str, Any] = {"container": represent.container(row), "tab": tab, "tabs": _tabs(), "signals": SIGNALS}
+    context["failed"] = to_repair(row)
     context["drift"] = [represent.drift(item) for item in Drift.objects.filter(resolved_at=None, owner__id=row.pk)]
     if tab == "overview":
         context["variables"] = link_variables(row)

@@ -16,6 +16,7 @@ from networks.services import networks as use_cases
 from networks.services.find import find_network
 from networks.services.network_changes import update_network
 from networks.services.outcome import Outcome
+from networks.services.repair import to_repair
 from networks.services.spec_network import read_changes, read_network
 from worker.drivers import DRIVERS
 
@@ -59,6 +60,7 @@ def detail(request: PageRequest, reference: str) -> HttpResponse:
         "tab": tab if tab in TABS else "overview",
         "tabs": _tabs(),
     }
+    context["failed"] = to_repair(row)
     context["drift"] = [represent.drift(item) for item in Drift.objects.filter(resolved_at=None, owner__id=row.pk)]
     if tab == "rules":
         context |= {"rules": rules_of(request.host, row.pk), "belongings": belongings(request.host, row.pk)}
