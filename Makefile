@@ -52,6 +52,8 @@ $(FRONT): package-lock.json build.mjs $(shell find static/src -type f)
 bench: tools $(STAMP) $(FRONT) ## measure against a Docker Engine in one run (root; needs dockerd)
 	$(VENV)/bin/python -m benchmarks
 	$(VENV)/bin/python -m benchmarks.dns
+	$(VENV)/bin/python -m benchmarks.follow
+	$(VENV)/bin/python -m benchmarks.links
 	$(VENV)/bin/python -m benchmarks.audit
 	$(VENV)/bin/python -m benchmarks.ports
 

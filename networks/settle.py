@@ -6,11 +6,11 @@ stayed known.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -264,23 +264,37 @@ def note(
     variables that its links gave it at the start that was just made.
     """
     pids, environments = pids or {}, environments or {}
-    changed: list[tuple[Container, list[str]]] = []
-    for row in Container.objects.filter(host=host, pk__in={*files, *pids, *environments}):
+    changed: list[Container] = []
+    rows = Container.objects.filter(host=host, pk__in={*files, *pids, *environments})
+    for row in rows.only("host", *_SEEN):
         texts = {name: kept_text(text) for name, text in files.get(row.pk, {}).items()}
-        seen = {
-            "files": row.files | texts,
-            "pid": pids.get(row.pk, row.pid),
-            "link_env": dict(environments.get(row.pk, row.link_env)),
-        }
-        if news := [name for name, value in seen.items() if value != getattr(row, name)]:
-            for name in news:
-                setattr(row, name, seen[name])
-            changed.append((row, news))
+        seen = (row.files | texts, pids.get(row.pk, row.pid), dict(environments.get(row.pk, row.link_env)))
+        if seen != (row.files, row.pid, row.link_env):
+            row.files, row.pid, row.link_env = seen
+            changed.append(row)
     if changed:
         with feed.transaction(ACTOR):
-            for row, news in changed:  # one by one: an update of many rows' texts at once takes several times as long
-                row.save(update_fields=news)
+            _save_seen(changed)
+            for row in changed:
                 feed.put("container", row)
+
+
+_SEEN = ("files", "pid", "link_env")
+
+
+def _save_seen(rows: Sequence[Container]) -> None:
+    """Save what was seen of *rows*. Prepared once and carried out for each: composed by the mapper, two hundred updates take 100 ms,
+    and one update of two hundred rows' texts takes longer still."""
+    fields = [Container._meta.get_field(name) for name in _SEEN]
+    values = ", ".join(f"{field.column} = %s" for field in fields)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {Container._meta.db_table} SET {values} WHERE id = %s",  # noqa: S608  # our own names
+            [
+                (*(field.get_db_prep_save(getattr(row, field.name), connection) for field in fields), row.pk)
+                for row in rows
+            ],
+        )
 
 
 def kept_text(text: str) -> str:

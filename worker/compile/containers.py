@@ -33,12 +33,13 @@ class _Way:
     family: int
 
 
-def stands_alone(container: Container) -> bool:
-    """Whether what a container needs follows from itself, its networks, the settings and the facts: from no other container.
+def sources_of(container: Container, around: Surroundings) -> tuple[Container | None, ...]:
+    """The containers that *container* is linked to. What it needs follows from itself, from them, from its networks, the settings
+    and the facts, and from no other container, unless it shares a sandbox.
 
     Its hosts file is always left out of this: it may name its neighbours.
     """
-    return not container.links and not shares(container)
+    return tuple([around.containers.get(link.source_id) for link in container.links])
 
 
 def compile_hosts_file(container: Container, around: Surroundings, files: Files) -> Iterator[Resource]:

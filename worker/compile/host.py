@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from networks.cnm.desired import Container, Host, HostSettings, Network
 from networks.cnm.facts import HostFacts
@@ -12,7 +13,7 @@ from networks.cnm.text import Text, gettext_noop
 from worker.drivers import Surroundings, driver
 
 from .base_rules import compile_base_rules
-from .containers import compile_container, compile_hosts_file, stands_alone
+from .containers import compile_container, compile_hosts_file, shares, sources_of
 from .files import Files
 
 _FORWARD = gettext_noop(
@@ -32,34 +33,48 @@ def compile_host(desired: Host, facts: HostFacts) -> tuple[Resource, ...]:
         found.extend(driver(network.driver).compile_network(network, around))
     remembered = _remembered(around)
     for container in around.live:
-        if container not in remembered:
-            remembered[container] = tuple(compile_container(container, around, files))
-        found.extend(remembered[container])
+        known = remembered.get(container.id)
+        if known is None or known.container != container or known.sources != sources_of(container, around):
+            known = _compiled(container, around, files)
+            remembered[container.id] = known
+        found.extend(known.resources)
         found.extend(compile_hosts_file(container, around, files))
     _remember(around, remembered)
     return _in_order(found)
 
 
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """What a container was compiled to, and what of it and of others that followed from."""
+
+    container: Container
+    sources: tuple[Container | None, ...]
+    resources: tuple[Resource, ...]
+
+
 Frame = tuple[str, HostSettings, HostFacts, tuple[Network, ...]]
-"""What a container that stands alone depends on besides itself."""
-_memory: tuple[Frame, dict[Container, tuple[Resource, ...]]] | None = None
+"""What every container depends on besides itself and its links' sources."""
+_memory: tuple[Frame, dict[str, _Compiled]] | None = None
+
+
+def _compiled(container: Container, around: Surroundings, files: Files) -> _Compiled:
+    resources = tuple(compile_container(container, around, files))
+    return _Compiled(container, sources_of(container, around), resources)
 
 
 def _frame(around: Surroundings) -> Frame:
     return (around.host.id, around.settings, around.facts, tuple(around.networks.values()))
 
 
-def _remembered(around: Surroundings) -> dict[Container, tuple[Resource, ...]]:
-    """What the containers that are as they were compiled to the last time: of a thousand, a change touches one or two."""
-    if _memory is None or _memory[0] != _frame(around):
-        return {}
-    known = _memory[1]
-    return {container: known[container] for container in around.live if container in known}
+def _remembered(around: Surroundings) -> dict[str, _Compiled]:
+    """By id what containers were compiled to the last time: of a thousand, a change touches one or two."""
+    return dict(_memory[1]) if _memory is not None and _memory[0] == _frame(around) else {}
 
 
-def _remember(around: Surroundings, compiled: dict[Container, tuple[Resource, ...]]) -> None:
+def _remember(around: Surroundings, compiled: dict[str, _Compiled]) -> None:
     global _memory  # a cache of frozen values: it changes how long a compile takes, never what it gives
-    _memory = (_frame(around), {container: found for container, found in compiled.items() if stands_alone(container)})
+    live = {container.id: compiled[container.id] for container in around.live if not shares(container)}
+    _memory = (_frame(around), live)
 
 
 def _sysctls(around: Surroundings) -> Iterator[Resource]:
