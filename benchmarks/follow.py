@@ -20,11 +20,22 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Protocol
 
+from tests.testlib.bottle import Bottle
 from tests.testlib.product import Product
 
+from .dns import SERVER
 from .engine import IMAGE, Engine
 
 NETWORK, ASKER, TARGET = "names", "asker", "target"
+NOBODY = f"""
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("{SERVER}", 53))
+while True:
+    packet, sender = server.recvfrom(4096)
+    server.sendto(packet[:2] + bytes.fromhex("8183000100000000") + bytes(2) + packet[12:packet.index(0, 12) + 5], sender)
+"""
+"""The host's name server, beyond the uplink: it knows no name, and says so at once."""
 ASK = f"""
 import socket, struct, sys, time
 question = struct.pack("!6H", 0, 256, 1, 0, 0, 0) + b"\\x06{TARGET}\\0" + struct.pack("!HH", 1, 1)
@@ -50,6 +61,7 @@ while True:
 
 class Side(Protocol):
     name: str
+    bottle: Bottle
 
     def make(self) -> str:
         """Two containers on one network; the namespace to ask from."""
@@ -71,6 +83,7 @@ class Ours:
 
     def __init__(self, product: Product) -> None:
         self.product = product
+        self.bottle = product.bottle
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         answer = self.product.api.request(method, f"/api/v1/{path}", json=body, timeout=600)
@@ -82,7 +95,7 @@ class Ours:
         self._call("POST", "networks", {"name": NETWORK})
         for name in (ASKER, TARGET):
             self._call("POST", "containers", {"name": name, "network": NETWORK, "command": ["sleep", "10000"]})
-        return str(self.product.bottle.netns(self._call("GET", f"containers/{ASKER}")["sandbox"]))
+        return str(self.bottle.netns(self._call("GET", f"containers/{ASKER}")["sandbox"]))
 
     def connect(self) -> None:
         self._call("POST", f"networks/{NETWORK}/connect", {"container": TARGET})
@@ -97,7 +110,7 @@ class Ours:
         self._call("POST", f"containers/{TARGET}/stop", {"timeout": 0})
 
     def kill(self) -> None:
-        self.product.bottle.run(["kill", "-KILL", str(self._call("GET", f"containers/{TARGET}")["pid"])])
+        self.bottle.run(["kill", "-KILL", str(self._call("GET", f"containers/{TARGET}")["pid"])])
 
 
 class Dockers:
@@ -105,6 +118,7 @@ class Dockers:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.bottle = engine.bottle
 
     def _pid(self, name: str) -> int:
         return int(self.engine.request("GET", f"/containers/{name}/json")["State"]["Pid"])
@@ -115,7 +129,7 @@ class Dockers:
             body = {"Image": IMAGE, "Cmd": ["sleep", "10000"], "HostConfig": {"NetworkMode": NETWORK}}
             self.engine.request("POST", f"/containers/create?name={name}", body)
             self.engine.request("POST", f"/containers/{name}/start")
-        return f"{self.engine.bottle.root}/proc/{self._pid(ASKER)}/ns/net"
+        return f"{self.bottle.root}/proc/{self._pid(ASKER)}/ns/net"
 
     def connect(self) -> None:
         self.engine.request("POST", f"/networks/{NETWORK}/connect", {"Container": TARGET})
@@ -130,7 +144,7 @@ class Dockers:
         self.engine.request("POST", f"/containers/{TARGET}/stop?t=0")
 
     def kill(self) -> None:
-        self.engine.bottle.run(["kill", "-KILL", str(self._pid(TARGET))])
+        self.bottle.run(["kill", "-KILL", str(self._pid(TARGET))])
 
 
 class Watch:
@@ -156,7 +170,7 @@ class Watch:
         """When the name came or went."""
         with self._news:
             if not self._news.wait_for(lambda: self._last[1] > 0 and self._last[0] is known, timeout=30):
-                raise SystemExit("the name does not follow")
+                raise SystemExit(f"the name does not follow: {known} was waited for, {self._last} was heard")
             return self._last[1]
 
     def close(self) -> None:
@@ -195,6 +209,9 @@ def main() -> None:
             sides.append(Dockers(stack.enter_context(Engine())))
         watches = []
         for side in sides:
+            side.bottle.run(["ip", "address", "add", f"{SERVER}/32", "dev", "lo"], netns="outside")
+            side.bottle.popen([sys.executable, "-c", NOBODY], netns="outside")
+            time.sleep(0.5)
             watches.append(Watch(side.make()))
             stack.callback(watches[-1].close)
         for _ in range(options.rounds):

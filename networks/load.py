@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from networks.cnm import desired
@@ -54,7 +55,8 @@ def load_host(host: Host, *, as_if_kept: bool = False) -> desired.Host:
 def load_both(host: Host) -> tuple[desired.Host, desired.Host]:
     """The desired state, and the same as if nothing were being taken away, of one look at the rows."""
     rows = _Rows(host)
-    return _wanted(rows), _kept(rows)
+    wanted = _wanted(rows)
+    return wanted, _kept(rows, wanted)
 
 
 _PORT_COLUMNS = (
@@ -90,18 +92,37 @@ def _wanted(rows: _Rows) -> desired.Host:
     return _host(rows, [row for row in rows.networks if not row.removing and not row.withheld], as_if_kept=False)
 
 
-def _kept(rows: _Rows) -> desired.Host:
-    return _host(rows, rows.networks, as_if_kept=True)
+def _kept(rows: _Rows, wanted: desired.Host | None = None) -> desired.Host:
+    """As if nothing were taken away; containers of which nothing is are those of *wanted*, which need not be made twice."""
+    same = {}
+    if wanted is not None and len(wanted.networks) == len(rows.networks):
+        going = {
+            row.container_id for rows_of in (rows.endpoints, rows.ports) for row in _each(rows_of) if not _counts(row)
+        }
+        going |= {link.recipient_id for link in _each(rows.links) if link.withheld}
+        same = {item.id: item for item in wanted.containers if item.live and item.id not in going}
+    return _host(rows, rows.networks, as_if_kept=True, same=same)
 
 
-def _host(rows: _Rows, networks: list[Network], *, as_if_kept: bool) -> desired.Host:
+def _each(groups: Mapping[str, list[T]]) -> Iterator[T]:
+    for group in groups.values():
+        yield from group
+
+
+def _host(
+    rows: _Rows,
+    networks: list[Network],
+    *,
+    as_if_kept: bool,
+    same: Mapping[str, desired.Container] = MappingProxyType({}),
+) -> desired.Host:
     known = {network.id for network in networks}
     return desired.Host(
         id=rows.host.name,
         settings=load_settings(rows.host),
         networks=tuple(network_value(row, rows.subnets[row.id]) for row in networks),
         containers=tuple(
-            _container(row, rows, known, as_if_kept)
+            same.get(row.id) or _container(row, rows, known, as_if_kept)
             for row in rows.containers
             if as_if_kept or row.wanted != Wanted.REMOVED
         ),

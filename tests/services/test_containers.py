@@ -7,7 +7,7 @@ import pytest
 from networks import represent
 from networks.cnm.errors import CnmError, Conflict, Forbidden, InvalidSpec, NotFound
 from networks.cnm.facts import HostFacts, Listener
-from networks.load import is_live, load_host
+from networks.load import is_live, load_both, load_host
 from networks.models import Activity, Container, Lease, Network
 from networks.services import containers, links, networks, ports
 from networks.services.spec_container import AttachRequest, read_container
@@ -379,3 +379,25 @@ def test_what_a_container_names_in_vain_is_told_with_its_field(world: World) -> 
             world.container("web", **spec)
         assert refused.value.field == field, spec
         assert not Container.objects.exists()
+
+
+def test_both_states_of_one_look_are_those_of_two(world: World) -> None:
+    world.network("app")
+    db = world.container("db", ports=["5432"])
+    world.container("web", network="app", links=[])
+    stopped = world.container("stopped")
+    leaving = world.container("leaving", networks=["app"])
+    going = world.container("going", links=["db"])
+    containers.stop_container(OPERATOR, stopped)
+    networks.disconnect(OPERATOR, Network.objects.get(name="app"), leaving)
+    containers.remove_container(OPERATOR, going, force=True)
+    db.ports.update(withheld=True)
+    wanted, kept = load_both(world.host)
+    assert wanted == load_host(world.host)
+    assert kept == load_host(world.host, as_if_kept=True)
+    assert [item.name for item in kept.containers if item not in wanted.containers] == [
+        "db",
+        "stopped",
+        "leaving",
+        "going",
+    ]
