@@ -86,10 +86,10 @@ class NotModelled(ValueError):
 
 def read_statement(one: Json, family: str, sets: Sets) -> Iterator[Statement]:
     """The statements of one entry of a rule's ``expr``."""
-    ((kind, value),) = one.items() if len(one) == 1 else (("unknown", one),)
+    ((kind, value),) = one.items() if isinstance(one, dict) and len(one) == 1 else (("unknown", one),)
     try:
         yield _statement(kind, value, family, sets)
-    except (NotModelled, ValueError, KeyError, TypeError, IndexError):
+    except (NotModelled, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         yield Unknown(kind, repr(one), ends=kind not in {"match"})
 
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 Json = Mapping[str, Any]
+NAMED = frozenset({"counter", "limit", "quota", "ct helper", "ct timeout", "ct expectation", "synproxy", "secmark"})
+"""Statements that may stand for an object with a name."""
 
 
 def rule_text(expressions: Iterable[Json], comment: str = "") -> str:
     """``iifname "br*" tcp dport 80 accept``."""
-    parts = [_statement(one) for one in expressions]
+    parts = [_shown(one) for one in expressions]
     if comment:
         parts.append(f'comment "{comment}"')
     return " ".join(part for part in parts if part)
+
+
+def _shown(one: Any) -> str:
+    """A statement in words; one that is not as expected stays as nft printed it, for nothing is left out."""
+    try:
+        return _statement(one)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError):
+        return json.dumps(one, sort_keys=True, default=str)
 
 
 def _statement(one: Json) -> str:
@@ -21,6 +32,8 @@ def _statement(one: Json) -> str:
     if kind == "match":
         operator = "" if value["op"] in {"==", "in"} else f"{value['op']} "
         return f"{_expression(value['left'])} {operator}{_expression(value['right'])}"
+    if kind in NAMED and isinstance(value, str):
+        return f'{kind} name "{value}"'
     if kind == "counter":
         return "counter"
     if kind in {"jump", "goto"}:
@@ -35,9 +48,11 @@ def _statement(one: Json) -> str:
         return _translation(kind, value or {})
     if kind == "limit":
         return f"limit rate {'over ' if value.get('inv') else ''}{value.get('rate')}/{value.get('per')}"
+    if not kind:
+        raise ValueError(one)
     if not isinstance(value, dict):
-        return kind
-    return " ".join([kind, *(f"{name} {_expression(inner)}" for name, inner in value.items())]) if kind else str(value)
+        return kind if value is None else f"{kind} {json.dumps(value, sort_keys=True)}"
+    return " ".join([kind, *(f"{name} {_expression(inner)}" for name, inner in value.items())])
 
 
 def _translation(kind: str, value: Json) -> str:

@@ -81,7 +81,8 @@ def _chain(value: Json, rules: Mapping[tuple[str, str, str], list[Rule]]) -> Cha
 def _rule(value: Json, position: int, sets: Mapping[tuple[str, str, str], NamedSet]) -> Rule:
     family, table = value["family"], value["table"]
     expressions = value.get("expr", [])
-    counter = next((one["counter"] for one in expressions if isinstance(one.get("counter"), dict)), None)
+    counted = [one["counter"] for one in expressions if isinstance(one, dict) and isinstance(one.get("counter"), dict)]
+    counter = next((one for one in counted if "packets" in one and "bytes" in one), None)
     return Rule(
         NATIVE,
         family,
@@ -108,7 +109,7 @@ def _named(kind: str, value: Json) -> NamedSet:
     try:
         read = members_of_map if kind == "map" else members_of_set
         members = read(value.get("elem", ()), kinds)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         members = None
     if "dynamic" in value.get("flags", ()) or "timeout" in value.get("flags", ()):
         members = None  # packets put its elements in and time takes them out: what it holds next is anybody's guess
