@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +29,7 @@ def main() -> int:
     parser.add_argument("--log-level", default="WARNING")
     asked = parser.parse_args()
 
+    os.umask(0o022)  # files of images and containers are as their archives say, whatever root's habit is
     gc.disable()
     app = importlib.import_module(asked.app).app
     from django.conf import settings  # late: the application says which settings

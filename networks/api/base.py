@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from rest_framework.permissions import IsAuthenticated
@@ -44,9 +45,9 @@ class CnmView(APIView):
     def actor(self) -> Actor:
         return actor_of(self.request)
 
-    @property
+    @cached_property
     def host(self) -> Host:
-        """The host that the request is about: ``?host=``, else the only one."""
+        """The host that the request is about: ``?host=``, else the only one. Read once: a view serves one request."""
         return find_host(self.request.query_params.get("host"))
 
     def flag(self, name: str) -> bool:

@@ -55,7 +55,7 @@ def test_counters_move_on_an_open_page(sample: Console, page: Page) -> None:
     cell = page.locator("tr.ours").filter(has_text="--dport 8080").locator("td.num").first
     before = cell.inner_text()
     for _ in range(5):
-        assert sample.connects("192.0.2.2", 8080) == "hello"
+        assert sample.connects_soon("192.0.2.2", 8080) == "hello"
     expect(cell).not_to_have_text(before)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,8 +49,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "containers" / CONTAINER
 
 
+@pytest.fixture
+def narrow_umask() -> Iterator[None]:
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("narrow_umask")
 def test_files_are_made_changed_and_removed(handler: FilesHandler, folder: Path) -> None:
-    os.umask(0o077)
     assert take_to(handler, etc("hosts", "127.0.0.1 localhost\n"), etc("hostname", "one\n")) == 2
     assert (folder / "hosts").read_text() == "127.0.0.1 localhost\n"
     assert (folder / "hosts").stat().st_mode & 0o777 == 0o644
