@@ -63,7 +63,7 @@ CHEAP_S = 0.25
 COUNTERS_SHARE = 50
 """Rules are read for their counters alone so seldom that it takes a fiftieth of the time."""
 COUNTERS = ("packets", "bytes")
-PAUSE_S, AT_LATEST_S = 0.25, 0.5
+PAUSE_S, AT_LATEST_S = 0.05, 0.5
 """The looks for the pages that follow on our own work wait for a pause of this length, but no longer than that after it."""
 RULES_SHARE = 4
 """Where a look at thousands of rules takes long, work that goes on and on is held up by no more than one part in this many."""

@@ -28,11 +28,23 @@ def trace(console: Console, source: str, destination: str, port: int, **more: An
     return console.call("POST", "firewall/trace", {"from": source, "to": destination, "port": port, **more})
 
 
-def soon(console: Console, verdict: str, *question: Any) -> Any:
-    """The worker looks when it hears of a change: the answer follows."""
+def look_for(console: Console, words: str) -> None:
+    """Wait until the worker has seen a rule with *words*: its look follows an operation after a moment."""
+    rules = lambda: console.get("firewall/rules", q=words)["count"]  # noqa: E731  # one expression, asked again and again
+    assert console.until(rules), words
+
+
+def soon(console: Console, verdict: str, *question: Any, by: str = "") -> Any:
+    """The worker looks when it hears of a change: the answer follows. *by*: the owner of the rule that decides."""
     source, destination, port = question
     body = {"from": source, "to": destination, "port": port}
-    console.until(lambda: console.raw("POST", "firewall/trace", body).json().get("verdict") == verdict)
+
+    def is_seen() -> bool:
+        found = console.raw("POST", "firewall/trace", body).json()
+        owner = (found.get("decided_by") or {}).get("owner") or {}
+        return bool(found.get("verdict") == verdict and (not by or owner.get("name") == by))
+
+    console.until(is_seen)
     found = trace(console, *question)
     assert found["verdict"] == verdict, json.dumps(found, indent=1)
     return found
@@ -44,9 +56,10 @@ def test_a_trace_says_what_a_packet_then_does(console: Console) -> None:
     console.serve("web", 80, network="front", ports=["8080:80"])
     console.serve("db", 80, network="back")
     assert console.connects_soon("192.0.2.2", 8080) == "hello"
+    look_for(console, "--dport 8080")
     opened = soon(console, "allowed", "192.0.2.1", "192.0.2.2", 8080)
     assert opened["received"].endswith(f"{console.address('web')}:80")
-    closed = soon(console, "dropped", "web", "db", 80)
+    closed = soon(console, "dropped", "web", "db", 80, by="db on back")
     assert console.connects(console.address("db"), 80, netns=console.sandbox("web")) is None
     assert closed["decided_by"]["owner"]["name"] == "db on back"
     proposed = closed["remedies"][0]
@@ -101,6 +114,7 @@ def test_in_nftables_what_stands_in_maps_is_named_with_its_owner_and_reason() ->
         console.serve("web", 80, ports=["8080:80"])
         console.serve("db", 80, network="back")
         assert console.connects_soon("192.0.2.2", 8080) == "hello"
+        look_for(console, "--dport 8080")
         opened = soon(console, "allowed", "192.0.2.1", "192.0.2.2", 8080)
         named = [
             step["rule"]["owner"]["name"]
@@ -108,7 +122,7 @@ def test_in_nftables_what_stands_in_maps_is_named_with_its_owner_and_reason() ->
             if step["rule"] and step["rule"]["why"] and step["rule"]["owner"]["kind"] == "port"
         ]
         assert named == ["8080/tcp", "8080/tcp"]  # translated, then admitted
-        closed = soon(console, "dropped", "web", "db", 80)
+        closed = soon(console, "dropped", "web", "db", 80, by="db on back")
         assert closed["decided_by"]["owner"]["name"] == "db on back"
         assert closed["decided_by"]["why"]
 
