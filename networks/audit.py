@@ -14,7 +14,7 @@ from typing import Any
 from networks.cnm.names import short
 from networks.cnm.resources import OWNER_CODES
 from networks.cnm.rules import Rule
-from networks.load import load_facts, load_host
+from networks.load import load_both, load_facts
 from networks.models import FeedCounter, Host, Observation
 from networks.provenance import Maker, makers
 from networks.rule_filters import devices_of, networks_of
@@ -62,8 +62,9 @@ def _of_now(host: Host) -> _Kept:
     state = state_of(host)
     if kept is None or kept[0] != state:
         seen = Observation.objects.filter(host=host, kind="rules").values_list("data", flat=True).first() or {}
-        resources = compile_host(load_host(host), load_facts(host))
-        joined = join(seen.get("rules", []), resources, makers(host), Beside.of(seen))
+        desired, kept_host = load_both(host)
+        resources = compile_host(desired, load_facts(host))
+        joined = join(seen.get("rules", []), resources, makers(host, kept_host), Beside.of(seen))
         kept = _kept[host.pk] = (state, joined, list(seen.get("chains", [])))
     return kept
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from networks.models import Activity, Container, Endpoint, Host, Link, Network, PublishedPort
+from networks.cnm import desired
+from networks.models import Activity, Container, Host, Network
 
 MADE = "network.create"
 RUN = "container.run"
@@ -17,9 +18,10 @@ Maker = dict[str, str]
 """``by`` (the user), ``at``, ``verb``, ``request_id``; the last two are empty where the log has forgotten, or knows only of a bulk."""
 
 
-def makers(host: Host) -> dict[str, Maker]:
-    """The maker of every object of *host*, by the object's id. Six queries.
+def makers(host: Host, kept: desired.Host) -> dict[str, Maker]:
+    """The maker of every object of *host*, by the object's id. Three queries.
 
+    *kept* is its desired state as if nothing were being removed: it tells what belongs to which container.
     An endpoint, a port or a link was made by the request that added it, else with its container.
     """
     log = _log(host)
@@ -27,7 +29,7 @@ def makers(host: Host) -> dict[str, Maker]:
     for model, verb in ((Network, MADE), (Container, RUN)):
         for pk, by, at in model.objects.filter(host=host).values_list("pk", "created_by", "created_at"):
             found[pk] = next((_maker(row) for row in log[pk] if row["verb"] == verb), _plain(by, at))
-    for pk, container, asked in _parts(host):
+    for pk, container, asked in _parts(kept):
         later = [row for row in log[container] if all(_has(row, name, value) for name, value in asked.items())]
         found[pk] = _maker(later[-1]) if later else found[container]
     return found
@@ -42,16 +44,16 @@ def _log(host: Host) -> defaultdict[str, list[dict[str, Any]]]:
     return rows
 
 
-def _parts(host: Host) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _parts(host: desired.Host) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(id, container's id, what the request that added it says) of everything that belongs to a container."""
-    endpoints = Endpoint.objects.filter(container__host=host)
-    for pk, container, network in endpoints.values_list("pk", "container", "network__name"):
-        yield pk, container, {"verb": "network.connect", "network": network}
-    ports = PublishedPort.objects.filter(container__host=host)
-    for pk, container, number, protocol in ports.values_list("pk", "container", "container_port", "protocol"):
-        yield pk, container, {"verb": "port.publish", "ports": (number, protocol)}
-    for pk, container, alias in Link.objects.filter(recipient__host=host).values_list("pk", "recipient", "alias"):
-        yield pk, container, {"verb": "link.create", "alias": alias}
+    names = {network.id: network.name for network in host.networks}
+    for container in host.containers:
+        for endpoint in container.endpoints:
+            yield endpoint.id, container.id, {"verb": "network.connect", "network": names[endpoint.network_id]}
+        for port in container.ports:
+            yield port.id, container.id, {"verb": "port.publish", "ports": (port.container_port, port.protocol)}
+        for link in container.links:
+            yield link.id, container.id, {"verb": "link.create", "alias": link.alias}
 
 
 def _has(row: dict[str, Any], name: str, value: Any) -> bool:

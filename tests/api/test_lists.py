@@ -126,6 +126,6 @@ def test_a_page_of_very_many_rules_describes_that_page_alone(
     observe(world, *(rule(number) for number in range(10_000)))
     call = rest("viewer")
     call("GET", "me")
-    with django_assert_max_num_queries(19):  # six of them tell who asked for the owners
+    with django_assert_max_num_queries(16):
         page = call("GET", "firewall/rules", page=200).json()
     assert (page["count"], len(page["results"])) == (10_000, 50)
