@@ -7,6 +7,7 @@ import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promise
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
 import { ICONS } from "./static/src/icons.mjs";
 
@@ -15,7 +16,7 @@ const source = path.join(root, "static", "src");
 const dist = path.join(root, "static", "dist");
 const require = createRequire(import.meta.url);
 
-const ENTRIES = ["app.ts", "theme.ts", "topology.ts", "logs.ts", "styles/app.css"];
+const ENTRIES = ["app.ts", "theme.ts", "topology.ts", "logs.ts", "terminal.ts", "styles/app.css", "styles/terminal.css"];
 
 async function sprite() {
   const folder = path.join(path.dirname(require.resolve("@tabler/icons/package.json")), "icons", "outline");
@@ -38,6 +39,17 @@ function hashed(name, content) {
   const { name: stem, ext } = path.parse(name);
   const digest = createHash("sha256").update(content).digest("hex").slice(0, 10);
   return `${stem}-${digest}${ext}`;
+}
+
+/** Beside each file that browsers load lies its compressed twin, which the web server sends to those who take it. */
+async function compress(folder) {
+  for (const name of await readdir(folder)) {
+    if (!/\.(js|css|svg)$/.test(name)) continue;
+    const content = await readFile(path.join(folder, name));
+    const size = { [constants.BROTLI_PARAM_SIZE_HINT]: content.length };
+    await writeFile(path.join(folder, `${name}.br`), brotliCompressSync(content, { params: size }));
+    await writeFile(path.join(folder, `${name}.gz`), gzipSync(content, { level: 9 }));
+  }
 }
 
 async function build() {
@@ -75,6 +87,7 @@ async function build() {
   await writeFile(path.join(staging, manifest["logo.svg"]), logo);
   manifest["icons.svg"] = hashed("icons.svg", icons);
   await writeFile(path.join(staging, manifest["icons.svg"]), icons);
+  await compress(staging);
   await writeFile(path.join(staging, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   await rm(dist, { recursive: true, force: true });
   await rename(staging, dist);
@@ -85,7 +98,7 @@ async function buildTests() {
   const outdir = path.join(root, "static", "dist-tests");
   await rm(outdir, { recursive: true, force: true });
   const found = [];
-  for (const folder of ["", "live", "topology", "forms"]) {
+  for (const folder of ["", "live", "shell", "topology", "forms", "terminal", "logs"]) {
     for (const name of await readdir(path.join(source, folder))) {
       if (name.endsWith(".test.ts")) found.push(path.join(source, folder, name));
     }

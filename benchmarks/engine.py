@@ -53,19 +53,17 @@ class Engine:
         self._stack.close()
 
     def _start(self) -> None:
-        self._daemon = self.bottle.popen(
-            [
-                "dockerd",
-                f"--data-root={self.data}/root",
-                "--exec-root=/run/docker",
-                "--host=unix:///run/docker.sock",
-                "--pidfile=/run/docker.pid",
-                "--storage-driver=overlay2",
-                "--live-restore",
-            ],
-            stdout=(self.data / "log").open("a"),
-            stderr=subprocess.STDOUT,
-        )
+        command = [
+            "dockerd",
+            f"--data-root={self.data}/root",
+            "--exec-root=/run/docker",
+            "--host=unix:///run/docker.sock",
+            "--pidfile=/run/docker.pid",
+            "--storage-driver=overlay2",
+            "--live-restore",
+        ]
+        with (self.data / "log").open("a") as log:
+            self._daemon = self.bottle.popen(command, stdout=log, stderr=subprocess.STDOUT)
 
     def restart(self) -> None:
         """Kill the daemon and start it again over its running containers (live-restore)."""

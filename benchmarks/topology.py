@@ -1,5 +1,8 @@
 """The topology page with very many containers, in headless Chromium without a GPU: first picture, frames, changes.
 
+*first_ms* is from the data in memory to the second frame after it was drawn, *first_cpu_ms* what the page's own thread worked
+for it: a machine with other work shows in the one and not in the other. Both are medians.
+
     python -m benchmarks.topology [--containers 1000 10000] [--json FILE]
 
 The page is the real one, rendered by Django over an empty database; its state and its WebSocket are made here. Nothing of a
@@ -13,6 +16,7 @@ import asyncio
 import json
 import os
 import re
+import statistics
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,9 +26,18 @@ SIZE = {"width": 1440, "height": 900}
 PER_NETWORK = 12
 CHANGES_PER_S = 100
 SECONDS = 5
+LOADS = 5
 DIST = Path(__file__).resolve().parents[1] / "static" / "dist"
 ADDRESS = "http://bench.test"
 EPOCH = "bench"
+SHOWN = """
+const mark = performance.mark.bind(performance);
+performance.mark = (name, options) => {
+    if (name === "topology:painted")
+        requestAnimationFrame(() => requestAnimationFrame(() => mark("topology:shown")));
+    return mark(name, options);
+};
+"""
 PAN = """(seconds) => new Promise((done) => {
     const canvas = document.querySelector("canvas.map");
     const at = canvas.getBoundingClientRect();
@@ -142,12 +155,12 @@ def with_state(page: str, count: int) -> str:
     )
 
 
-async def measure(chromium: Any, html: str, count: int) -> dict[str, Any]:
+async def opened(chromium: Any, html: str, sockets: list[Any], complaints: list[str]) -> Any:
+    """A page that shows the topology. Its server is here; its WebSockets come into *sockets*."""
     page = await chromium.new_page(viewport=SIZE)
-    sockets: list[Any] = []
     refreshed = with_state(html, 0)
-    complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
+    await page.add_init_script(SHOWN)
 
     async def serve(route: Any) -> None:
         path = route.request.url.removeprefix(ADDRESS).partition("?")[0]
@@ -160,11 +173,35 @@ async def measure(chromium: Any, html: str, count: int) -> dict[str, Any]:
     await page.route("**/*", serve)
     await page.route_web_socket("**/ws/live/**", lambda socket: sockets.append(socket))  # wants a function
     await page.goto(f"{ADDRESS}/topology/")
-    await page.wait_for_function("performance.getEntriesByName('topology:painted').length")
-    first = await page.evaluate(
-        "performance.getEntriesByName('topology:painted')[0].startTime - performance.getEntriesByName('topology:begun')[0].startTime"
-    )
-    loaded = await page.evaluate("performance.getEntriesByName('topology:painted')[0].startTime")
+    await page.wait_for_function("performance.getEntriesByName('topology:shown').length")
+    return page
+
+
+async def first_picture(chromium: Any, html: str) -> tuple[float, float, float]:
+    """Milliseconds: to the picture on the screen from the data in memory, and from the click; and what the page's thread worked for it."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as trace:
+        tracer = await chromium.new_page()
+        await chromium.start_tracing(page=tracer, path=trace.name, categories=["blink.user_timing"])
+        page = await opened(chromium, html, [], [])
+        begun, shown = await page.evaluate(
+            "['begun', 'shown'].map((name) => performance.getEntriesByName('topology:' + name)[0].startTime)"
+        )
+        await chromium.stop_tracing()
+        await tracer.close()
+        await page.close()
+        marks = {
+            event["name"]: event for event in json.load(trace)["traceEvents"] if event["name"].startswith("topology:")
+        }
+    worked = (marks["topology:shown"]["tts"] - marks["topology:begun"]["tts"]) / 1000
+    return shown - begun, shown, worked
+
+
+async def measure(chromium: Any, html: str, count: int) -> dict[str, Any]:
+    pictures = [await first_picture(chromium, html) for _ in range(LOADS)]
+    first, from_click, worked = (statistics.median(one) for one in zip(*pictures, strict=True))
+    sockets: list[Any] = []
+    complaints: list[str] = []
+    page = await opened(chromium, html, sockets, complaints)
     fps = await page.evaluate(PAN, 3)
     while not sockets:  # noqa: ASYNC110  # the page opens it when it likes
         await asyncio.sleep(0.05)
@@ -189,7 +226,8 @@ async def measure(chromium: Any, html: str, count: int) -> dict[str, Any]:
     return {
         "containers": count,
         "first_ms": round(first),
-        "from_click_ms": round(loaded),
+        "first_cpu_ms": round(worked),
+        "from_click_ms": round(from_click),
         "fps": fps,
         "fps_at_100_changes_a_second": fps_changing,
         "lag_s": lag,

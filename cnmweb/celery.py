@@ -18,5 +18,6 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
-    imports=("worker.tasks",),
+    # Our own processes look whether their connection is good before each piece of work; to open one for each takes a millisecond.
+    CELERY_DB_REUSE_MAX=1 << 60,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 
@@ -15,7 +16,14 @@ class BadSetting(SystemExit):
 
 
 def text(name: str, default: str = "") -> str:
-    return os.environ.get(name, default).strip()
+    """The variable's value; where it is empty, that of the file which ``<name>_FILE`` names, as secrets of containers are given."""
+    value = os.environ.get(name, "").strip()
+    if not value and (path := os.environ.get(f"{name}_FILE", "").strip()):
+        try:
+            value = Path(path).read_text().strip()
+        except OSError as error:
+            raise BadSetting(f"{name}_FILE", path, f"it cannot be read: {error.strerror}") from error
+    return value or default
 
 
 def flag(name: str, default: bool) -> bool:
@@ -83,6 +91,17 @@ def addresses(name: str) -> tuple[str, ...]:
         except ValueError:
             raise BadSetting(name, value, "give IP addresses, separated by commas") from None
     return values
+
+
+def underlay(name: str) -> str:
+    """An address of the host, or the name of one of its devices; empty where not given."""
+    value = text(name)
+    if value and not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9_.-]{0,14}", value):
+        try:
+            ip_address(value)
+        except ValueError:
+            raise BadSetting(name, value, "give an address of this host, or the name of one of its devices") from None
+    return value
 
 
 def pools(name: str, default: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from layout import CONFIG, CURRENT, RUN, STATE, USER, refuse, run
 
-ONCE = ("CNM_ADMIN_PASSWORD", "CNM_ADMIN_USER", "CNM_YES", "CNM_DEMO_PORT")
+ONCE = ("CNM_ADMIN_PASSWORD", "CNM_ADMIN_USER", "CNM_YES", "CNM_DEMO_PORT", "CNM_JOIN_TOKEN", "CNM_JOIN_PLAIN")
 """Read at one run and never kept."""
 FIXED = {"CNM_STATE_DIR": str(STATE), "CNM_RUN_DIR": str(RUN), "CNM_STATIC_ROOT": str(CURRENT / "staticfiles")}
 """Where the installer puts things: it owns these folders, and takes them away."""
@@ -110,6 +110,11 @@ def bind(values: Mapping[str, str] | None = None) -> tuple[str, int]:
     if not address or not port.isdigit() or not 0 < int(port) < 65536 or (":" in address) != address.startswith("["):
         refuse(f"CNM_BIND={said} cannot be used: give an address and a port, such as 127.0.0.1:8000 or [::1]:8000.")
     return address.strip("[]"), int(port)
+
+
+def has_console() -> bool:
+    """Whether this host has a web process. One that joined another's console has none, unless its settings say so."""
+    return configuration().get("CNM_CONSOLE", "true").lower() not in {"0", "false", "no", "off"}
 
 
 def address() -> str:

@@ -20,7 +20,7 @@ def main() -> None:
         say("CNM Web is not installed here.")
         return
     say("CNM Web: make down")
-    services.stop(["web", "monitor", "slow", "kernel"])
+    services.stop(["web", "engine", "monitor", "slow", "kernel"])
     if RUN.exists():
         say("  stopping containers")
         say("  " + run([CURRENT / "venv/bin/python", "-m", "worker.down"], cwd=CURRENT, env=environment()).strip())

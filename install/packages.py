@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from layout import PYTHON, refuse, run, say
@@ -20,10 +20,12 @@ PACKAGES = {
     "conmon": "conmon",
     "skopeo": "skopeo",
     "umoci": "umoci",
+    "openssl": "openssl",
     "ip": "iproute2",
     "node": "nodejs",
     "npm": "npm",
     "gcc": "gcc",
+    "msgfmt": "gettext",
     "python3": "python3",
 }
 """Program -> the Debian package that has it."""
@@ -40,6 +42,8 @@ def missing() -> list[str]:
         result.append("python3-dev")
     if subprocess.run([PYTHON, "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode:
         result.append("python3-venv")
+    if not Path("/usr/share/zoneinfo/UTC").exists():
+        result.append("tzdata")
     if not Path("/usr/include/stdlib.h").exists():
         result.append("libc6-dev")
     return result
@@ -57,8 +61,33 @@ def install() -> str:
     with no_services_started():
         run(["dpkg", "--configure", "-a"], env=env)  # what an interrupted run left half done
         run(["apt-get", "update", "-q"], env=env)
+        if absent := not_offered(wanted):
+            refuse(f"the package sources of this host do not offer {' '.join(absent)}. {where_they_are()}")
         run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *wanted], env=env)
     return "installed"
+
+
+def not_offered(wanted: Sequence[str]) -> list[str]:
+    """Those of the packages *wanted* that no package source has, as of the last ``apt-get update``."""
+    env = {**os.environ, "LC_ALL": "C"}
+    asked = subprocess.run(["apt-cache", "policy", *wanted], env=env, capture_output=True, text=True, check=True)
+    versions: dict[str, str] = {}
+    package = ""
+    for line in asked.stdout.splitlines():
+        if not line.startswith(" "):
+            package = line.removesuffix(":")
+        elif line.startswith("  Candidate: "):
+            versions[package] = line.removeprefix("  Candidate: ")
+    return [name for name in wanted if versions.get(name, "(none)") == "(none)"]
+
+
+def where_they_are(release: Path = Path("/etc/os-release")) -> str:
+    """What to do about packages that are not offered. Ubuntu has crun, conmon, skopeo, umoci, Redis and Node in *universe*."""
+    lines = release.read_text().splitlines() if release.exists() else []
+    kin = [line.partition("=")[2].strip('"').split() for line in lines if line.startswith(("ID=", "ID_LIKE="))]
+    if any("ubuntu" in names for names in kin):
+        return "On Ubuntu they are in the component universe: run `add-apt-repository universe`, then this again."
+    return "Debian 12 has them in main, Ubuntu 24.04 in main and universe: name these in /etc/apt/sources.list."
 
 
 @contextlib.contextmanager

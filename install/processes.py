@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from configuration import bind, configuration
+from configuration import bind, configuration, has_console
 from layout import CURRENT, RUN, USER
 
 
@@ -16,6 +16,8 @@ class Program:
     outlives: bool = False
     """Whether it goes on over ``make restart``: containers' ports are held by it, or nothing of ours is in it."""
     description: str = ""
+    becomes: str = ""
+    """Whom it becomes once it has made what only root may make."""
 
 
 def programs() -> tuple[Program, ...]:
@@ -31,6 +33,12 @@ def programs() -> tuple[Program, ...]:
         description="messages between our processes",
     )
     uvicorn = ("--host", address, "--port", str(port), "--log-level", "warning", "--no-server-header")
+    web = Program(
+        "web",
+        (python, "-m", "uvicorn", "cnmweb.asgi:application", *uvicorn),
+        user=USER,
+        description="console and REST API",
+    )
     return (
         *([] if "CNM_REDIS_URL" in configuration() else [redis]),
         Program(
@@ -54,13 +62,15 @@ def programs() -> tuple[Program, ...]:
             (python, "-m", "worker", "slow"),
             description="waits for processes and images",
         ),
-        Program("monitor", (python, "-m", "worker.monitor"), description="sees what others change"),
+        Program("sessions", (python, "-m", "worker.sessions"), description="holds terminals in containers"),
         Program(
-            "web",
-            (python, "-m", "uvicorn", "cnmweb.asgi:application", *uvicorn),
-            user=USER,
-            description="console and REST API",
+            "engine",
+            (python, "-m", "networks.engine", "--user", USER),
+            becomes=USER,
+            description="the Docker Engine API on docker.sock",
         ),
+        Program("monitor", (python, "-m", "worker.monitor"), description="sees what others change"),
+        *([web] if has_console() else []),
     )
 
 

@@ -55,6 +55,7 @@ def _build(release: Path, prefix: Path) -> None:
     venv = _install_python(release, prefix)
     (release / "venv").symlink_to(os.path.relpath(venv, release))
     _install_front(release)
+    _compile_translations(release)
     nowhere = tempfile.mkdtemp()
     env = {
         "PATH": os.environ["PATH"],
@@ -85,9 +86,14 @@ def _install_python(release: Path, prefix: Path) -> Path:
 
 def _install_front(release: Path) -> None:
     say("    console (npm)")
-    run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=release)
+    run(["npm", "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=release)
     run(["node", "build.mjs"], cwd=release)
     shutil.rmtree(release / "node_modules")
+
+
+def _compile_translations(release: Path) -> None:
+    for catalogue in (release / "locale").rglob("*.po"):
+        run(["msgfmt", "--check", f"--output-file={catalogue.with_suffix('.mo')}", catalogue])
 
 
 def _switch(release: Path, current: Path) -> None:

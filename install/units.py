@@ -53,7 +53,7 @@ def unit_text(program: Program) -> str:
         f"EnvironmentFile={CONFIG}",
         "ExecStart=" + " ".join(_word(word) for word in program.command),
         "TimeoutStopSec=30",
-        *(_ROOT if program.user == "root" else _CONFINED),
+        *_rights(program),
         "",
         "[Install]",
         "WantedBy=multi-user.target",
@@ -62,6 +62,22 @@ def unit_text(program: Program) -> str:
     return "\n".join(lines)
 
 
+def _rights(program: Program) -> tuple[str, ...]:
+    if program.becomes:
+        return (*_CONFINED, *_BECOMING, f"ReadWritePaths={RUN}")
+    if program.name in _NARROW:
+        return (*_ROOT, *_NARROWED, f"CapabilityBoundingSet={_NARROW[program.name]}", f"ReadWritePaths={RUN}")
+    return _ROOT if program.user == "root" else _CONFINED
+
+
+_NARROW = {
+    "holder": "CAP_NET_BIND_SERVICE",
+    "dns": "CAP_NET_ADMIN CAP_SYS_ADMIN CAP_SETUID CAP_SETGID CAP_KILL",
+    "monitor": "CAP_NET_ADMIN CAP_NET_BROADCAST CAP_NET_RAW CAP_DAC_OVERRIDE",
+}
+"""What those of root's processes need that neither mount nor start a container; docker-compose.yml gives them the same. What is mounted
+on the host later is seen in their own mount namespaces too. No filter of system calls: systemd 255 would take CAP_SYS_ADMIN away."""
+_NARROWED = ("NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=yes", "PrivateTmp=yes")
 _ROOT = ("KillMode=process", "OOMPolicy=continue", "Delegate=yes")
 _CONFINED = (
     "NoNewPrivileges=yes",
@@ -70,9 +86,15 @@ _CONFINED = (
     "ProtectHome=yes",
     "PrivateTmp=yes",
     "PrivateDevices=yes",
-    f"ReadWritePaths=-{RUN}/redis -{STATE}/db",
+    f"ReadWritePaths=-{RUN}/redis -{STATE}/db -{STATE}/uploads",
     "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
 )
+_BECOMING = (
+    "CapabilityBoundingSet=CAP_CHOWN CAP_SETUID CAP_SETGID CAP_DAC_READ_SEARCH",
+    # systemd 255 (Ubuntu 24.04) takes this one away after it has set the filters of system calls, unless it is ambient too.
+    "AmbientCapabilities=CAP_SETUID",
+)
+"""What a process needs that makes a socket in our folder, reads our key, and becomes another user: it has none of it from then on."""
 
 
 def _order(program: Program) -> list[str]:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import sys
 import time
 import urllib.error
@@ -88,17 +89,28 @@ def bootstrap() -> None:
 
 def wait_until_ready() -> None:
     """Until the web answers and the worker is through with its first pass. Stops with the reason when it cannot."""
-    started = time.monotonic()
+    started, console = time.monotonic(), configuration.has_console()
     while (waited := time.monotonic() - started) < START_TIMEOUT_S:
-        workers = _health()
-        if workers and services.READY.exists():
+        workers = _health() if console else {}
+        if (workers or not console) and services.READY.exists() and _takes_calls(RUN / "docker.sock"):
             return
-        if workers.get("failed") and waited > REASON_AFTER_S and (reason := manage("worker_error").strip()):
+        silent = workers.get("failed") or not console
+        if silent and waited > REASON_AFTER_S and (reason := manage("worker_error").strip()):
             refuse(
                 f"the worker cannot start: {reason}\nIt tries again by itself; the host's page at {address()} shows it, too."
             )
         time.sleep(0.2)
     refuse(f"it did not start within {START_TIMEOUT_S} s. The last that its processes said:\n{services.last_words()}")
+
+
+def migrate() -> None:
+    """Bring the database up to the code; where the console is another host's, that one does, and the code must be as its is."""
+    if configuration.has_console():
+        manage("migrate", "-v0")
+        return
+    state = manage("showmigrations", "--plan")
+    if "[ ]" in state:
+        refuse("the console's database is of an older version than this host's code: update the console first.")
 
 
 def _health() -> dict[str, int]:
@@ -110,8 +122,18 @@ def _health() -> dict[str, int]:
     return {}
 
 
+def _takes_calls(path: Path) -> bool:
+    """Whether somebody listens on a Unix socket; the file alone may be one that was left."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+        probe.connect(str(path))
+        return True
+    return False
+
+
 def where() -> str:
     """The console's address, and what else has to be known to reach it."""
+    if not configuration.has_console():
+        return "the console that this host has joined"
     host, _ = configuration.bind()
     if host not in configuration.EVERY_ADDRESS:
         return address()
@@ -138,7 +160,7 @@ def main() -> None:
     if not step("configuration", configuration.configure) and (left := configuration.ignored()):
         say(f"    {', '.join(left)} of this run's environment: not used; {configuration.CONFIG} holds the settings")
     changed |= step("folders", make_folders)
-    manage("migrate", "-v0")
+    migrate()
     bootstrap()
     fresh = step("processes", services.start_all)
     if not fresh and services.stale():

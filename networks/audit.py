@@ -11,13 +11,17 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any
 
+from django.utils.translation import gettext
+
 from networks.cnm.names import short
 from networks.cnm.resources import OWNER_CODES
 from networks.cnm.rules import Rule
+from networks.cnm.text import NOTHING
 from networks.load import load_both, load_facts
 from networks.models import FeedCounter, Host, Observation
 from networks.provenance import Maker, makers
 from networks.rule_filters import devices_of, networks_of
+from networks.steady import steady
 from worker.compile import compile_host
 
 FOREIGN = (
@@ -40,16 +44,23 @@ _KINDS = {code: kind for kind, code in OWNER_CODES.items()}
 def rules(host: Host) -> list[dict[str, Any]]:
     """Every rule of *host* in evaluation order, by family, table and chain.
 
-    Each: family, table, chain, position, text, packets, bytes, tag, ours, owner ({kind, id, name} or None), why, foreign_class,
+    Each: family, table, chain, position, text, packets, bytes, tag, ours, owner ({kind, id, name} or None), why (a Text: an answer is kept,
+    and its readers differ in language), foreign_class,
     foreign_object (of a Docker Engine: {kind, name} or None), sets (that it asks for, with members),
     made (who asked for the owner: :data:`networks.provenance.Maker`, or None).
     """
     return list(_of_now(host)[1])
 
 
-def chains(host: Host) -> list[dict[str, Any]]:
-    """Every chain of *host* with its policy and counters, of the same look as its rules."""
-    return list(_of_now(host)[2])
+def rules_and_chains(host: Host) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """As :func:`rules`, and every chain with its policy and counters, of the same look."""
+    _, found, chains = _of_now(host)
+    return list(found), list(chains)
+
+
+def told(row: dict[str, Any]) -> dict[str, Any]:
+    """*row* of :func:`rules` as JSON, its reason in the reader's language."""
+    return row | {"why": row["why"].translated(gettext)}
 
 
 _Kept = tuple[tuple[Any, ...], list[dict[str, Any]], list[dict[str, Any]]]
@@ -58,14 +69,16 @@ _kept: dict[int, _Kept] = {}
 
 
 def _of_now(host: Host) -> _Kept:
-    kept = _kept.get(host.pk)
-    state = state_of(host)
-    if kept is None or kept[0] != state:
+    with steady():
+        kept, state = _kept.get(host.pk), state_of(host)
+        if kept is not None and kept[0] == state:
+            return kept
         seen = Observation.objects.filter(host=host, kind="rules").values_list("data", flat=True).first() or {}
         desired, kept_host = load_both(host)
-        resources = compile_host(desired, load_facts(host))
-        joined = join(seen.get("rules", []), resources, makers(host, kept_host), Beside.of(seen))
-        kept = _kept[host.pk] = (state, joined, list(seen.get("chains", [])))
+        made = makers(host, kept_host)
+    resources = compile_host(desired, load_facts(host))
+    joined = join(seen.get("rules", []), resources, made, Beside.of(seen))
+    kept = _kept[host.pk] = (state, joined, list(seen.get("chains", [])))
     return kept
 
 
@@ -146,7 +159,7 @@ def _joined(
     value = dict(rule)
     value["ours"] = ours is not None or bool(tag)
     owner = value["owner"] = ours.owner.to_json() if ours is not None else _owner_of(tag)
-    value["why"] = str(ours.why) if ours is not None else ""
+    value["why"] = ours.why if ours is not None else NOTHING
     value["made"] = made.get(short(owner["id"])) if owner else None
     value["foreign_class"] = "" if value["ours"] else classify(rule)
     of_engine = beside.object_of(rule["text"]) if value["foreign_class"] in {"docker", "unknown"} else None

@@ -13,6 +13,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 
 from .cnm.errors import CnmError, from_json
+from .cnm.facts import HostFacts
 from .models import Host
 
 
@@ -31,9 +32,9 @@ def host_features(databases: Sequence[str] | None, **kwargs: Any) -> list[CheckM
     cannot_start = from_json(host.error) if host.error else None
     failed = [] if cannot_start is None else [_warning(cannot_start)]
     return failed + [
-        Warning(f"{item['key']}: {item['detail']}", hint=item["remedy"], id="cnm.W001")
-        for item in host.facts.get("features", [])
-        if not item["present"]
+        Warning(f"{feature.key}: {feature.detail}", hint=str(feature.remedy), id="cnm.W001")
+        for feature in HostFacts.from_json(host.facts).features
+        if feature.present is False
     ]
 
 

@@ -10,12 +10,15 @@ from functools import cached_property
 from ipaddress import ip_address
 from typing import Any
 
+from django.utils.translation import gettext
+
 from networks.cnm.addresses import AnyAddress
 from networks.cnm.desired import Container, PublishedPort
 from networks.cnm.facts import Listener
 from networks.cnm.guards import calls_closed, guard_of, guarded
 from networks.cnm.ruleset.model import Ruleset
 from networks.cnm.ruleset.words import PROTOCOLS
+from networks.cnm.text import Text
 from networks.cnm.trace.routing import find_way
 from networks.cnm.trace.trace import ALLOWED, Question, trace
 from networks.cnm.trace.walk import HOST, OUTSIDE, Party
@@ -37,7 +40,7 @@ class Reach:
     device: str
     """By which the caller comes in; ``lo`` for this host itself."""
     verdict: str
-    reason: str
+    reason: Text
     claimed_closed: bool = False
     """Whether the host's ufw or firewalld call it closed."""
 
@@ -123,7 +126,7 @@ class Exposed:
                     "address": one.address,
                     "device": one.device,
                     "verdict": one.verdict,
-                    "reason": one.reason,
+                    "reason": one.reason.translated(gettext),
                     "claimed_closed": one.claimed_closed,
                 }
                 for one in self.reaches
@@ -258,7 +261,7 @@ class _Report:
             address=str(own),
             device=device.name,
             verdict=found.verdict,
-            reason=str(found.reason),
+            reason=found.reason,
             claimed_closed=closed,
         )
 

@@ -26,7 +26,9 @@ from django.db import transaction as db_transaction
 from redis.exceptions import RedisError
 
 from . import represent
+from .composed import composed, insert_many
 from .models import Event, FeedCounter, Host
+from .steady import steady
 from .wake import redis
 
 log = logging.getLogger(__name__)
@@ -99,7 +101,7 @@ def _write(pending: _Pending) -> int:
     described = _describe(pending.changes)
     last = FeedCounter.objects.advance(len(described))
     first = last - len(described) + 1
-    Event.objects.bulk_create(
+    insert_many(
         Event(
             number=first + offset,
             op="delete" if data is None else "put",
@@ -126,7 +128,7 @@ def _describe(changes: _Changes) -> dict[tuple[str, str], dict[str, Any] | None]
         elif isinstance(value, models.Model):
             wanted.setdefault(type(value), {})[value.pk] = at
     for model, rows in wanted.items():
-        for row in represent.prepared(model).filter(pk__in=list(rows)):
+        for row in represent.read(model, list(rows)):
             at = rows[row.pk]
             found[at] = represent.of(at[0], row)
     return {at: found.get(at) if isinstance(value, models.Model) else value for at, value in changes.items()}
@@ -158,16 +160,20 @@ def since(number: int, epoch: str) -> list[dict[str, Any]] | None:
     return [event_json(event) for event in events]
 
 
+_last_of = composed(
+    lambda kind, object_id: (
+        Event.objects.filter(kind=kind, object_id=object_id).order_by("-number").values_list("op", "data")[:1]
+    )
+)
+
+
 def last_word(row: models.Model | None) -> dict[str, Any] | None:
     """The representation of *row* as the last event about it has it, for those that have just written it. Of what there is
     no event of, or no longer, the database is asked."""
     if row is None or row.pk is None:
         return None
     kind = type(row).__name__.lower()
-    events = (
-        Event.objects.filter(kind=kind, object_id=str(row.pk)) if kind in represent.DESCRIBERS else Event.objects.none()
-    )
-    found = events.order_by("-number").values_list("op", "data").first()
+    found = _last_of.first(kind, str(row.pk)) if kind in represent.DESCRIBERS else None
     if found is None:
         return represent.current(row)
     return found[1] if found[0] == "put" else None
@@ -187,9 +193,10 @@ def event_json(event: Event) -> dict[str, Any]:
 
 
 def snapshot() -> dict[str, Any]:
-    """The state of everything and its number, read in one transaction."""
-    with db_transaction.atomic():
-        counter, _ = FeedCounter.objects.get_or_create(pk=1)
+    """The state of everything and its number, of one moment."""
+    FeedCounter.objects.get_or_create(pk=1)
+    with steady():
+        counter = FeedCounter.objects.get(pk=1)
         return {"epoch": counter.epoch, "n": counter.last, "state": represent.everything()}
 
 

@@ -10,20 +10,33 @@ from django.db.models import QuerySet
 
 from . import feed
 from .cnm.facts import HostFacts
+from .composed import composed
 from .models import Container, Endpoint, Host, Network, PublishedPort
+from .models.network import GLOBAL
 
 Taken = dict[tuple[str, int], set[str]]
 """(protocol, port) -> addresses ("" is every address) that hold it."""
 BINDING = "com.docker.network.bridge.host_binding_ipv4"
 
 
+def _held(host: int, besides: str) -> QuerySet[PublishedPort]:
+    rows = PublishedPort.objects.filter(container__host=host, container__wanted="running").exclude(host_port=0)
+    return rows.exclude(container=besides).order_by()
+
+
+_COLUMNS = ("protocol", "host_port", "host_address", "container_id")
+_OF_RUN = ("container__exited_run", "container__generation", "container__restart_count")
+_taken = composed(lambda host, besides: _held(host, besides).values_list(*_COLUMNS, *_OF_RUN))
+_with_binding = composed(
+    lambda host: Network.objects.filter(host=host, options__has_key=BINDING).values_list("pk", flat=True)
+)
+
+
 def ports_taken(host: Host, besides: Container | None = None) -> Taken:
     """The host ports that containers on *host* hold, *besides* aside."""
     taken: Taken = {}
     bindings = _bindings(host)
-    columns = ("protocol", "host_port", "host_address", "container_id")
-    of_run = ("container__exited_run", "container__generation", "container__restart_count")
-    for protocol, port, address, container, exited, *run in _held(host, besides).values_list(*columns, *of_run):
+    for protocol, port, address, container, exited, *run in _taken(host.pk, _id(besides)):
         if exited != "{}.{}".format(*run):
             taken.setdefault((protocol, port), set()).add(address or bindings.get(container, ""))
     return taken
@@ -32,15 +45,14 @@ def ports_taken(host: Host, besides: Container | None = None) -> Taken:
 def ports_held(host: Host, besides: Container | None = None) -> Iterator[PublishedPort]:
     """Their rows: also those of failed containers, which may be repaired, but of none that ended by itself."""
     of_container = (f"container__{column}" for column in ("name", "exited_run", "generation", "restart_count"))
-    rows = _held(host, besides).select_related("container")
+    rows = _held(host.pk, _id(besides)).select_related("container")
     for row in rows.only("protocol", "host_port", "host_address", *of_container):
         if row.container.exited_run != row.container.run:
             yield row
 
 
-def _held(host: Host, besides: Container | None) -> QuerySet[PublishedPort]:
-    rows = PublishedPort.objects.filter(container__host=host, container__wanted="running").exclude(host_port=0)
-    return rows.exclude(container=besides).order_by() if besides is not None else rows.order_by()
+def _id(container: Container | None) -> str:
+    return container.pk if container is not None else ""
 
 
 def published_on(endpoints: Iterable[Endpoint]) -> str:
@@ -48,7 +60,7 @@ def published_on(endpoints: Iterable[Endpoint]) -> str:
 
     The default of the network that is its way outside, in the order in which compile chooses it.
     """
-    live = [endpoint for endpoint in endpoints if not endpoint.removing]
+    live = [endpoint for endpoint in endpoints if not endpoint.removing and endpoint.network.scope != GLOBAL]
     first = min(live, key=lambda e: (-e.gw_priority, e.network.internal, e.network.name), default=None)
     return plain(str(first.network.options.get(BINDING, "")), ("0.0.0.0",)) if first is not None else ""  # noqa: S104
 
@@ -60,7 +72,7 @@ def binding_of(container: Container) -> str:
 
 def _bindings(host: Host) -> dict[str, str]:
     """Container id -> the same, for all containers of *host*; nothing where no network has a default of its own."""
-    if not Network.objects.filter(host=host, options__has_key=BINDING).exists():
+    if not _with_binding(host.pk):
         return {}
     endpoints: dict[str, list[Endpoint]] = defaultdict(list)
     for endpoint in Endpoint.objects.filter(container__host=host).select_related("network"):

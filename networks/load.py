@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
+from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
+from operator import is_
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
+
+from django.db.models import Q
 
 from networks.cnm import desired
 from networks.cnm.facts import HostFacts
 from networks.cnm.options import read_options
 
-from .models import Container, Endpoint, Host, Link, Network, PublishedPort, Subnet
+from .composed import composed
+from .models import Container, Endpoint, Host, Link, Network, PublishedPort, SecurityAssociation, Subnet
 from .models.choices import Wanted
+from .models.network import GLOBAL
+from .remotes import least_room, remotes_of
+from .steady import steady
 
 T = TypeVar("T")
 _interface = lru_cache(maxsize=1 << 14)(ip_interface)
 """The same addresses are read for each change: to read them again would take a quarter of the time."""
 
 
+_read_facts: dict[str, tuple[dict[str, Any], HostFacts]] = {}
+"""By host: what its row held when its facts were last read, and they. A change asks for them three times; they are news once in a while."""
+
+
 def load_facts(host: Host) -> HostFacts:
     """The facts that the host's worker last stored."""
-    return HostFacts.from_json(host.facts)
+    known = _read_facts.get(host.pk)
+    if known is None or known[0] != host.facts:
+        known = _read_facts[host.pk] = (deepcopy(host.facts), HostFacts.from_json(host.facts))
+    return known[1]
 
 
 def load_settings(host: Host) -> desired.HostSettings:
@@ -73,19 +88,71 @@ _PORT_COLUMNS = (
 )
 
 
+_kept_rows = partial(composed, kept=True)
+_networks = _kept_rows(lambda host: Network.objects.on(host).order_by("activation", "id"))
+_subnets = _kept_rows(
+    lambda host: Subnet.objects.filter(Q(network__host=host) | Q(network__scope=GLOBAL)).order_by("id")
+)
+_containers = _kept_rows(lambda host: Container.objects.filter(host=host).order_by("activation", "created_at", "id"))
+_endpoints = _kept_rows(lambda host: Endpoint.objects.filter(container__host=host).order_by("position"))
+_ports = _kept_rows(  # a host may publish thousands
+    lambda host: (
+        PublishedPort.objects.filter(container__host=host)
+        .order_by("activation")
+        .values_list(*_PORT_COLUMNS, named=True)
+    )
+)
+_links = _kept_rows(lambda host: Link.objects.filter(recipient__host=host).order_by("activation"))
+
+
+class _Values:
+    """Values by what they were made of, from one look at a host to the next: of a thousand rows, a change touches one or two.
+
+    A row that says what it said is the very same object again, so a value is good for as long as its rows are the same.
+    """
+
+    _of_hosts: ClassVar[dict[str, _Values]] = {}
+
+    def __init__(self, host: Host) -> None:
+        before = self._of_hosts.get(host.pk)
+        self._before = before._made if before is not None else {}
+        self._made: dict[tuple[str, str], tuple[tuple[Any, ...], Any]] = {}
+        self._of_hosts[host.pk] = self
+
+    def of(self, what: str, parts: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """The value *what* of the first of *parts*, which follows from them all."""
+        at = (what, parts[0].id)
+        known = self._made.get(at) or self._before.get(at)
+        if known is None or len(known[0]) != len(parts) or not all(map(is_, known[0], parts)):
+            known = (parts, make())
+        self._made[at] = known
+        value: T = known[1]
+        return value
+
+
 class _Rows:
     """All rows of a host that its desired state is made of."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.networks = list(Network.objects.filter(host=host).order_by("activation"))
-        self.subnets = _group(Subnet.objects.filter(network__host=host).order_by("id"), "network_id")
+        self.values = _Values(host)
+        with steady():
+            self._read(host)
+
+    def _read(self, host: Host) -> None:
+        self.networks = _networks(host.pk)
+        self.subnets = _group(_subnets(host.pk), "network_id")
         self.predefined = {network.id for network in self.networks if network.predefined}
-        self.containers = list(Container.objects.filter(host=host).order_by("activation", "created_at", "id"))
-        self.endpoints = _group(Endpoint.objects.filter(container__host=host).order_by("position"))
-        ports = PublishedPort.objects.filter(container__host=host).order_by("activation")
-        self.ports = _group(ports.values_list(*_PORT_COLUMNS, named=True))  # a host may publish thousands
-        self.links = _group(Link.objects.filter(recipient__host=host).order_by("activation"), "recipient_id")
+        self.containers = _containers(host.pk)
+        self.endpoints = _group(_endpoints(host.pk))
+        self.ports = _group(_ports(host.pk))
+        self.links = _group(_links(host.pk), "recipient_id")
+        spanning = {network.id for network in self.networks if network.scope == GLOBAL}
+        joined = spanning and {row.network_id for row in _each(self.endpoints) if row.network_id in spanning}
+        self.remotes = remotes_of(host, joined) if joined else ()
+        self.underlay_room = least_room() if joined else 0
+        encrypted = joined and any(read_options(row.options).encrypted for row in self.networks if row.id in joined)
+        self.associations = _associations_of(host) if encrypted else ()
 
 
 def _wanted(rows: _Rows) -> desired.Host:
@@ -104,6 +171,25 @@ def _kept(rows: _Rows, wanted: desired.Host | None = None) -> desired.Host:
     return _host(rows, rows.networks, as_if_kept=True, same=same)
 
 
+def _associations_of(host: Host) -> tuple[desired.Association, ...]:
+    """Those by which *host* sends or receives, oldest first."""
+    columns = ("id", "sender__name", "receiver__name", "fingerprint", "sealed", "held_at", "begun_at", "used_at")
+    rows = SecurityAssociation.objects.filter(Q(sender=host) | Q(receiver=host)).order_by("id")
+    return tuple(
+        desired.Association(
+            id=number,
+            sender=sender,
+            receiver=receiver,
+            fingerprint=fingerprint,
+            sealed=sealed,
+            held=held is not None,
+            begun=begun is not None,
+            used=used is not None,
+        )
+        for number, sender, receiver, fingerprint, sealed, held, begun, used in rows.values_list(*columns)
+    )
+
+
 def _each(groups: Mapping[str, list[T]]) -> Iterator[T]:
     for group in groups.values():
         yield from group
@@ -120,12 +206,16 @@ def _host(
     return desired.Host(
         id=rows.host.name,
         settings=load_settings(rows.host),
-        networks=tuple(network_value(row, rows.subnets[row.id]) for row in networks),
+        networks=tuple(_network(row, rows) for row in networks),
         containers=tuple(
             same.get(row.id) or _container(row, rows, known, as_if_kept)
             for row in rows.containers
             if as_if_kept or row.wanted != Wanted.REMOVED
         ),
+        remotes=rows.remotes,
+        underlay_room=rows.underlay_room,
+        removing=rows.host.removing and not as_if_kept,
+        associations=rows.associations,
     )
 
 
@@ -134,6 +224,11 @@ def _group(rows: Iterable[T], by: str = "container_id") -> dict[str, list[T]]:
     for row in rows:
         groups[getattr(row, by)].append(row)
     return groups
+
+
+def _network(row: Network, rows: _Rows) -> desired.Network:
+    subnets = rows.subnets[row.id]
+    return rows.values.of("network", (row, *subnets), lambda: network_value(row, subnets))
 
 
 def network_value(row: Network, subnets: Iterable[Subnet] | None = None) -> desired.Network:
@@ -148,6 +243,7 @@ def network_value(row: Network, subnets: Iterable[Subnet] | None = None) -> desi
         predefined=row.predefined,
         subnets=tuple(_subnet(subnet) for subnet in (row.subnets.all() if subnets is None else subnets)),
         options=read_options(row.options),
+        vni=row.vni or 0,
     )
 
 
@@ -160,7 +256,31 @@ def _subnet(row: Subnet) -> desired.Subnet:
     )
 
 
-def _container(row: Container, children: _Rows, networks: set[str], as_if_kept: bool) -> desired.Container:
+def _container(row: Container, rows: _Rows, networks: set[str], as_if_kept: bool) -> desired.Container:
+    endpoints = [
+        item for item in rows.endpoints[row.id] if item.network_id in networks and (as_if_kept or _counts(item))
+    ]
+    ports = [item for item in rows.ports[row.id] if item.host_port and (as_if_kept or _counts(item))]
+    links = [item for item in rows.links[row.id] if as_if_kept or not item.withheld]
+
+    def make() -> desired.Container:
+        live = as_if_kept or is_live(row)
+        return _container_value(
+            row, live, [_port(item, rows) for item in ports], endpoints, [_link(link, rows) for link in links]
+        )
+
+    if links:
+        return make()  # what a link says follows from its source, too
+    return rows.values.of("kept" if as_if_kept else "wanted", (row, *endpoints, *ports), make)
+
+
+def _container_value(
+    row: Container,
+    live: bool,
+    ports: Iterable[desired.PublishedPort],
+    endpoints: Iterable[Endpoint],
+    links: Iterable[desired.Link],
+) -> desired.Container:
     spec = row.spec
     mode = f"container:{row.shares_id}" if row.shares_id else row.network_mode
     return desired.Container(
@@ -168,7 +288,7 @@ def _container(row: Container, children: _Rows, networks: set[str], as_if_kept: 
         name=row.name,
         kind=row.kind,
         network_mode=mode,
-        live=as_if_kept or is_live(row),
+        live=live,
         run=row.run,
         activation=row.activation,
         adopted_path=row.adopted_path,
@@ -180,13 +300,9 @@ def _container(row: Container, children: _Rows, networks: set[str], as_if_kept: 
         extra_hosts=_pairs(spec.get("extra_hosts", ())),
         exposed_ports=tuple(sorted((int(port), protocol) for port, protocol in spec.get("exposed_ports", ()))),
         process=process_value(row) if row.kind == "process" else None,
-        endpoints=tuple(
-            _endpoint(item)
-            for item in children.endpoints[row.id]
-            if item.network_id in networks and (as_if_kept or _counts(item))
-        ),
-        ports=tuple(_port(item) for item in children.ports[row.id] if item.host_port and (as_if_kept or _counts(item))),
-        links=tuple(_link(item, children) for item in children.links[row.id] if as_if_kept or not item.withheld),
+        endpoints=tuple(map(_endpoint, endpoints)),
+        ports=tuple(ports),
+        links=tuple(links),
     )
 
 
@@ -219,7 +335,10 @@ def process_value(row: Container) -> desired.ProcessSpec:
         working_dir=spec.get("working_dir", ""),
         tty=spec.get("tty", False),
         open_stdin=spec.get("open_stdin", False),
+        stdin_once=spec.get("stdin_once", False),
+        init=spec.get("init", False),
         binds=tuple(spec.get("binds", ())),
+        tmpfs=tuple(spec.get("tmpfs", ())),
         binds_anywhere=spec.get("binds_anywhere", False),
         memory_bytes=spec.get("memory", 0),
         cpus=spec.get("cpus", 0.0),
@@ -247,7 +366,11 @@ def _endpoint(row: Endpoint) -> desired.Endpoint:
     )
 
 
-def _port(row: Any) -> desired.PublishedPort:
+def _port(row: Any, rows: _Rows) -> desired.PublishedPort:
+    return rows.values.of("port", (row,), lambda: _port_value(row))
+
+
+def _port_value(row: Any) -> desired.PublishedPort:
     return desired.PublishedPort(
         id=row.id,
         protocol=row.protocol,

@@ -12,6 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BLOCK = 64 << 10
+TURN = 1 << 20
+"""Bytes of a log that are read and taken apart at once, about, where it is followed."""
+LARGEST = 10 << 20
+"""Bytes of a log's file at which conmon begins a new one, so that a container that prints for ever does not fill the disk."""
+_NEARLY = LARGEST - (64 << 10)
+"""A file that is smaller was not followed by another: conmon begins a new one when an entry (8 KiB at most) does not fit."""
 LONGEST_LINE = 1 << 20
 """Characters at which a line that was written in parts is given out although its end has not come."""
 
@@ -74,13 +80,15 @@ def tail(path: Path, count: int | None = None) -> list[LogLine]:
     except FileNotFoundError:
         return []
     try:
-        return _tail(fd, count)[0]
+        lines, parser, _ = _tail(fd, count)
     finally:
         os.close(fd)
+    lines += parser.unfinished()
+    return lines if count is None else lines[max(0, len(lines) - count) :]
 
 
-def _tail(fd: int, count: int | None) -> tuple[list[LogLine], int]:
-    """The last *count* lines of an open log, and where in the file they end."""
+def _tail(fd: int, count: int | None) -> tuple[list[LogLine], LogParser, int]:
+    """The last *count* whole lines of an open log, what knows of unfinished ones after them, and where in the file both end."""
     end = os.fstat(fd).st_size
     size = end if count is None else min(end, BLOCK)
     while True:
@@ -92,69 +100,171 @@ def _tail(fd: int, count: int | None) -> tuple[list[LogLine], int]:
         lines = list(parser.lines(content[first:last].split(b"\n")))
         # One more than asked for, because the first may be only the end of a line that was written in parts.
         if start == 0 or (count is not None and len(lines) > count):
-            lines += parser.unfinished()
-            return lines if count is None else lines[max(0, len(lines) - count) :], start + last
+            return lines if count is None else lines[max(0, len(lines) - count) :], parser, start + last
         size = min(end, size * 4)
 
 
-class LogFollower:
-    """Gives out lines as they are written, also over conmon's rotation of the file.
+class FileFollower:
+    """Gives out the entries of a log, as bytes, as they are written, also over conmon's rotation of the file.
 
-    ``read()`` never waits: a caller sleeps between calls, or waits for the file by other means.
+    conmon rotates by renaming ``log.tmp`` over ``log``, so the file that comes next is known, and held, before that happens. The monitor
+    puts the file after that there once it hears of it: who prints ten megabytes faster than that is lost sight of (``missed``).
+
+    ``entries()`` never waits: a caller sleeps between calls, or waits for the file by other means.
     """
 
-    def __init__(self, path: Path, *, tail: int | None = 0) -> None:
+    def __init__(self, path: Path, *, at_end: bool = False) -> None:
+        """*at_end*: what is there already is passed over."""
         self._path = path
         self._fd: int | None = None
-        self._parser = LogParser()
+        self._next: int | None = None
+        """The file that conmon begins when this one is full."""
         self._rest = b""
-        self.first: list[LogLine] = []
-        """The last *tail* lines (None: all) that were there already."""
+        self.missed = False
+        """Whether entries may be lost after those that were given last: files came and went between two looks. Who tells so resets it."""
+        self.behind = False
+        """Whether there was more than one turn takes."""
         self._open()
-        if self._fd is not None:
-            self.first, end = _tail(self._fd, tail)
-            os.lseek(self._fd, end, os.SEEK_SET)
+        if self._fd is not None and at_end:
+            os.lseek(self._fd, 0, os.SEEK_END)
 
-    def read(self) -> list[LogLine]:
-        """What was written since the last call."""
+    @property
+    def found(self) -> bool:
+        """Whether there is a file."""
+        return self._fd is not None
+
+    @property
+    def grown(self) -> bool:
+        """Whether the next call gives anything, most probably; costs three system calls."""
+        if self._fd is None or self.behind:
+            return True
+        return os.fstat(self._fd).st_size != os.lseek(self._fd, 0, os.SEEK_CUR) or self._rotated(self._fd)
+
+    def entries(self) -> list[bytes]:
+        """What was written since the last call, without line ends: a turn of it (``behind``), nothing from beyond a gap (``missed``)."""
+        self.behind = False
         if self._fd is None:
             self._open()
         if self._fd is None:
             return []
-        lines = self._drain(self._fd)
-        if self._rotated(self._fd):
-            self.close()
-            self._open()
-            if self._fd is not None:
-                lines += self._drain(self._fd)
-        return lines
+        self._look_ahead(self._fd)
+        entries = self._drain(self._fd, TURN)
+        while not self.behind and self._fd is not None and self._rotated(self._fd):
+            entries += self._drain(self._fd, TURN)  # what came between the first look and the rotation
+            if self.behind or not self._go_on(self._fd):
+                break
+            if self.missed:
+                self.behind = True
+                break
+            entries += self._drain(self._fd, TURN)
+        return entries
 
     def close(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        for fd in (self._fd, self._next):
+            if fd is not None:
+                os.close(fd)
+        self._fd = self._next = None
 
-    def _drain(self, fd: int) -> list[LogLine]:
+    def _drain(self, fd: int, most: int | None = None) -> list[bytes]:
         if os.fstat(fd).st_size < os.lseek(fd, 0, os.SEEK_CUR):
             os.lseek(fd, 0, os.SEEK_SET)  # it was cut off in place
             self._rest = b""
-        lines: list[LogLine] = []
+        found: list[bytes] = []
+        left = most
         while block := os.read(fd, BLOCK):
             *entries, self._rest = (self._rest + block).split(b"\n")
-            lines += self._parser.lines(entries)
-        return lines
+            found += entries
+            if left is not None and (left := left - len(block)) <= 0:
+                self.behind = True
+                break
+        return found
 
     def _open(self) -> None:
-        try:
-            self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        except (FileNotFoundError, PermissionError):
-            self._fd = None  # not there yet, or new and not yet shared with our group
+        self._fd = _readable(self._path)
         self._rest = b""
+        if self._fd is not None:
+            self._look_ahead(self._fd)
+
+    def _look_ahead(self, fd: int) -> None:
+        """Hold the file that comes next, once it is there."""
+        if self._next is not None:
+            return
+        self._next = _readable(self._path.with_name(f"{self._path.name}.tmp"))
+        if self._next is not None and self._rotated(fd):  # it may be the one after the next
+            os.close(self._next)
+            self._next = None
+
+    def _go_on(self, fd: int) -> bool:
+        """Take the file that came after the open one; whether there is one to read."""
+        if self._next is not None:
+            os.close(fd)
+            self._fd, self._next, self._rest = self._next, None, b""
+            self._look_ahead(self._fd)
+            return True
+        if not self._path.exists():  # the container was removed: what is open is all there is
+            self.missed = self.missed or os.fstat(fd).st_size >= _NEARLY
+            return False
+        self.missed = True
+        self.close()
+        self._open()
+        return self._fd is not None
 
     def _rotated(self, fd: int) -> bool:
+        """Whether the log is another file now, or none."""
         try:
             found = self._path.stat()
         except FileNotFoundError:
-            return False
+            return True
         own = os.fstat(fd)
         return (found.st_dev, found.st_ino) != (own.st_dev, own.st_ino)
+
+
+def _readable(path: Path) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, PermissionError):
+        return None  # not there yet, or new and not yet shared with our group
+
+
+class LogFollower(FileFollower):
+    """Gives out lines as they are written. ``read()`` never waits."""
+
+    def __init__(self, path: Path, *, tail: int | None = 0, since: str = "") -> None:
+        super().__init__(path)
+        self._parser = LogParser()
+        self.first: list[LogLine] = []
+        """The last *tail* lines (None: all) that were there already; where *since* is known, the lines after it."""
+        self.gap = False
+        """Whether lines after *since* are lost: the file was rotated meanwhile."""
+        if self._fd is None:
+            return
+        if since and self._resume(self._fd, since):
+            self.first = list(self._parser.lines(self._drain(self._fd)))
+            return
+        self.gap = bool(since)
+        self.first, self._parser, end = _tail(self._fd, tail)
+        os.lseek(self._fd, end, os.SEEK_SET)
+
+    @property
+    def position(self) -> str:
+        """The place after what was given out: a later follower goes on from there (*since*). Empty while there is no file."""
+        if self._fd is None:
+            return ""
+        return f"{os.fstat(self._fd).st_ino}-{os.lseek(self._fd, 0, os.SEEK_CUR) - len(self._rest)}"
+
+    def _resume(self, fd: int, since: str) -> bool:
+        """Go to a place of this very file, knowing of the lines that were unfinished there; whether it is one."""
+        inode, _, offset = since.partition("-")
+        found = os.fstat(fd)
+        if inode != str(found.st_ino) or not (offset.isascii() and offset.isdigit()) or int(offset) > found.st_size:
+            return False
+        begins = max(0, int(offset) - LONGEST_LINE)
+        before = os.pread(fd, int(offset) - begins, begins)
+        for _line in self._parser.lines(before.split(b"\n")):
+            pass  # they were given out; what is unfinished stays with the parser
+        os.lseek(fd, int(offset), os.SEEK_SET)
+        return True
+
+    def read(self) -> list[LogLine]:
+        """What was written since the last call."""
+        return list(self._parser.lines(self.entries()))

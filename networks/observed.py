@@ -29,8 +29,13 @@ class Observed:
     world_at: datetime | None
 
     @property
+    def at(self) -> datetime | None:
+        """When the older half was seen; None while one is missing."""
+        return min(self.rules_at, self.world_at) if self.rules_at is not None and self.world_at is not None else None
+
+    @property
     def complete(self) -> bool:
-        return self.rules_at is not None and self.world_at is not None
+        return self.at is not None
 
 
 def load_observed(host: Host) -> Observed:

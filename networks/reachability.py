@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -13,9 +13,11 @@ from networks.cnm.imagined import imagined_rules, imagined_world
 from networks.cnm.names import sandbox_name
 from networks.cnm.reach import SAME, Matrix
 from networks.cnm.resources import Resource
+from networks.cnm.ruleset.model import Ruleset
 from networks.cnm.ruleset.words import PROTOCOLS
 from networks.cnm.trace.trace import ALLOWED
 from networks.cnm.trace.walk import CONTAINER, HOST, OUTSIDE
+from networks.cnm.trace.world import World
 from networks.load import load_host
 from networks.models import Host
 from networks.observed import Observed, load_observed
@@ -46,19 +48,25 @@ class Difference:
 
 
 def matrix(host: Host, port: int = 0, protocol: str = "tcp") -> Json | None:
-    """The matrix of *host* by its live rules: for *port* of everybody, or (0) for all that is published or exposed. None before the
-    worker's first look."""
+    """The matrix of *host* by its live rules, by IPv4 and (``ipv6``) by IPv6: for *port* of everybody, or (0) for all that is published
+    or exposed. None before the worker's first look."""
     observed = load_observed(host)
     if not observed.complete:
         return None
     desired = load_host(host)
-    return named(reach.compute(observed.ruleset, observed.world, asked_of(desired, port, protocol)), desired)
+
+    def asked(version: int) -> Asked:
+        return asked_of(desired, port, protocol, version)
+
+    return _both(observed.ruleset, observed.world, asked, desired)
 
 
-def asked_of(host: plain.Host, port: int = 0, protocol: str = "tcp") -> dict[str, list[tuple[int, int]]]:
-    """Sandbox, ``host``, or ``host ADDRESS`` -> (protocol, port) of what is asked about. What is published on the loopback alone nobody
-    else reaches, so it is left out."""
-    asked: dict[str, list[tuple[int, int]]] = {HOST: []}
+Asked = dict[str, list[tuple[int, int]]]
+
+
+def asked_of(host: plain.Host, port: int = 0, protocol: str = "tcp", version: int = 4) -> Asked:
+    """Sandbox, ``host``, or ``host ADDRESS`` -> (protocol, port) of what is asked about by one version of IP."""
+    asked: Asked = {HOST: []}
     for container in host.containers:
         if not container.live:
             continue
@@ -71,12 +79,17 @@ def asked_of(host: plain.Host, port: int = 0, protocol: str = "tcp") -> dict[str
         own += [(PROTOCOLS[kind], number) for number, kind in container.exposed_ports]
         for one in container.ports:
             only = one.host_address
-            if one.host_port and not (only is not None and (only.is_loopback or only.version == 6)):
+            if one.host_port and (only is None or only.version == version):
                 name = HOST if only is None or only.is_unspecified else f"{HOST} {only}"
                 asked.setdefault(name, []).append((PROTOCOLS[one.protocol], one.host_port))
     if port:
         asked[HOST].append((PROTOCOLS[protocol], port))
     return asked
+
+
+def _both(ruleset: Ruleset, world: World, asked: Callable[[int], Asked], *hosts: plain.Host) -> Json:
+    found = {version: named(reach.compute(ruleset, world, asked(version), version), *hosts) for version in (4, 6)}
+    return {**found[4], "ipv6": found[6]}
 
 
 def named(found: Matrix, *hosts: plain.Host) -> Json:
@@ -98,6 +111,7 @@ def named(found: Matrix, *hosts: plain.Host) -> Json:
             for target in found.targets
         ],
         "verdicts": [list(row) for row in found.verdicts],
+        "addresses": {names.get(name, name): str(address) for name, address in found.addresses.items()},
     }
 
 
@@ -124,12 +138,20 @@ def _imagined(
     """*called* says what containers are called, so that one that gets another name is still itself."""
     ruleset = imagined_rules(observed.ruleset, wanted, host.firewall_backend or "iptables-nft", other)
     world = imagined_world(observed.world, wanted, other)
-    return named(reach.compute(ruleset, world, asked_of(desired)), called, desired)
+    return _both(ruleset, world, lambda version: asked_of(desired, version=version), called, desired)
 
 
 def differences(old: Json, new: Json) -> Iterator[Difference]:
     """What differs between two matrices, parties that fare alike together. Ports that appear or go away count where they are or were
-    reached."""
+    reached. What differs alike by IPv4 and by IPv6 is told once."""
+    told = set()
+    for one in (*_differences(old, new), *(_differences(old["ipv6"], new["ipv6"]) if "ipv6" in old else ())):
+        if one not in told:
+            told.add(one)
+            yield one
+
+
+def _differences(old: Json, new: Json) -> Iterator[Difference]:
     rows, columns = _Rows(old["sources"]), _columns(old["targets"])
     for source, line in zip(new["sources"], new["verdicts"], strict=True):
         for target, verdict in zip(new["targets"], line, strict=True):

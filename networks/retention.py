@@ -9,8 +9,8 @@ from django.conf import settings
 from django.db.models import Max, Model, Q, QuerySet
 from django.utils import timezone
 
-from . import feed
-from .models import Activity, Drift, Event, Host, Operation
+from . import feed, history
+from .models import Activity, Drift, Event, ExecSession, Host, Operation
 from .models.choices import OperationState
 
 SLICE = 500
@@ -28,11 +28,14 @@ def forget_history(host: Host) -> int:
     most = settings.KEEP_HISTORY_ROWS
     operations = Operation.objects.filter(host=host).exclude(state__in=_UNFINISHED)
     drifts = Drift.objects.filter(host=host).exclude(resolved_at=None)
+    terminals = ExecSession.objects.filter(container__host=host, state=ExecSession.ENDED)
     return (
         _forget(operations, "number", Q(created_at__lt=oldest), most)
         + _forget(Activity.objects.all(), "pk", Q(at__lt=oldest), most)
         + _forget(drifts, "pk", Q(resolved_at__lt=oldest), most)
+        + _forget(terminals, "created_at", Q(ended_at__lt=oldest), most)
         + _forget_events()
+        + _forget_past()
     )
 
 
@@ -48,6 +51,11 @@ def _forget_events() -> int:
     last = Event.objects.aggregate(last=Max("number"))["last"] or 0
     surplus = Event.objects.filter(number__lte=last - settings.KEEP_EVENTS).order_by("number")
     return _delete(Event, list(surplus.values_list("pk", flat=True)[:SLICE]))
+
+
+def _forget_past() -> int:
+    """What the past is made of goes with the events that follow it, and the rules of then when they take too much room."""
+    return history.forget(settings.KEEP_RULES_MIB * 2**20)
 
 
 def _delete(model: type[Model], keys: list[Any]) -> int:

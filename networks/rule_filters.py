@@ -1,4 +1,4 @@
-"""Finding rules among many: by what they name, whose they are, and whether anything was ever met by them. Pure."""
+"""Finding rules among many: by what they name, whose they are, and whether anything was ever met by them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_network
 from typing import Any
+
+from django.utils.translation import gettext
 
 from networks.cnm.addresses import AnyNetwork
 
@@ -122,7 +124,8 @@ def _hits(text: str) -> Callable[[Row], bool]:
 
 
 def _words(text: str) -> Callable[[Row], bool]:
-    return lambda rule: text.lower() in f"{rule['text']} {rule['why']}".lower()
+    """A reason is looked through as its reader sees it."""
+    return lambda rule: text.lower() in f"{rule['text']} {rule['why'].translated(gettext)}".lower()
 
 
 _CHECKS: dict[str, Callable[[str], Callable[[Row], bool]]] = {

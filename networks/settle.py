@@ -6,16 +6,17 @@ stayed known.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from . import feed
+from . import associations, departure, feed, peers
 from .cnm.errors import CnmError
+from .composed import composed, update, update_if
 from .load import is_live
 from .models import Activity, Container, Endpoint, Host, Lease, Link, Network, Operation, PublishedPort
 from .models.choices import LEAVES_STATE, ContainerStatus, NetworkStatus, OperationState, RestartPolicy, Wanted
@@ -55,13 +56,33 @@ def settle(
     *broken*: the ids that an operation on many failed with; the others have arrived. None: what fails, fails with everything.
     """
     with feed.transaction(ACTOR):
+        everything = operation.scope.get("all")
+        shared = (
+            peers.shared_on(operation.host) if everything else peers.shared_by(operation.scope.get("containers", ()))
+        )
         if failed is None or broken is not None:
             left = unfinished(operation.host, after=operation.number) | set(broken or ())
             _settle_networks(set(operation.scope.get("networks", [])) - left)
             _settle_containers(set(operation.scope.get("containers", [])) - left)
         else:
             _mark(operation.scope, failed)
+        peers.tell_others(operation.host, shared)
+        associations.meet(operation.host, shared)
+        if operation.verb == departure.VERB and failed is None:
+            departure.forget(operation.host, operation)
         _end(operation, failed, result)
+
+
+_open_scopes = composed(
+    lambda host, after: (
+        Operation.objects.filter(
+            host=host, state__in=[OperationState.PENDING, OperationState.RUNNING], number__gt=after
+        )
+        .exclude(verb__in=LEAVES_STATE)
+        .order_by()
+        .values_list("scope", flat=True)
+    )
+)
 
 
 def unfinished(host: Host, after: int = 0) -> set[str]:
@@ -69,11 +90,9 @@ def unfinished(host: Host, after: int = 0) -> set[str]:
 
     What such an operation asks for was decided after the kernel was compared: to take it for done would lose its kernel names.
     """
-    open_states = [OperationState.PENDING, OperationState.RUNNING]
-    rows = Operation.objects.filter(host=host, state__in=open_states, number__gt=after).exclude(verb__in=LEAVES_STATE)
     return {
         object_id
-        for scope in rows.values_list("scope", flat=True)
+        for scope in _open_scopes(host.pk, after)
         for object_id in (*scope.get("networks", []), *scope.get("containers", []))
     }
 
@@ -85,9 +104,7 @@ def _end(operation: Operation, failed: CnmError | None, result: Mapping[str, Any
     operation.step = ""
     if result is not None:
         operation.result = dict(result)
-    operation.save(
-        update_fields=["state", "finished_at", "error", "result", "plan", "done_steps", "total_steps", "step"]
-    )
+    update(operation, "state", "finished_at", "error", "result", "plan", "done_steps", "total_steps", "step")
     feed.put("operation", operation)
     transaction.on_commit(lambda: tell_end(operation.pk))
 
@@ -96,6 +113,17 @@ def end_only(operation: Operation, failed: CnmError | None = None, result: Mappi
     """End an operation that changed nothing that a status tells of, such as a command run inside a container."""
     with feed.transaction(ACTOR):
         _end(operation, failed, result)
+
+
+def end_paused(operation: Operation, run: str) -> None:
+    """End an operation after which *run* of its container stands still; empty: none does."""
+    with feed.transaction(ACTOR):
+        row = Container.objects.filter(pk=operation.subject_id).exclude(paused_run=run).first()
+        if row is not None:
+            row.paused_run = run
+            row.save(update_fields=["paused_run"])
+            feed.put("container", row)
+        _end(operation, None)
 
 
 _SETTLED = (ContainerStatus.CREATED, ContainerStatus.RUNNING, ContainerStatus.EXITED)
@@ -107,16 +135,24 @@ def settle_everything(host: Host, besides: Collection[str] = ()) -> None:
     containers = Container.objects.filter(host=host).exclude(status__in=_SETTLED, error=None)
     with feed.transaction(ACTOR):
         left = {*besides, *unfinished(host)}
+        associations.meet(host, peers.shared_on(host))
         _settle_networks(set(networks.values_list("pk", flat=True)) - left)
         _settle_containers(set(containers.values_list("pk", flat=True)) - left)
 
 
+def _perhaps_going() -> QuerySet[Container]:
+    return Container.objects.filter(Q(wanted=Wanted.REMOVED) | Q(auto_remove=True))
+
+
+_going_among = composed(lambda ids: _perhaps_going().filter(pk__in=ids))
+
+
 def going(host: Host, operation: Operation | None = None) -> list[str]:
     """The ids of containers that go for good with *operation*, or (None) with a full pass that found nothing in its way."""
-    rows = Container.objects.filter(Q(wanted=Wanted.REMOVED) | Q(auto_remove=True), host=host)
-    if operation is not None and not operation.scope.get("all"):
-        ids = operation.scope.get("containers", [])
-        rows = rows.filter(pk__in=ids) if ids else rows.none()
+    if operation is None or operation.scope.get("all"):
+        rows = list(_perhaps_going().filter(host=host))
+    else:
+        rows = _going_among(operation.scope.get("containers", []))
     over = [row.pk for row in rows if _goes(row)]
     left = unfinished(host, operation.number if operation is not None else 0) if over else ()
     return [container_id for container_id in over if container_id not in left]
@@ -127,28 +163,50 @@ def _goes(row: Container) -> bool:
     return row.wanted == Wanted.REMOVED or (row.auto_remove and row.generation > 0 and row.exited_run == row.run)
 
 
+_networks = composed(lambda ids: Network.objects.filter(pk__in=ids))
+_containers = composed(
+    lambda ids: Container.objects.filter(pk__in=ids).select_related("host").order_by("created_at", "id")
+)
+_ways = composed(
+    lambda ids: Endpoint.objects.filter(container__pk__in=ids).order_by().values_list("pk", "network_id", "removing")
+)
+_unpublished = composed(
+    lambda ids: (
+        PublishedPort.objects.filter(container__pk__in=ids, removing=True).order_by().values_list("pk", flat=True)
+    )
+)
+_linked = composed(
+    lambda ids: (
+        Link.objects.filter(Q(recipient__pk__in=ids) | Q(source__pk__in=ids))
+        .order_by()
+        .values_list("source_id", "recipient_id")
+    )
+)
+
+
 def _settle_networks(ids: set[str]) -> None:
-    for row in Network.objects.filter(pk__in=ids) if ids else ():
+    for row in _networks(list(ids)):
         if row.removing:
             feed.delete("network", row.pk)
             row.endpoints.all().delete()
             row.delete()
         elif not row.withheld and row.status != NetworkStatus.READY:
             row.status, row.error = NetworkStatus.READY, None
-            row.save(update_fields=["status", "error"])
+            update(row, "status", "error")
             feed.put("network", row)
 
 
 def _settle_containers(ids: set[str]) -> None:
     if not ids:
         return
-    rows = list(Container.objects.filter(pk__in=ids).select_related("host").order_by("created_at", "id"))
-    endpoints = Endpoint.objects.filter(container__in=rows).order_by().values_list("pk", "network_id", "removing")
+    rows = _containers(list(ids))
+    endpoints = _ways(list(ids))
     disconnected = [pk for pk, _, removing in endpoints if removing]
     touched = {network for _, network, _ in endpoints}
-    PublishedPort.objects.filter(container__in=rows, removing=True).delete()
-    links = Link.objects.filter(Q(recipient__in=rows) | Q(source__in=rows)).order_by()
-    linked = set(links.values_list("source_id", "recipient_id"))
+    unpublished = _unpublished(list(ids))
+    if unpublished:
+        PublishedPort.objects.filter(pk__in=unpublished).delete()
+    linked = set(_linked(list(ids)))
     _let_go([row for row in rows if row.wanted != Wanted.RUNNING or row.exited_run == row.run], linked)
     _touch_linked(rows, linked)
     gone = [row.pk for row in rows if _goes(row)]
@@ -163,7 +221,7 @@ def _settle_containers(ids: set[str]) -> None:
         _free_leases_of_nobody(touched)
         Container.objects.filter(pk__in=gone).exclude(shares=None).update(shares=None)  # both may go at once
         Container.objects.filter(pk__in=gone).delete()
-    for network in Network.objects.filter(pk__in=touched) if touched else ():
+    for network in _networks(list(touched)):
         feed.put("network", network)
 
 
@@ -208,15 +266,15 @@ def _arrive(row: Container) -> None:
         if row.status == ContainerStatus.RUNNING:
             if row.error is not None and not failed_parts(row):
                 row.error = None
-                row.save(update_fields=["error"])
+                update(row, "error")
         else:
             row.status, row.error = ContainerStatus.RUNNING, None
             row.started_at, row.finished_at, row.exit_code = timezone.now(), None, None
-            row.save(update_fields=["status", "error", "started_at", "finished_at", "exit_code"])
+            update(row, "status", "error", "started_at", "finished_at", "exit_code")
     elif row.status not in {ContainerStatus.CREATED, ContainerStatus.EXITED}:
         row.status, row.pid, row.error = ContainerStatus.EXITED, None, None
         row.finished_at = row.finished_at or timezone.now()
-        row.save(update_fields=["status", "pid", "error", "finished_at"])
+        update(row, "status", "pid", "error", "finished_at")
 
 
 def _mark(scope: Mapping[str, Any], error: CnmError) -> None:
@@ -252,6 +310,10 @@ def note_start(host: Host, failed: CnmError | None) -> None:
         feed.put("host", host)
 
 
+_SEEN = ("files", "pid", "link_env")
+_seen = composed(lambda host, ids: Container.objects.filter(host=host, pk__in=ids).only("host", *_SEEN))
+
+
 def note(
     host: Host,
     files: Mapping[str, Mapping[str, str]],
@@ -265,8 +327,7 @@ def note(
     """
     pids, environments = pids or {}, environments or {}
     changed: list[Container] = []
-    rows = Container.objects.filter(host=host, pk__in={*files, *pids, *environments})
-    for row in rows.only("host", *_SEEN):
+    for row in _seen(host.pk, list({*files, *pids, *environments})):
         texts = {name: kept_text(text) for name, text in files.get(row.pk, {}).items()}
         seen = (row.files | texts, pids.get(row.pk, row.pid), dict(environments.get(row.pk, row.link_env)))
         if seen != (row.files, row.pid, row.link_env):
@@ -274,27 +335,9 @@ def note(
             changed.append(row)
     if changed:
         with feed.transaction(ACTOR):
-            _save_seen(changed)
             for row in changed:
+                update_if(row, *_SEEN)
                 feed.put("container", row)
-
-
-_SEEN = ("files", "pid", "link_env")
-
-
-def _save_seen(rows: Sequence[Container]) -> None:
-    """Save what was seen of *rows*. Prepared once and carried out for each: composed by the mapper, two hundred updates take 100 ms,
-    and one update of two hundred rows' texts takes longer still."""
-    fields = [Container._meta.get_field(name) for name in _SEEN]
-    values = ", ".join(f"{field.column} = %s" for field in fields)
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            f"UPDATE {Container._meta.db_table} SET {values} WHERE id = %s",  # noqa: S608  # our own names
-            [
-                (*(field.get_db_prep_save(getattr(row, field.name), connection) for field in fields), row.pk)
-                for row in rows
-            ],
-        )
 
 
 def kept_text(text: str) -> str:

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from django.utils.translation import gettext
+
 from networks import audit
+from networks.caught_up import is_current
 from networks.cnm.addresses import AnyAddress
 from networks.cnm.errors import InvalidSpec, NotFound, Unavailable
 from networks.cnm.names import sandbox_name
@@ -52,20 +55,26 @@ class Answer:
     source: Container | None
     destination: Container | None
     address: AnyAddress
+    current: bool
+    """Whether it rests on what the worker saw after the last change of ours."""
 
     def rule_of(self, step: Step | None) -> dict[str, Any] | None:
         """The audit's row of the rule of *step*: text, owner, why, whose it is."""
         return self.rows.of(step)
 
+    def _told(self, step: Step | None) -> dict[str, Any] | None:
+        row = self.rule_of(step)
+        return audit.told(row) if row is not None else None
+
     def to_json(self) -> dict[str, Any]:
         outcome = self.trace.outcome
         return {
             "verdict": self.trace.verdict,
-            "reason": str(self.trace.reason),
+            "reason": self.trace.reason.translated(gettext),
             "code": outcome.code,
             "address": str(self.address),
             "received": outcome.received,
-            "decided_by": self.rule_of(outcome.decider),
+            "decided_by": self._told(outcome.decider),
             "undecided": [
                 {"match": choice.name, "rule": choice.where, "modelled": choice.modelled}
                 for choice in self.trace.undecided
@@ -74,7 +83,7 @@ class Answer:
             "others": [
                 {
                     "verdict": other.verdict,
-                    "reason": str(other.reason),
+                    "reason": other.reason.translated(gettext),
                     "if": _assumed(made),
                     "steps": self._steps(other),
                 }
@@ -82,6 +91,7 @@ class Answer:
             ],
             "rules_at": self.observed.rules_at,
             "network_at": self.observed.world_at,
+            "current": self.current,
         }
 
     def _steps(self, outcome: Outcome) -> list[dict[str, Any]]:
@@ -94,7 +104,7 @@ class Answer:
                 "text": step.text,
                 "outcome": step.outcome,
                 "packet": step.packet,
-                "rule": self.rule_of(step),
+                "rule": self._told(step),
             }
             for step in outcome.steps
         ]
@@ -103,7 +113,7 @@ class Answer:
 def answer(host: Host, request: Request) -> Answer:
     """Trace *request* over what the worker last saw. Raises NotFound, InvalidSpec, and Unavailable before the first look."""
     observed = load_observed(host)
-    if not observed.complete:
+    if observed.at is None:
         raise Unavailable(
             gettext_noop("The worker has not looked at the rules and the network of this host yet."),
             remedy=gettext_noop("Wait until it has started, then ask again."),
@@ -123,7 +133,9 @@ def answer(host: Host, request: Request) -> Answer:
         state=request.state,
     )
     rows = Rows(audit.rules(host), observed.ruleset)
-    return Answer(request, trace(question, observed.ruleset, world), observed, rows, source, destination, address)
+    found = trace(question, observed.ruleset, world)
+    current = is_current(host, observed.at)
+    return Answer(request, found, observed, rows, source, destination, address, current)
 
 
 def _assumed(made: Any) -> list[str]:

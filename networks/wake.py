@@ -1,5 +1,9 @@
-"""Hints between processes: to a worker (signed, by Celery) that something waits in the operations table, and to who waits for an
-operation that it has ended. A hint that is lost costs time and nothing else: the table says what is so."""
+"""Hints between processes: to a worker that something waits in the operations table, and to who waits for an operation that it has
+ended. A hint that is lost costs time and nothing else: the table says what is so.
+
+A worker that listens is rung (``worker.doorbell``): Redis says whether anybody heard. Only where nobody did, a message of Celery (signed)
+waits in the worker's queue; to compose, send and take one costs three milliseconds, and a ring a third of one.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,18 @@ _PAUSE_S = 0.015
 
 def wake(host: Host, queue: str) -> None:
     """Tell a worker of *host* to look. A broker that is down is no error: the worker looks by itself now and then."""
-    send(f"worker.tasks.wake_{queue}", host.name, queue, {})
+    try:
+        heard = redis().publish(doorbell(host.name, queue), b"")
+    except (OSError, RedisError) as error:
+        log.warning("nobody could ring the %s worker of %s: %s", queue, host.name, error)
+        return
+    if not heard:
+        send(f"worker.tasks.wake_{queue}", host.name, queue, {})
+
+
+def doorbell(host_name: str, queue: str) -> str:
+    """The channel of Redis on which a worker is rung."""
+    return f"cnm:doorbell:{queue}.{host_name}"
 
 
 def tell_end(operation_id: str) -> None:

@@ -89,3 +89,13 @@ def failed_parts(container: Container) -> bool:
     """Whether a live container does without something that it was to have."""
     lists: Collection[QuerySet[Any]] = (container.endpoints.all(), container.ports.all(), container.links.all())
     return any(rows.filter(withheld=True).exists() for rows in lists)
+
+
+def lacking(host: Host) -> set[str]:
+    """The ids of all containers of *host* of which :func:`failed_parts` is true."""
+    found: set[str] = set()
+    for kind, model in PARTS.items():
+        owner = "recipient" if kind == "link" else "container"
+        rows = model._default_manager.filter(**{f"{owner}__host": host}, withheld=True).order_by()
+        found |= set(rows.values_list(f"{owner}_id", flat=True))
+    return found

@@ -7,12 +7,13 @@ them), and with the garbage collector at rest while everything is loaded. Both t
 from __future__ import annotations
 
 import argparse
-import gc
 import importlib
 import os
 import sys
 from collections.abc import Mapping
 from typing import Any
+
+from cnmweb.loading import loading
 
 POOLS: Mapping[str, Mapping[str, Any]] = {
     "kernel": {"pool_cls": "solo"},  # one thread, for all that changes the kernel
@@ -30,22 +31,20 @@ def main() -> int:
     asked = parser.parse_args()
 
     os.umask(0o022)  # files of images and containers are as their archives say, whatever root's habit is
-    gc.disable()
-    app = importlib.import_module(asked.app).app
+    with loading():
+        worker = _worker(importlib.import_module(asked.app).app, asked.kind, asked.log_level)
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def _worker(app: Any, kind: str, log_level: str) -> Any:
     from django.conf import settings  # late: the application says which settings
 
     host = settings.HOST_NAME
-    worker = app.Worker(
-        hostname=f"{asked.kind}@{host}",
-        queues=[f"{asked.kind}.{host}"],
-        loglevel=asked.log_level,
-        **POOLS[asked.kind],
-        **LONELY,
-    )
-    gc.freeze()  # what is loaded by now stays
-    gc.enable()
-    worker.start()
-    return int(worker.exitcode or 0)
+    app.conf.imports = (f"worker.tasks.{kind}",)
+    if kind == "kernel":
+        app.steps["consumer"].add("worker.doorbell:Doorbell")
+    return app.Worker(hostname=f"{kind}@{host}", queues=[f"{kind}.{host}"], loglevel=log_level, **POOLS[kind], **LONELY)
 
 
 if __name__ == "__main__":

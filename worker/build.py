@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import grp
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,26 +11,27 @@ from networks.cnm.names import Naming
 from networks.cnm.text import Text, gettext_noop
 from networks.load import load_settings
 from networks.models import Host
+from networks.sealing import unseal
 
 from .apply.files import FilesHandler
 from .apply.leftovers import LeftoversHandler
 from .apply.links import LinksHandler
 from .apply.names import NamesHandler
+from .apply.overlay import OverlayHandler
 from .apply.ports import PortsHandler
 from .apply.processes import ProcessesHandler
 from .apply.rules import RulesHandler
 from .apply.sysctls import SysctlsHandler
+from .apply.xfrm import XfrmHandler
 from .firewall.backend import Backend
 from .firewall.flavour import BACKENDS, Choice, backend_of, choose, command_flavour, refuse_docker_engine, survey
 from .firewall.name_server import leader
 from .firewall.none import NONE, NoRules
 from .machine import Machine
-from .runtime.folders import Folders
-from .runtime.runtime import Runtime
+from .plugins.plugins import Plugins
+from .runtime_of_host import build_runtime
 
 NO_RULES = Choice(NONE, Text.of(gettext_noop("CNM_IPTABLES is false, and no program that writes rules is installed.")))
-GROUP = "cnm"
-"""The product's own group: it may read containers' logs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,7 @@ class Parts:
     processes: ProcessesHandler
     files: FilesHandler
     firewall: Choice
-
-
-def build_runtime() -> Runtime:
-    """The OCI runtime over the product's folders."""
-    folders = Folders(state_dir=settings.STATE_DIR, run_dir=settings.RUN_DIR, group=_group())
-    return Runtime(folders, bind_roots=settings.BIND_ALLOWLIST)
+    plugins: Plugins
 
 
 def build(host: Host, firewall: Choice | None = None) -> Parts:
@@ -64,9 +59,12 @@ def build(host: Host, firewall: Choice | None = None) -> Parts:
     rules = RulesHandler(backend, naming, settings.RUN_DIR)
     processes = ProcessesHandler(build_runtime())
     files = FilesHandler(settings.STATE_DIR)
+    plugins = Plugins([Path(folder) for folder in settings.PLUGIN_FOLDERS], settings.PLUGIN_TIMEOUT_S)
     machine = Machine(
         [
             LinksHandler(ledger_dir=ledger),
+            OverlayHandler(),
+            XfrmHandler(lambda state: unseal(state.sealed, state.sender, state.receiver)),
             SysctlsHandler(ledger_dir=ledger),
             files,
             PortsHandler(holder_socket()),
@@ -76,7 +74,7 @@ def build(host: Host, firewall: Choice | None = None) -> Parts:
             processes,
         ]
     )
-    return Parts(machine, rules, processes, files, firewall)
+    return Parts(machine, rules, processes, files, firewall, plugins)
 
 
 def _others(naming: Naming, flavour: str) -> list[Backend]:
@@ -107,10 +105,3 @@ def holder_socket() -> Path:
 def opener_socket() -> Path:
     """Where the DNS server's opener listens."""
     return Path(settings.RUN_DIR) / "dns.sock"
-
-
-def _group() -> int:
-    try:
-        return grp.getgrnam(GROUP).gr_gid
-    except KeyError:
-        return 0

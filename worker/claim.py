@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from networks.composed import composed, update_if
 from networks.models import Host, Operation
 from networks.models.choices import OperationState
+
+_waiting = composed(
+    lambda host, queue: Operation.objects.filter(host=host, queue=queue, state=OperationState.PENDING).order_by(
+        "number"
+    )[:1]
+)
 
 
 def claim_next(host: Host, queue: str) -> Operation | None:
@@ -15,21 +22,18 @@ def claim_next(host: Host, queue: str) -> Operation | None:
     cannot both have it.
     """
     while True:
-        waiting = Operation.objects.filter(host=host, queue=queue, state=OperationState.PENDING).order_by("number")
-        found = waiting.first()
+        found = _waiting.first(host.pk, queue)
         if found is None:
             return None
-        running = {"state": OperationState.RUNNING, "started_at": timezone.now(), "attempts": found.attempts + 1}
-        if Operation.objects.filter(pk=found.pk, queue=queue, state=OperationState.PENDING).update(**running):
-            for name, value in running.items():
-                setattr(found, name, value)
+        found.state, found.started_at, found.attempts = OperationState.RUNNING, timezone.now(), found.attempts + 1
+        if update_if(found, "state", "started_at", "attempts", state=OperationState.PENDING, queue=queue):
             found.host = host
             return found
 
 
 def is_waiting(host: Host, queue: str) -> bool:
     """Whether an operation of *host* waits in *queue*."""
-    return Operation.objects.filter(host=host, queue=queue, state=OperationState.PENDING).exists()
+    return bool(_waiting(host.pk, queue))
 
 
 def requeue_interrupted(host: Host, queue: str) -> int:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from networks.cnm.plan import Plan, Step
-from networks.cnm.resources import Address, Key, Resource, Route
+from networks.cnm.resources import Address, ForwardingEntry, Key, Macvlan, Neighbour, Resource, Route, Vxlan
 
 from .order import stage
+
+_BORN_WITH = frozenset({Macvlan.kind, Vxlan.kind})
+"""Kinds of devices that have something from birth, which no write changes."""
 
 
 def diff(desired: Iterable[Resource], current: Iterable[Resource]) -> Plan:
@@ -15,15 +18,23 @@ def diff(desired: Iterable[Resource], current: Iterable[Resource]) -> Plan:
 
     ``diff(x, x)`` is empty; a resource of *current* whose key *desired* does not have is deleted. Steps are ordered by
     stage, then by where their resource stands in its input, so that the same input gives the same plan. A route whose link
-    loses an address is written again, for the kernel drops the routes of a link together with its last address.
+    loses an address is written again, for the kernel drops the routes of a link together with its last address; so is what
+    stands on a device that is made anew.
     """
     wanted = _by_key(desired)
     present = _by_key(current)
+    remade = {
+        _device(resource)
+        for key, resource in wanted.items()
+        if key[0] in _BORN_WITH and _is_made_anew(present.get(key), resource)
+    }
     losing = _losing(resource for key, resource in present.items() if key not in wanted)
     steps = [
         Step(present.get(key), resource)
         for key, resource in wanted.items()
-        if present.get(key) != resource or _goes_along(resource, losing)
+        if present.get(key) != resource
+        or (losing and _goes_along(resource, losing))
+        or (remade and _goes_with(resource, remade))
     ]
     steps += [Step(resource, None) for key, resource in present.items() if key not in wanted]
     return Plan(tuple(sorted(steps, key=stage)))
@@ -51,6 +62,34 @@ def _losing(leaving: Iterable[Resource]) -> set[tuple[str, str, int]]:
 
 def _goes_along(resource: Resource, losing: set[tuple[str, str, int]]) -> bool:
     return isinstance(resource, Route) and (resource.sandbox, resource.device, resource.destination.version) in losing
+
+
+def _is_made_anew(before: Resource | None, after: Resource) -> bool:
+    """Whether a device changes in what it was born with: another takes its place, without what stood on the old one."""
+    if isinstance(before, Macvlan) and isinstance(after, Macvlan):
+        return before.parent != after.parent
+    if not isinstance(before, Vxlan) or not isinstance(after, Vxlan):
+        return False
+    return (before.vni, before.port, _version(before)) != (after.vni, after.port, _version(after))
+
+
+def _version(device: Vxlan) -> int:
+    return device.local.version if device.local is not None else 0
+
+
+def _device(resource: Resource) -> tuple[str, str]:
+    """(sandbox, device) of a device, or of what stands on one; the host's own sandbox has no name."""
+    if isinstance(resource, Macvlan):
+        return resource.sandbox, resource.ifname
+    if isinstance(resource, Address | Route):
+        return resource.sandbox, resource.device
+    if isinstance(resource, ForwardingEntry | Neighbour):
+        return "", resource.device
+    return "", resource.name if isinstance(resource, Vxlan) else ""
+
+
+def _goes_with(resource: Resource, remade: set[tuple[str, str]]) -> bool:
+    return isinstance(resource, Address | Route | ForwardingEntry | Neighbour) and _device(resource) in remade
 
 
 def _by_key(resources: Iterable[Resource]) -> dict[Key, Resource]:

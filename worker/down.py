@@ -25,10 +25,14 @@ def main() -> int:
     from networks.models import Host
 
     from .diff import diff
+    from .monitor.traffic import meter_off
 
     host = Host.objects.filter(name=settings.HOST_NAME).first()
-    if host is None:
-        return 0
+    if host is None and not (settings.RUN_DIR / "ledger").exists():
+        return 0  # nothing of ours was ever here
+    host = host or Host(
+        name=settings.HOST_NAME, settings=settings.HOST_SETTINGS
+    )  # it was removed, perhaps while it was silent
     try:
         parts = _parts(host, settings.RUN_DIR)
     except CnmError as error:
@@ -37,6 +41,7 @@ def main() -> int:
     killed = parts.processes.runtime.stop_all(_asked(host))
     applied = parts.machine.apply_what_can_be(diff((), parts.machine.observe(None)), lambda owner: owner.id)
     parts.processes.runtime.tear_down()
+    meter_off()
     for step, error in applied.failed:
         print(f"{step.describe()}: {error}", file=sys.stderr)
     if killed:
@@ -63,7 +68,7 @@ def _asked(host: Host) -> dict[str, tuple[str, float]]:
     """Container id -> the signal that asks it to end, and how many seconds it may take."""
     from networks.models import Container
 
-    rows = Container.objects.filter(host=host, kind="process").values_list("pk", "spec")
+    rows = Container.objects.filter(host__name=host.name, kind="process").values_list("pk", "spec")
     return {pk: (str(spec.get("stop_signal") or "SIGTERM"), float(spec.get("stop_timeout", 10))) for pk, spec in rows}
 
 

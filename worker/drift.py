@@ -8,9 +8,10 @@ from django.utils import timezone
 
 from networks import feed
 from networks.cnm.plan import Action, Plan, Step
-from networks.cnm.resources import Key
+from networks.cnm.resources import Key, Process
 from networks.cnm.rules import Rule
-from networks.models import Drift, Host
+from networks.models import Drift, Host, Operation
+from networks.models.choices import OperationState
 
 from .shadows import Shadow
 
@@ -37,12 +38,29 @@ def record(host: Host, plan: Plan, looked_at: frozenset[str], writer: str = "") 
     *plan* would mend everything; *looked_at* are the kinds of resources that were looked at, so that rows of other kinds
     stay as they are. *writer* is the process that made the change, where the kernel told.
     """
+    ending = _ending(host) if any(step.resource.kind == Process.kind for step in plan) else frozenset[str]()
     rows = Drift.objects.filter(host=host, resolved_at=None).exclude(kind=SHADOWED)
     open_rows = {(row.key, row.kind): row for row in rows}
-    seen = {(" ".join(step.key)[:600], kind_of(step)): step for step in plan}
+    seen = {(" ".join(step.key)[:600], kind_of(step)): step for step in plan if not _is_of(step, ending)}
     gone = [row for at, row in open_rows.items() if at not in seen and row.resource_kind in looked_at]
     new = [_row(host, step, writer) for at, step in seen.items() if at not in open_rows]
     return _write(gone, new)
+
+
+def _ending(host: Host) -> frozenset[str]:
+    """The containers whose processes are being ended: they may be gone before the operation that waits for that goes on."""
+    under_way = Operation.objects.filter(host=host, state__in=(OperationState.PENDING, OperationState.RUNNING))
+    return frozenset(name for args in under_way.values_list("args", flat=True) for name in args.get("ends", ()))
+
+
+def _is_of(step: Step, containers: frozenset[str]) -> bool:
+    return isinstance(step.resource, Process) and step.resource.container_id in containers
+
+
+def open_kinds(host: Host) -> frozenset[str]:
+    """The kinds of resources of which something has drifted and was not seen to be right again; shadowed rules aside."""
+    rows = Drift.objects.filter(host=host, resolved_at=None).exclude(kind=SHADOWED)
+    return frozenset(rows.values_list("resource_kind", flat=True))
 
 
 def record_shadows(host: Host, shadows: Sequence[Shadow], writer: str = "") -> int:

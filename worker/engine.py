@@ -16,13 +16,15 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 
-from networks import feed, retention, settle, withheld
+from networks import associations, departure, feed, history, peers, retention, settle, withheld
 from networks.cnm.errors import CnmError
 from networks.cnm.facts import HostFacts
+from networks.cnm.foreign import foreign
 from networks.cnm.resources import PortReservation
 from networks.cnm.rules import Rule
-from networks.cnm.text import gettext_noop
-from networks.cnm.trace.world import to_json
+from networks.cnm.trace.world import World, to_json
+from networks.cnm.underlay import underlay_of
+from networks.load import load_settings
 from networks.models import Host, Observation, Operation
 from networks.observed import ruleset_of
 from networks.repairs import may_repair
@@ -30,10 +32,13 @@ from networks.wake import send
 
 from . import drift
 from .build import Parts
+from .capture import run as captures
 from .claim import claim_next, is_waiting, requeue_interrupted
+from .defect import defect
 from .diff import diff
 from .notices import NOTICES, NoticeBox
-from .observe.world import WorldObserver
+from .observe.docker import observe_docker
+from .observe.world import DockerObserver, WorldObserver
 from .patience import in_passing, undisturbed
 from .reconcile import Reconciler
 from .scope import WHOLE_KINDS, Scope
@@ -42,15 +47,17 @@ from .shadows import find_shadows
 log = logging.getLogger(__name__)
 
 RULES = frozenset(WHOLE_KINDS) | {"leftover"}
-LINKS = frozenset({"bridge", "sandbox", "veth", "address", "route"})
+LINKS = frozenset({"bridge", "sandbox", "veth", "macvlan", "address", "route", "vxlan", "forwarding", "neighbour"})
 FILES = frozenset({"file"})
-EVERYTHING = frozenset({"sysctl", "port", "process", "dns", "name"}) | RULES | LINKS | FILES
+XFRM = frozenset({"xfrm-state", "xfrm-policy"})
+EVERYTHING = frozenset({"sysctl", "port", "process", "dns", "name"}) | RULES | LINKS | FILES | XFRM
 KINDS_OF_NEWS = {
     "rules": RULES,
     "legacy": RULES,
     "links": LINKS,
     "files": FILES,
     "sysctls": frozenset({"sysctl"}),
+    "xfrm": XFRM,
     "full": EVERYTHING,
 }
 LOOKS = (RULES, LINKS, FILES, EVERYTHING - RULES - LINKS - FILES)
@@ -86,13 +93,16 @@ class Engine:
         self._later = later
         self._work_since = self._worked_at = 0.0
         self._rules_at: int | None = None
-        self._rules_cost_s = 0.0
+        self._rules_cost_s = self._counters_cost_s = 0.0
         self._observe_world = WorldObserver()
+        self._observe_docker = DockerObserver()
         self._world_cost_s = 0.0
         self._world_at = 0.0
-        self._counted_at = 0.0
+        self._counted_at = self._looked_at = 0.0
         self._beat_at = 0.0
         self._notices = NoticeBox(settings.RUN_DIR / NOTICES)
+        self.left = False
+        """Whether this host is none of this CNM Web's any more: nobody asks for anything here, and there is nobody to tell."""
 
     def start(self) -> None:
         """Take up what a former worker left, then bring the whole host to what is asked."""
@@ -103,6 +113,7 @@ class Engine:
         self.collect_exits()
         with feed.transaction(settle.ACTOR):
             withheld.take_up_all(self.host)
+        associations.renew_unreadable(self.host)
         self.pass_over_everything("host.start")
         self.drain()
         self.look(EVERYTHING)
@@ -128,6 +139,8 @@ class Engine:
 
     def _look_after_work(self) -> None:
         """Store what operations made of rules and network: not between one operation and the next, which would wait for it."""
+        if self.left:
+            return
         now = time.monotonic()
         late = self._work_since + max(AT_LATEST_S, self._rules_cost_s * RULES_SHARE)
         wait_s = min(self._worked_at + PAUSE_S, late) - now
@@ -135,7 +148,12 @@ class Engine:
             self._later(wait_s, self._look_after_work)
             return
         self._work_since = 0.0
-        self._in_passing(self.look_at_rules)
+        close_old_connections()
+        drifted = drift.open_kinds(self.host)
+        for part in LOOKS:
+            if drifted & part:
+                self._in_passing(partial(self.look, part))  # what we wrote may have ended it, which is news to nobody
+        self._in_passing(partial(self.look_at_rules, counters=False))
         self._in_passing(self.look_at_world)
 
     def _in_passing(self, look: Callable[[], None]) -> None:
@@ -167,6 +185,8 @@ class Engine:
             elif operation.verb == "host.repair":
                 self.reconciler.run(operation)
                 self.look(EVERYTHING)
+            elif operation.verb == departure.VERB:
+                self._leave(operation)
             elif operation.verb == "host.look":
                 self.look(EVERYTHING)
                 settle.end_only(operation)
@@ -178,9 +198,23 @@ class Engine:
             log.exception("operation %s ended in a defect of ours", operation.number)
             self.reconciler.refuse(operation, defect(error))
 
+    def _leave(self, operation: Operation) -> None:
+        """Take everything of ours away; with the operation's end the rows of this host are gone."""
+        self.host.refresh_from_db(fields=["drained", "removing"])
+        self.reconciler.run(operation)
+        self.left = not Host.objects.filter(pk=self.host.pk).exists()
+        if self.left:
+            log.warning("%s has left: an admin removed it", self.host.name)
+            try:
+                self.parts.processes.runtime.tear_down()
+            except (OSError, CnmError):
+                log.exception("some folders of ours stay until make purge")
+
     def notice(self, asked: Iterable[str] = ()) -> None:
         """Look at what the monitor's news name, if no earlier message took them, and at what is *asked* for. Operations go first."""
         self.drain()
+        if self.left:
+            return
         told = self._notices.take()
         news, writer = told.what | set(asked), told.writer
         if "exits" in news:
@@ -189,6 +223,8 @@ class Engine:
             self.reserve_again()
         if "clock" in news:
             self.beat()
+        if self.left:
+            return
         if news & {"clock", "facts"}:
             self.look_at_facts()
         self.drain()
@@ -197,18 +233,32 @@ class Engine:
             if kinds & part:
                 self._in_passing(partial(self.look, kinds & part, writer))
         if kinds & RULES:
-            self._in_passing(partial(self.look_at_rules, writer, known=not news & {"legacy", "full"}))
-        elif "clock" in news and time.monotonic() - self._counted_at > self._rules_cost_s * COUNTERS_SHARE:
+            self._in_passing(partial(self.look_at_rules, writer, known=not news & {"legacy", "full"}, counters=False))
+        elif "clock" in news and time.monotonic() - self._counted_at > self._counters_cost_s * COUNTERS_SHARE:
             self._in_passing(self.look_at_rules)
-        if kinds & WORLD or "clock" in news:
+        if "pages" in news:
+            self._look_for_pages()
+        elif kinds & WORLD or "clock" in news:
             self._in_passing(partial(self.look_at_world, patient="clock" not in news))
+
+    def _look_for_pages(self) -> None:
+        """Somebody reads what we saw, and it is older than our last work."""
+        if self._work_since or self._looked_at < self._worked_at:
+            self._work_since = 0.0
+            self._in_passing(partial(self.look_at_rules, counters=False))
+        if self._world_at < self._worked_at:
+            self._in_passing(partial(self.look_at_world, patient=False))
 
     def beat(self) -> None:
         """Say that we live, and do what is to be done now and then."""
         self._beat_at = time.monotonic()
         self.parts.processes.runtime.tend_logs()
         retention.forget_history(self.host)
-        Host.objects.filter(pk=self.host.pk).update(heartbeat_at=timezone.now(), worker_version=settings.VERSION)
+        captures.forget_old(self.host)
+        history.keep()
+        associations.tend(self.host)
+        alive = {"heartbeat_at": timezone.now(), "worker_version": settings.VERSION}
+        self.left = not Host.objects.filter(pk=self.host.pk).update(**alive)
 
     def pass_over_everything(self, verb: str) -> None:
         """Compare the whole host and mend what differs; a row is written only when there was something to mend."""
@@ -217,7 +267,7 @@ class Engine:
             self.run(settle.open_operation(self.host, verb, scope={"all": True}))
         else:
             self.reconciler.remember_all(compiled)
-            self.reconciler.settle_all()
+            self.reconciler.settle_all(compiled)
 
     def reserve_again(self) -> None:
         """The port holder is a process of ours: what it lost when it died is no drift that waits for a person."""
@@ -234,6 +284,9 @@ class Engine:
         wanted = [resource for resource in self.reconciler.applied if resource.kind in kinds]
         found = [resource for resource in self.parts.machine.observe((), whole=kinds) if resource.kind in kinds]
         plan = diff(wanted, found)
+        if kinds & RULES:
+            # Of several programs that wrote at once the news names the last; the tables that it touched tell who it was.
+            writer = self.parts.rules.backend.writer() or writer
         if kinds >= FILES:
             settle.note(self.host, self.parts.files.seen())
         changed = drift.record(self.host, plan, kinds, writer)
@@ -242,6 +295,7 @@ class Engine:
 
     def look_at_facts(self) -> None:
         facts = self._observe_facts()
+        moved = self._note_underlay(facts)
         if facts.version == self.host.facts.get("version"):
             Host.objects.filter(pk=self.host.pk).update(facts_at=timezone.now())
             return
@@ -250,17 +304,34 @@ class Engine:
         with feed.transaction("worker"):
             self.host.save(update_fields=["facts", "facts_at", "firewall_backend"])
             feed.put("host", self.host)
+        if moved and self.reconciler.applied:
+            self.pass_over_everything("host.reconcile")
 
-    def look_at_rules(self, writer: str = "", *, known: bool = False) -> None:
+    def _note_underlay(self, facts: HostFacts) -> bool:
+        """Store how other hosts reach this one, and tell those whom it concerns where that changed; whether it did."""
+        found = underlay_of(load_settings(self.host), facts)
+        seen = (str(found.address), found.room) if found else ("", 0)
+        if seen == (self.host.underlay, self.host.underlay_room):
+            return False
+        self.host.underlay, self.host.underlay_room = seen
+        with feed.transaction(settle.ACTOR):
+            self.host.save(update_fields=["underlay", "underlay_room"])
+            peers.tell_others(self.host, peers.shared_on(self.host))
+        return True
+
+    def look_at_rules(self, writer: str = "", *, known: bool = False, counters: bool = True) -> None:
         """Store all rules of the host, ours and others', for the pages; the event only says that there is news.
 
-        *known*: only where nf_tables tells that something changed since the last look. The legacy flavour tells nothing.
+        *known*: only where nf_tables tells that something changed since the last look. The legacy flavour tells nothing. *counters*: those
+        of now; without them what nobody touched is not read again.
         """
         begun, at = time.monotonic(), self.parts.rules.backend.generation()
         if known and at is not None and at == self._rules_at:
             return
-        self._rules_at = at
-        snapshot = self.parts.rules.snapshot()
+        snapshot = self.parts.rules.snapshot(counters=counters)
+        # A look that nobody's news caused may see what others did before the news of it comes, which then finds nothing new.
+        writer = self.parts.rules.backend.strangers() or writer
+        self._rules_at, self._looked_at = at, begun  # not before: a look may be given up
         rules = [{name: rule[name] for name in rule if name not in COUNTERS} for rule in snapshot["rules"]]
         beside = [snapshot.get(name) for name in ("ipsets", "docker")]
         generation = hashlib.sha256(json.dumps([rules, beside]).encode()).hexdigest()[:16]
@@ -270,26 +341,43 @@ class Engine:
             if not rows.update(data=snapshot, generation=generation, at=timezone.now()):
                 rows.create(host=self.host, kind="rules", data=snapshot, generation=generation)
             if before != generation:
+                history.keep_rules(self.host, snapshot, generation, writer)
                 feed.put_data("firewall", self.host.name, {"host": self.host.name, "generation": generation})
         if before != generation:
             wanted = [resource for resource in self.reconciler.applied if isinstance(resource, Rule)]
             drift.record_shadows(self.host, find_shadows(ruleset_of(snapshot), wanted), writer)
-        self._counted_at = time.monotonic()
-        self._rules_cost_s = self._counted_at - begun
+        self._rules_cost_s = time.monotonic() - begun
+        if counters:
+            self._counted_at, self._counters_cost_s = time.monotonic(), self._rules_cost_s
 
     def look_at_world(self, *, patient: bool = True) -> None:
         """Store the host's network as a trace needs it. *patient*: a look that costs much may wait for the clock."""
         begun = time.monotonic()
         if patient and self._world_cost_s > CHEAP_S and begun - self._world_at < self._world_cost_s * WORLD_SHARE:
             return
-        data = to_json(self._observe_world())
+        world = self._observe_world()
+        data = to_json(world)
         generation = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
         rows = Observation.objects.filter(host=self.host, kind="world")
         same = rows.filter(generation=generation)
         if not same.update(at=timezone.now()) and not rows.update(data=data, generation=generation, at=timezone.now()):
             rows.create(host=self.host, kind="world", data=data, generation=generation)
-        self._world_at = time.monotonic()
-        self._world_cost_s = self._world_at - begun
+        self._note_foreign(world)
+        self._world_at, self._world_cost_s = begun, time.monotonic() - begun
+
+    def _note_foreign(self, world: World) -> None:
+        """Store what stands on the host and is not ours, and tell pages where that has changed."""
+        ours = {resource.key[1] for resource in self.reconciler.applied if resource.kind in {"bridge", "veth", "vxlan"}}
+        docker = self._observe_docker()
+        data = foreign(world, ours, docker, observe_docker() if docker else ())
+        generation = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+        rows = Observation.objects.filter(host=self.host, kind="foreign")
+        if rows.filter(generation=generation).exists():
+            return
+        with feed.transaction(settle.ACTOR):
+            if not rows.update(data=data, generation=generation, at=timezone.now()):
+                rows.create(host=self.host, kind="foreign", data=data, generation=generation)
+            feed.put_data("foreign", self.host.name, {"host": self.host.name, **data})
 
     def collect_exits(self) -> None:
         """Tell the rows of every process that ended; a restart policy may start it again after a pause."""
@@ -310,12 +398,3 @@ class Engine:
         """The pause before a restart by policy is over."""
         settle.restart_by_policy(self.host, container_id, run)
         self.drain()
-
-
-def defect(error: Exception) -> CnmError:
-    """A failure that is our own fault, in words."""
-    return CnmError(
-        gettext_noop("CNM Web itself failed: {cause}."),
-        remedy=gettext_noop("Look at the worker's log, then repair or delete the object."),
-        cause=f"{type(error).__name__}: {error}",
-    )

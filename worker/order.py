@@ -2,8 +2,9 @@
 
 Pure. Host ports are given up and taken in one stage, so that a port can move from one address to all. Deletions of one kind run
 after the rules that name it are gone; a process stops first and starts last. All links of one change are one stage: their handler
-orders them itself, and so can send everything for a namespace in one datagram and let a namespace take its links along. The DNS
-server leaves a sandbox before that goes, for an open socket keeps a namespace alive.
+orders them itself, and so can send everything for a namespace in one datagram and let a namespace take its links along. A VXLAN device
+comes after its bridge and goes before it; what encrypts its packets is there before it and stays until it is gone. The DNS server
+leaves a sandbox before that goes, for an open socket keeps a namespace alive.
 """
 
 from __future__ import annotations
@@ -16,11 +17,17 @@ _CREATE = {
     "leftover": 29,
     "chain": 30,
     "rule": 30,
+    "xfrm-state": 57,
+    "xfrm-policy": 58,
     "bridge": 60,
     "sandbox": 60,
     "veth": 60,
+    "macvlan": 60,
     "address": 60,
     "route": 60,
+    "vxlan": 62,
+    "forwarding": 62,
+    "neighbour": 62,
     "dns": 65,
     "name": 65,
     "file": 70,
@@ -33,11 +40,17 @@ _DELETE = {
     "leftover": 31,
     "dns": 35,
     "name": 35,
+    "vxlan": 39,
+    "forwarding": 39,
+    "neighbour": 39,
     "route": 40,
     "address": 40,
     "veth": 40,
+    "macvlan": 40,
     "sandbox": 40,
     "bridge": 40,
+    "xfrm-policy": 44,
+    "xfrm-state": 46,
     "file": 50,
     "port": 20,
     "sysctl": 95,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from networks import feed, settle, withheld
+from networks import associations, feed, settle, withheld
 from networks.cnm.desired import Host as DesiredHost
 from networks.cnm.errors import ApplyFailed, CnmError, Conflict
 from networks.cnm.plan import Action, Plan, Step
@@ -18,6 +18,7 @@ from networks.host_ports import move_on
 from networks.load import load_both, load_facts
 from networks.models import Host, Operation
 
+from . import used_keys
 from .apply.files import FilesHandler
 from .apply.processes import ProcessesHandler
 from .compile import compile_host
@@ -44,12 +45,14 @@ REMOVALS = frozenset(
         "link.delete",
         "bulk.stop",
         "bulk.remove",
+        "host.drain",
+        "host.remove",
     }
 )
 """Verbs that take away: they go on after a step that fails, for to put back what nobody wants helps no one."""
-MANY = frozenset({"bulk.start", "bulk.stop", "bulk.remove"})
+MANY = frozenset({"bulk.start", "bulk.stop", "bulk.remove", "topology.apply", "host.drain", "host.activate"})
 """Verbs on many objects, each of which fails by itself: the others go on and are settled."""
-VITAL = frozenset({"bridge", "sandbox", "veth", "port", "process"})
+VITAL = frozenset({"bridge", "vxlan", "sandbox", "veth", "macvlan", "port", "process"})
 """Kinds without which their owner is not there. Of a link that has rules, these are."""
 
 
@@ -91,8 +94,7 @@ class Reconciler:
         tried: dict[str, set[int]] = {}
         while True:
             try:
-                compiled = self.compile()
-                plan = self.plan(compiled, scope)
+                compiled, plan = self._look(scope)
             except CnmError as error:
                 log.exception("operation %s failed before its first step", operation.number)
                 self.refuse(operation, error)
@@ -116,9 +118,9 @@ class Reconciler:
 
     def repair(self, operation: Operation, keys: Set[Key]) -> Applied:
         """Mend the drift of *keys* and nothing else. What cannot be mended is withheld, as after any failure."""
-        compiled = self.compile()
-        whole = self.plan(compiled, Scope(everything=True))
+        compiled, whole = self._look(Scope(everything=True))
         plan = Plan(tuple(step for step in whole if step.key in keys))
+        used_keys.begin(self.host, plan)
         applied = self.machine.apply_what_can_be(plan, party(compiled.kept), _progress(operation, plan))
         if applied.failed:
             owners = {step.resource.owner for step, _ in applied.failed}
@@ -145,9 +147,21 @@ class Reconciler:
         wanted = [r for r in compiled.wanted if r.key in keys or r.kind in WHOLE_KINDS]
         return _named(diff(wanted, self.machine.observe(keys, whole=WHOLE_KINDS)), compiled)
 
+    def _look(self, scope: Scope) -> tuple[Compiled, Plan]:
+        """The desired state, and what would take the kernel there. A key that the kernel has lost is made anew first."""
+        while True:
+            compiled = self.compile()
+            plan = self.plan(compiled, scope)
+            lost = used_keys.lost(plan)
+            if not lost:
+                return compiled, plan
+            associations.renew(self.host, lost)
+
     def _keys(self, compiled: Compiled, scope: Scope) -> set[Key]:
-        """What *scope* covers: of what is wanted, of what is to go, and (a network may have been changed) of what was applied."""
-        former = self.applied if scope.networks else ()
+        """What *scope* covers: of what is wanted, of what is to go, and of what was applied: a network may have been changed, and of one
+        that spans hosts others may have left at the same moment."""
+        spans = any(network.spans for network in compiled.kept.networks)
+        former = self.applied if scope.networks or scope.peers or spans else ()
         known = () if compiled.known is compiled.wanted else compiled.known
         return scope.keys(compiled.kept, (*compiled.wanted, *known, *former))
 
@@ -155,13 +169,17 @@ class Reconciler:
         """The kernel was seen to be as *compiled* asks."""
         self._applied = {resource.key: resource for resource in compiled.wanted}
 
-    def settle_all(self) -> None:
+    def settle_all(self, compiled: Compiled) -> None:
         """A full pass found nothing to do: everything that was on its way has arrived."""
         self._forget_removed(None)
-        settle.settle_everything(self.host)
+        with feed.transaction(settle.ACTOR):
+            if compiled.kept.associations:
+                used_keys.confirm(self.host, self.applied)
+            settle.settle_everything(self.host)
 
     def _apply(self, operation: Operation, plan: Plan, compiled: Compiled, scope: Scope) -> Applied:
         progress = _progress(operation, plan)
+        used_keys.begin(self.host, plan)
         if operation.verb in REMOVALS:
             return self.machine.apply_what_can_be(plan, lambda owner: f"{owner.kind} {owner.id}", progress)
         if scope.everything or operation.verb in MANY:
@@ -214,6 +232,8 @@ class Reconciler:
         if owners is not None:
             dropped = {resource.key for resource in before.wanted} - {resource.key for resource in compiled.wanted}
             rest = Plan(tuple(step for step in rest if step.key in dropped or step.resource.owner in owners))
+        rest = used_keys.without_lost(rest)
+        used_keys.begin(self.host, rest)
         cleared = self.machine.apply_what_can_be(rest, party(compiled.kept))
         gone = {step.key for step in cleared.done if step.action is Action.DELETE}
         undone = set(map(id, applied.undone))
@@ -271,6 +291,8 @@ class Reconciler:
             failed = _failure_of_some(failed, errors, compiled.kept)
         with feed.transaction(settle.ACTOR):  # one transaction, so that each object is described once
             self._note(applied)
+            if compiled.kept.associations:
+                used_keys.confirm(self.host, self.applied)
             settle.mark_failed(self.host, errors)
             settle.settle(operation, failed=failed, broken=errors if many else None)
             if everything:

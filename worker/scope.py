@@ -11,14 +11,18 @@ from networks.cnm.resources import EtcFile, Key, Owner, Resource
 
 WHOLE_KINDS = frozenset({"rule", "chain"})
 """Kinds that are always compared whole: their order is one thing."""
+PEER_KINDS = frozenset({"forwarding", "neighbour", "name", "xfrm-state", "xfrm-policy"})
+"""What a host knows of other hosts and their containers; all of it belongs to the network."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Networks and containers by id, or (``everything``) the whole host."""
+    """Networks and containers by id, what is known of other hosts (*peers*: networks by id), or (``everything``) the whole
+    host."""
 
     networks: frozenset[str] = frozenset()
     containers: frozenset[str] = frozenset()
+    peers: frozenset[str] = frozenset()
     everything: bool = False
 
     @classmethod
@@ -26,6 +30,7 @@ class Scope:
         return cls(
             networks=frozenset(value.get("networks", ())),
             containers=frozenset(value.get("containers", ())),
+            peers=frozenset(value.get("peers", ())),
             everything=bool(value.get("all", False)),
         )
 
@@ -33,19 +38,22 @@ class Scope:
         """The keys of *resources* that the scope covers.
 
         *kept* is the host as if nothing were being removed: it tells whose endpoints, ports and links are in the scope.
-        The hosts file of whoever may name a container belongs to it; and to a network belongs what is plugged into it, for it is
+        The hosts file of whoever may name a container belongs to it, and so does a network that spans hosts, which is on a host for the
+        sake of that host's containers; and to a network belongs what is plugged into it, for it is
         as its network is: all of its containers but their processes, which no network starts or ends.
         """
         parents = _parents(kept)
         naming = _naming(kept, self.containers)
         plugged = {c.id for c in kept.containers for e in c.endpoints if e.network_id in self.networks}
+        spanning = _spanning(kept, self.containers | plugged)
 
         def covered(resource: Resource) -> bool:
             owner = resource.owner
             if owner.kind == "host":
                 return True
             if owner.kind == "network":
-                return owner.id in self.networks
+                known = owner.id in self.peers and resource.kind in PEER_KINDS
+                return known or owner.id in self.networks or owner.id in spanning
             container = owner.id if owner.kind == "container" else parents.get((owner.kind, owner.id), "")
             if container in self.containers or (
                 container in naming and isinstance(resource, EtcFile) and resource.name == "hosts"
@@ -70,6 +78,14 @@ def _parents(host: Host) -> dict[tuple[str, str], str]:
             for child in children:
                 result[kind, child.id] = container.id
     return result
+
+
+def _spanning(host: Host, containers: frozenset[str]) -> set[str]:
+    """The networks of *containers* that span hosts."""
+    spanning = {network.id for network in host.networks if network.spans}
+    if not spanning:
+        return spanning
+    return spanning & {e.network_id for c in host.containers if c.id in containers for e in c.endpoints}
 
 
 def _naming(host: Host, containers: frozenset[str]) -> set[str]:

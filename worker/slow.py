@@ -19,11 +19,12 @@ from networks.models import Container, Host, Image, Operation
 from networks.models.choices import OperationState
 from networks.wake import wake
 
+from .capture import run as captures
 from .claim import pass_on
-from .engine import defect
+from .defect import defect
 from .runtime.runtime import Runtime
 from .runtime.uploads import taken
-from .verify import verify
+from .verify import look_up, verify
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ UPLOAD = "upload:"
 Work = Callable[[Operation, Runtime], None]
 
 
-ONCE = ("container.exec", "container.kill", "trace.verify")
+ONCE = ("container.exec", "container.kill", "trace.verify", "name.look_up", "capture.run")
 """Verbs that do something anew each time: a worker that died may have done them, so nobody does them again unasked."""
 
 
@@ -66,6 +67,8 @@ def end_processes(operation: Operation, runtime: Runtime) -> None:
     All at the same time, so it takes as long as the one that needs longest.
     """
     ends: Mapping[str, tuple[str, float]] = operation.args["ends"]
+    if len(ends) > 1:
+        _progress(operation)(f"Ending {len(ends)} processes")
     runtime.stop_all({name: (signal, float(timeout_s)) for name, (signal, timeout_s) in ends.items()})
     pass_on(operation, "kernel")
     wake(operation.host, "kernel")
@@ -79,7 +82,20 @@ def kill(operation: Operation, runtime: Runtime) -> None:
             remedy=gettext_noop("Start it first."),
             name=operation.subject_name,
         )
-    settle.end_only(operation)
+    settle.end_paused(operation, "")  # one that stood still goes on, to hear it
+
+
+def pause(operation: Operation, runtime: Runtime) -> None:
+    """Have a container's processes stand still."""
+    run = Container.objects.only("generation", "restart_count").get(pk=operation.subject_id).run
+    runtime.pause(operation.subject_id)
+    settle.end_paused(operation, run)
+
+
+def unpause(operation: Operation, runtime: Runtime) -> None:
+    """Let them go on."""
+    runtime.resume(operation.subject_id)
+    settle.end_paused(operation, "")
 
 
 def execute(operation: Operation, runtime: Runtime) -> None:
@@ -112,11 +128,18 @@ def import_image(operation: Operation, runtime: Runtime) -> None:
     progress = _progress(operation)
     if row.source.startswith(UPLOAD):
         with taken(settings.UPLOAD_DIR, runtime.folders.images, row.source.removeprefix(UPLOAD)) as path:
-            made = runtime.images.import_tar(row.name, path, progress)
+            made = runtime.images.import_tar(row.name, path, progress, operation.args.get("changes"))
     elif row.source.startswith("/"):
         made = runtime.images.import_tar(row.name, Path(row.source), progress)
     else:
         made = runtime.images.fetch(row.name, row.source, progress)
+    _note_image(operation, row, made.id, made.size, made.config)
+
+
+def tag_image(operation: Operation, runtime: Runtime) -> None:
+    """Give an image another name."""
+    row = Image.objects.get(pk=operation.args["image"])
+    made = runtime.images.tag(str(operation.args["of"]), row.name)
     _note_image(operation, row, made.id, made.size, made.config)
 
 
@@ -135,7 +158,8 @@ def commit(operation: Operation, runtime: Runtime) -> None:
     row = Image.objects.get(pk=operation.args["image"])
     container = Container.objects.get(pk=operation.subject_id)
     _progress(operation)("Packing the changed files")
-    made = runtime.images.commit(container.id, row.name, process_value(container))
+    changes = operation.args.get("changes")
+    made = runtime.images.commit(container.id, row.name, process_value(container), changes)
     _note_image(operation, row, made.id, made.size, made.config)
 
 
@@ -162,6 +186,8 @@ def _note_image(operation: Operation, row: Image, digest: str, size: int, config
 
 
 def _fail(operation: Operation, error: CnmError) -> None:
+    if operation.verb == "capture.run":
+        captures.fail(operation)
     image = Image.objects.filter(pk=operation.args.get("image", 0)).first()
     if image is not None:
         image.status, image.error = "failed", error.to_json()
@@ -174,14 +200,29 @@ def _fail(operation: Operation, error: CnmError) -> None:
         settle.end_only(operation, failed=error)
 
 
-CHANGES_STATE = ("container.stop", "container.restart", "container.remove", "bulk.stop", "bulk.remove")
+CHANGES_STATE = (
+    "container.stop",
+    "container.restart",
+    "container.remove",
+    "bulk.stop",
+    "bulk.remove",
+    "topology.apply",
+    "host.drain",
+    "host.remove",
+)
 """Verbs whose failure is a failure of the containers themselves."""
 VERBS: Mapping[str, Work] = {
     **dict.fromkeys(CHANGES_STATE, end_processes),
     "container.kill": kill,
+    "container.pause": pause,
+    "container.unpause": unpause,
     "container.exec": execute,
     "container.commit": commit,
     "trace.verify": lambda operation, _runtime: verify(operation),
+    "name.look_up": lambda operation, _runtime: look_up(operation),
+    "capture.run": lambda operation, runtime: captures.capture(operation, runtime.folders.group),
+    "capture.remove": lambda operation, _runtime: captures.remove(operation),
     "image.import": import_image,
+    "image.tag": tag_image,
     "image.remove": remove_image,
 }

@@ -36,6 +36,13 @@ def verify(operation: Operation) -> None:
     settle.end_only(operation, result={"probe": answer, "kernel": found.steps() if found is not None else None})
 
 
+def look_up(operation: Operation) -> None:
+    """Ask name servers from within a sandbox, as a program there would, and keep what they said."""
+    args = operation.args
+    task = {"sandbox": args["sandbox"], "protocol": "dns", "name": args["name"], "servers": args["servers"]}
+    settle.end_only(operation, result=_send({**task, "timeout_s": TIMEOUT_S}))
+
+
 @contextlib.contextmanager
 def _traced(wanted: bool, protocol: str, address: str, number: int) -> Iterator[Traced | None]:
     if not wanted:
@@ -59,7 +66,7 @@ def _send(task: Mapping[str, Any]) -> dict[str, Any]:
         input=json.dumps(task),
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_S + 10,
+        timeout=6 * TIMEOUT_S + 10,  # a name: three servers, two families
         cwd=ROOM,
         check=False,
     )

@@ -43,5 +43,5 @@ def actor_of(request: Request) -> Actor:
         role=role,
         via="api",
         request_id=request.headers.get("X-Request-Id", "")[:64] or uuid.uuid4().hex,
-        queue_anyway=request.query_params.get("wait") == "0",
+        queue_anyway=request.query_params.get("wait", "").lower() in {"0", "false"},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from rest_framework.permissions import IsAuthenticated
@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from networks import feed, represent
+from networks.caught_up import wait_for_look
 from networks.cnm.errors import InvalidSpec, from_json
 from networks.cnm.text import gettext_noop
 from networks.models import Host
@@ -20,13 +21,16 @@ from networks.services.actor import Actor
 from networks.services.body import bad, text_value
 from networks.services.find import find_host
 from networks.services.outcome import Outcome
-from networks.services.preview import preview
+from networks.services.preview import Preview, preview
 
 from .authentication import actor_of
 from .documented import parameters_of
 from .problems import problem
 
 Describe = Callable[[Outcome], dict[str, Any] | None]
+Look = Callable[[Callable[[], Outcome], Describe], Preview]
+EVERY_HOST = "*"
+"""In place of a host's name: no host can have it (``networks.cnm.names.HOST_NAME``)."""
 _FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
@@ -48,7 +52,33 @@ class CnmView(APIView):
     @cached_property
     def host(self) -> Host:
         """The host that the request is about: ``?host=``, else the only one. Read once: a view serves one request."""
+        if self.of_every_host:
+            raise bad("host", gettext_noop("This is about one host."), gettext_noop("Name it; lists take * for all."))
         return find_host(self.request.query_params.get("host"))
+
+    @property
+    def of_every_host(self) -> bool:
+        """Whether a list of what all hosts have is asked for."""
+        return self.request.query_params.get("host") == EVERY_HOST
+
+    def on_host(self, column: str = "host") -> dict[str, Host]:
+        """The condition for rows of a list, whose *column* is their host."""
+        return {} if self.of_every_host else {column: self.host}
+
+    def seen_hosts(self) -> list[Host]:
+        """For lists of what the workers saw: each host that is asked about, after its look at what was last changed."""
+        if not self.of_every_host:
+            return [self.seen_host]
+        hosts = list(Host.objects.order_by("name"))
+        for host in hosts:
+            wait_for_look(host)
+        return hosts
+
+    @cached_property
+    def seen_host(self) -> Host:
+        """The same, for who reads what the worker saw of it: after its look at what was last changed."""
+        wait_for_look(self.host)
+        return self.host
 
     def flag(self, name: str) -> bool:
         """A switch of the query: ``1`` or ``true``, ``0`` or ``false``."""
@@ -72,19 +102,23 @@ class CnmView(APIView):
         created: bool = False,
         body: Describe | None = None,
         would: Describe | None = None,
+        look: Look | None = None,
     ) -> Response:
         """Run *use_case* and answer when the kernel has it, with *body* (default: the object as it is now).
 
         ``?dry_run=1``: only its plan, with what *would* be (default: the object). ``?wait=0``, or a wait that runs out: 202 with the
-        operation to follow. Every write of the API goes through here, so none can forget the dry run.
+        operation to follow. Every write of the API goes through here, so none can forget the dry run. *look*: how its plan is found,
+        where that is not on the request's host alone.
         """
+        waits = self.flag("wait") or not self.request.query_params.get("wait")
         if self.flag("dry_run"):
             would = would or body or (lambda outcome: represent.current(outcome.subject))
-            return Response(preview(self.host, use_case, would).to_json())
+            look = look or partial(preview, self.host)
+            return Response(look(use_case, would).to_json())
         outcome = use_case()
         operation = outcome.operation
         if operation is not None:
-            if self.request.query_params.get("wait") != "0":
+            if waits:
                 operation = operations.wait(operation)
             if operation.state == "failed" and operation.error:
                 return problem(from_json(operation.error), operation.id)

@@ -25,8 +25,8 @@ _KNOWN = "known_parameters"
 _DRY_RUN = OpenApiParameter(
     "dry_run", bool, description="Only the plan: what would change in the kernel. Nothing is written."
 )
-_WAIT = OpenApiParameter("wait", str, enum=["0"], description="0: answer 202 with the operation at once.")
-_HOST = OpenApiParameter("host", str, description="The host; left out: the only one.")
+_WAIT = OpenApiParameter("wait", str, enum=["0", "1"], description="0: answer 202 with the operation at once.")
+_HOST = OpenApiParameter("host", str, description="The host; left out: the first one. Lists take * for all.")
 _ERRORS = {
     400: "The request is malformed.",
     401: "Not signed in.",

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from networks.cnm.errors import InvalidSpec
 from networks.cnm.text import gettext_noop
+from networks.services.body import bad
 
 PAGE_SIZE = 50
 MOST = 500
@@ -32,6 +33,7 @@ def listed(
     parameters = request.query_params
     for name, look_up in (filters or {}).items():
         if name in parameters:
+            _check_choice(rows.model, look_up, name, parameters[name])
             rows = rows.filter(**{look_up: parameters[name]})
     if parameters.get("q"):
         found = Q()
@@ -47,12 +49,13 @@ def listed(
 def listed_values(
     request: Request,
     values: Sequence[dict[str, Any]],
+    represent: Callable[[dict[str, Any]], dict[str, Any]] = dict,
     *,
     sorts: Sequence[str] = (),
     search: Callable[[dict[str, Any]], str] | None = None,
     beside: Mapping[str, Any] | None = None,
 ) -> Response:
-    """One page of *values*, which are filtered already and in their natural order.
+    """One page of *values*, which are filtered already and in their natural order, each as *represent* shows it.
 
     *search* gives the text of a value that ``q`` looks into (None: that was done too); *beside* stands beside the results.
     """
@@ -64,11 +67,32 @@ def listed_values(
         # Counters of rules that were not read are None: they sort as the least, whatever they are compared with.
         values = sorted(values, key=lambda value: (value[name] is not None, value[name]), reverse=asked.startswith("-"))
     page, size = _page(request.query_params)
-    return _answer(len(values), page, size, list(values[(page - 1) * size : page * size]), **(beside or {}))
+    return _answer(
+        len(values),
+        page,
+        size,
+        [represent(value) for value in values[(page - 1) * size : page * size]],
+        **(beside or {}),
+    )
 
 
 def _answer(count: int, page: int, size: int, results: list[Any], **beside: Any) -> Response:
     return Response({"count": count, "page": page, "page_size": size, **beside, "results": results})
+
+
+def _check_choice(model: type[Model], column: str, name: str, value: str) -> None:
+    """What a column never says is a mistake, and an empty list would hide it."""
+    field = next((field for field in model._meta.concrete_fields if field.name == column), None)
+    allowed = [str(choice) for choice, _ in field.flatchoices] if field is not None else []
+    if allowed and value not in allowed:
+        raise bad(
+            name,
+            gettext_noop("{value} is not a {name}."),
+            gettext_noop("Give one of: {allowed}."),
+            value=repr(value),
+            name=name,
+            allowed=", ".join(allowed),
+        )
 
 
 def _sorted(rows: QuerySet[Model], asked: str, sorts: Mapping[str, str]) -> QuerySet[Model]:

@@ -26,6 +26,7 @@ STATUSES: Mapping[str, int] = {
     "conflict": 409,
     "exhausted": 409,
     "unsupported": 501,
+    "plugin_refused": 502,
     "unavailable": 503,
 }
 """Codes that are not here are failures of a kernel or of ours: 500."""
@@ -42,6 +43,7 @@ _TITLES = {
     429: gettext_noop("Too many requests"),
     500: gettext_noop("Failed"),
     501: gettext_noop("Not supported"),
+    502: gettext_noop("Refused by a plugin"),
     503: gettext_noop("Not available"),
 }
 

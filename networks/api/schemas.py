@@ -68,6 +68,7 @@ _ENDPOINT = {
 Endpoint = shape(
     "Endpoint",
     **{name: make() for name, make in _ENDPOINT.items()},
+    host=text(),
     network=Reference(required=False),
     container=Reference(required=False),
 )
@@ -87,6 +88,7 @@ Network = shape(
     name=text(),
     driver=text(),
     scope=text(),
+    vni=number(),
     internal=flag(),
     attachable=flag(),
     enable_ipv6=flag(),
@@ -157,6 +159,8 @@ ContainerRequest = shape(
     working_dir=text(),
     tty=flag(),
     open_stdin=flag(),
+    stdin_once=flag(),
+    init=flag(),
     restart_policy=RestartPolicy(required=False),
     stop_signal=text(),
     stop_timeout=number(),
@@ -164,6 +168,7 @@ ContainerRequest = shape(
     cpus=s.FloatField(required=False),
     pids_limit=number(),
     binds=texts(),
+    tmpfs=texts(),
     labels=mapping(),
     auto_remove=flag(),
     adopt=Adopt(required=False),
@@ -197,6 +202,7 @@ Container = shape(
     user=text(),
     working_dir=text(),
     tty=flag(),
+    init=flag(),
     dns=texts(),
     dns_search=texts(),
     dns_options=texts(),
@@ -209,6 +215,7 @@ Container = shape(
     cpus=s.FloatField(required=False),
     pids_limit=number(),
     binds=texts(),
+    tmpfs=texts(),
     labels=mapping(),
     network_mode=text(),
     state=text(),
@@ -231,7 +238,7 @@ Container = shape(
     linked_by=LinkedBy(many=True, required=False),
     files=Files(required=False),
 )
-StopRequest = shape("StopRequest", timeout=number())
+StopRequest = shape("StopRequest", timeout=number(), signal=text())
 KillRequest = shape("KillRequest", signal=text())
 RenameRequest = shape("RenameRequest", name=s.CharField())
 CommitRequest = shape("CommitRequest", image=s.CharField())
@@ -255,7 +262,9 @@ BulkStop = shape("BulkStop", containers=texts(), timeout=number())
 BulkRemove = shape("BulkRemove", containers=texts(), networks=texts(), force=flag())
 BulkAnswer = shape("BulkAnswer", networks=texts(), containers=texts(), warnings=texts())
 LinkRequest = shape("LinkRequest", recipient=s.CharField(), source=s.CharField(), alias=text())
-Link = shape("Link", id=text(), recipient=Reference(required=False), source=Reference(required=False), alias=text())
+Link = shape(
+    "Link", id=text(), host=text(), recipient=Reference(required=False), source=Reference(required=False), alias=text()
+)
 Subject = shape("Subject", kind=text(), id=text(), name=text())
 Operation = shape(
     "Operation",
@@ -287,8 +296,21 @@ Preview = shape(
     warnings=texts(),
     facts_age_s=s.FloatField(required=False, allow_null=True),
     reachability=anything(),
+    elsewhere=anything(),
+    stays_behind=anything(),
 )
 Accepted = shape("Accepted", operation=Operation(), object=anything())
+Plugin = shape(
+    "Plugin",
+    name=text(),
+    address=text(),
+    implements=texts(),
+    scope=text(),
+    state=text(),
+    problem=anything(),
+    since=text(),
+    owed=number(),
+)
 Host = shape(
     "Host",
     id=text(),
@@ -297,13 +319,17 @@ Host = shape(
     kernel=text(),
     addresses=anything(),
     nameservers=texts(),
+    devices=anything(),
     features=anything(),
+    plugins=Plugin(many=True, required=False),
     firewall_backend=text(),
     firewall_reason=anything(),
     firewall_warning=anything(),
     facts_at=text(),
     heartbeat_at=text(),
     alive=flag(),
+    drained=flag(),
+    removing=flag(),
     error=anything(),
     worker_version=text(),
     settings=anything(),
@@ -341,3 +367,29 @@ _TOKEN = ("id", "name", "prefix", "role", "user", "created_at", "expires_at", "l
 Token = shape("Token", **{name: text() for name in _TOKEN})
 NewToken = shape("NewToken", **{name: text() for name in _TOKEN}, token=text())
 Topology = shape("Topology", hosts=Host(many=True), networks=Network(many=True), containers=Container(many=True))
+DesiredState = shape(
+    "DesiredState",
+    version=number(),
+    networks=s.DictField(
+        child=s.JSONField(), required=False, help_text="Name -> NetworkRequest without its name, or null."
+    ),
+    containers=s.DictField(
+        child=s.JSONField(), required=False, help_text="Name -> ContainerRequest without its name, or null."
+    ),
+)
+TopologyChange = shape("TopologyChange", kind=text(), name=text(), action=text(), fields=texts(), because=text())
+LeftAlone = shape("LeftAlone", networks=texts(), containers=texts())
+TopologyChanges = shape(
+    "TopologyChanges",
+    changes=TopologyChange(many=True, required=False),
+    left_alone=LeftAlone(required=False),
+    operation=Operation(required=False, allow_null=True),
+    warnings=texts(),
+)
+ComposeRequest = shape(
+    "ComposeRequest",
+    compose=s.CharField(help_text="The Compose file, as text."),
+    variables=s.JSONField(required=False, help_text="Name -> value, or the text of an .env file."),
+)
+ComposeNote = shape("ComposeNote", path=text(), text=text())
+ComposeImport = shape("ComposeImport", file=text(), notes=ComposeNote(many=True, required=False))

@@ -9,6 +9,7 @@ from .schemas import OwnerShape
 
 Rule = shape(
     "Rule",
+    host=text(),
     flavour=text(),
     family=number(),
     table=text(),
@@ -28,7 +29,9 @@ Rule = shape(
     ),
     foreign_class=text(),
 )
-Chain = shape("Chain", family=number(), table=text(), name=text(), policy=text(), packets=number(), bytes=number())
+Chain = shape(
+    "Chain", host=text(), family=number(), table=text(), name=text(), policy=text(), packets=number(), bytes=number()
+)
 Drift = shape(
     "Drift",
     id=number(),
@@ -82,6 +85,7 @@ Trace = shape(
     remedies=Remedy(many=True),
     rules_at=text(),
     network_at=text(),
+    current=flag(),
 )
 KernelStep = shape("KernelStep", where=text(), text=text(), verdict=text())
 Verified = shape(
@@ -98,6 +102,7 @@ Verified = shape(
 )
 Finding = shape(
     "Finding",
+    host=text(),
     code=text(),
     severity=text(help_text="danger, warning or notice"),
     sentence=text(),
@@ -110,6 +115,7 @@ Restriction = shape("Restriction", text=text(), calls=anything())
 Table = shape("Table", csv=text())
 Exposed = shape(
     "Exposed",
+    host=text(),
     kind=text(help_text="published or listening"),
     process=text(),
     container=text(),
@@ -128,13 +134,24 @@ Exposed = shape(
 ReachSource = shape("ReachSource", kind=text(help_text="host, outside or container"), members=texts())
 ReachTarget = shape("ReachTarget", kind=text(), members=anything())
 Difference = shape("Difference", sources=texts(), targets=texts(), before=text(), after=text())
+_VERDICTS = s.ListField(
+    child=s.ListField(child=s.CharField()), help_text="One list for each source, one verdict for each target."
+)
+_ADDRESSES = s.DictField(child=s.CharField(), help_text="By which address each target is called.")
+ReachabilityIPv6 = shape(
+    "ReachabilityIPv6",
+    sources=ReachSource(many=True),
+    targets=ReachTarget(many=True),
+    verdicts=_VERDICTS,
+    addresses=_ADDRESSES,
+)
 Reachability = shape(
     "Reachability",
     sources=ReachSource(many=True),
     targets=ReachTarget(many=True),
-    verdicts=s.ListField(
-        child=s.ListField(child=s.CharField()), help_text="One list for each source, one verdict for each target."
-    ),
+    verdicts=_VERDICTS,
+    addresses=_ADDRESSES,
+    ipv6=ReachabilityIPv6(help_text="The same by IPv6."),
     differences=Difference(many=True),
 )
 Moment = shape("Moment", id=number(), at=text(), by=text(), note=text())

@@ -19,7 +19,7 @@ FileView = shape(
     lines=FileLine(many=True, required=False),
     missing=FileLine(many=True, required=False),
 )
-FilesOf = shape("FilesOf", container=Reference(required=False), files=FileView(many=True, required=False))
+FilesOf = shape("FilesOf", host=text(), container=Reference(required=False), files=FileView(many=True, required=False))
 Answer = shape(
     "Answer",
     address=text(),
@@ -37,3 +37,4 @@ LinkVariable = shape(
     stale=flag(),
 )
 Environment = shape("Environment", env=mapping(), links=LinkVariable(many=True, required=False))
+LookUpRequest = shape("LookUpRequest", name=s.CharField())

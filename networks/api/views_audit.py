@@ -45,7 +45,7 @@ class TraceView(CnmView):
         return self._answer(self.body())
 
     def _answer(self, given: Mapping[str, Any]) -> Response:
-        found = answer(self.host, read_trace(given))
+        found = answer(self.seen_host, read_trace(given))
         proposed = [remedy.to_json() for remedy in remedies(self.actor, found)]
         return Response(found.to_json() | {"remedies": proposed})
 
@@ -61,7 +61,7 @@ class Verify(CnmView):
         asked = read_trace(self.body())
 
         def body(outcome: Outcome) -> dict[str, Any] | None:
-            found = answer(self.host, asked)
+            found = answer(self.seen_host, asked)
             return compared(found, outcome.operation) if outcome.operation is not None else None
 
         return self.write(lambda: verify(self.actor, self.host, asked), body=body, would=lambda outcome: None)
@@ -70,7 +70,7 @@ class Verify(CnmView):
 class Findings(CnmView):
     @documented("List what an admin should know of rules and network", answer=schemas_audit.Finding, many=True)
     def get(self, request: Request) -> Response:
-        found = [finding.to_json() for finding in findings(self.host)]
+        found = [finding.to_json() | {"host": host.name} for host in self.seen_hosts() for finding in findings(host)]
         return listed_values(request, found, sorts=("severity", "code", "subject"))
 
 
@@ -83,7 +83,7 @@ class Exposure(CnmView):
     )
     def get(self, request: Request) -> Response:
         wanted = {name: request.query_params.get(name, "") for name in ("kind", "container")}
-        found = [exposed.to_json() for exposed in exposure(self.host)]
+        found = [exposed.to_json() | {"host": host.name} for host in self.seen_hosts() for exposed in exposure(host)]
         found = [row for row in found if all(row[name] == text for name, text in wanted.items() if text)]
         return listed_values(request, found, sorts=("host_port", "container"))
 
@@ -91,7 +91,7 @@ class Exposure(CnmView):
 class ExposureTable(CnmView):
     @documented("Export the exposure report as CSV, a line for each port and address", answer=schemas_audit.Table)
     def get(self, request: Request) -> HttpResponse:
-        answer = HttpResponse(to_csv(exposure(self.host)), content_type="text/csv; charset=utf-8")
+        answer = HttpResponse(to_csv(exposure(self.seen_host)), content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = 'attachment; filename="exposure.csv"'
         return answer
 
@@ -108,9 +108,10 @@ class Reachability(CnmView):
         since = body.integer("since", 0, most=2**62)
         body.finish()
         then = find_moment(self.host, since) if since else None
-        found = reachability.matrix(self.host, port, protocol)
+        found = reachability.matrix(self.seen_host, port, protocol)
         if found is None:
-            return Response({"sources": [], "targets": [], "verdicts": [], "differences": []})
+            nothing: dict[str, Any] = {"sources": [], "targets": [], "verdicts": [], "addresses": {}}
+            return Response({**nothing, "ipv6": nothing, "differences": []})
         differing = reachability.differences(then.data, found) if then is not None else ()
         return Response(found | {"differences": [one.to_json() for one in differing]})
 

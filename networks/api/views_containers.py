@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from django.conf import settings
 from django.http import HttpResponse, StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from networks import logs, represent
+from networks import represent
 from networks.cnm.errors import InvalidSpec
 from networks.cnm.names import OBJECT_NAME
 from networks.cnm.text import gettext_noop
-from networks.follow import follow, printed, stamped
+from networks.follow import printed, stamped
 from networks.models import Container, Endpoint, Link
 from networks.services import containers as services
+from networks.services import kept
 from networks.services import links as link_services
 from networks.services import ports as port_services
 from networks.services.body import Body
@@ -42,7 +41,7 @@ class Containers(CnmView):
         "List containers", answer=schemas.Container, many=True, filters=("name", "state", "kind", "image", "network")
     )
     def get(self, request: Request) -> Response:
-        rows = represent.prepared(Container).filter(host=self.host)
+        rows = represent.prepared(Container).filter(**self.on_host())
         return listed(
             request,
             rows,
@@ -68,7 +67,7 @@ class OneContainer(CnmView):
     @documented("Show a container", answer=schemas.Container)
     def get(self, request: Request, ref: str) -> Response:
         container = find_container(self.host, ref)
-        return Response(represent.container(represent.prepared(Container).get(pk=container.pk)))
+        return Response(represent.container(represent.again(container)))
 
     @documented("Remove a container", status=204, write=True, filters=("force",))
     def delete(self, request: Request, ref: str) -> Response:
@@ -82,11 +81,12 @@ class _Verb(CnmView):
     def on(self, ref: str, use_case: Callable[[Container], Outcome]) -> Response:
         return self.write(lambda: use_case(find_container(self.host, ref)))
 
-    def timeout(self) -> int | None:
+    def stopping(self) -> tuple[int | None, str]:
+        """How a process is to be ended: seconds until SIGKILL, and the signal before that; None, empty: as it was made."""
         body = Body(self.body())
-        timeout = read_timeout(body)
+        timeout, signal = read_timeout(body), body.take("signal", "")
         body.finish()
-        return timeout
+        return timeout, read_signal("signal", signal) if signal else ""
 
 
 class Start(_Verb):
@@ -98,15 +98,15 @@ class Start(_Verb):
 class Stop(_Verb):
     @documented("Stop a container", body=schemas.StopRequest, answer=schemas.Container, write=True)
     def post(self, request: Request, ref: str) -> Response:
-        timeout = self.timeout()
-        return self.on(ref, lambda container: services.stop_container(self.actor, container, timeout))
+        timeout, signal = self.stopping()
+        return self.on(ref, lambda container: services.stop_container(self.actor, container, timeout, signal))
 
 
 class Restart(_Verb):
     @documented("Restart a container", body=schemas.StopRequest, answer=schemas.Container, write=True)
     def post(self, request: Request, ref: str) -> Response:
-        timeout = self.timeout()
-        return self.on(ref, lambda container: services.restart_container(self.actor, container, timeout))
+        timeout, signal = self.stopping()
+        return self.on(ref, lambda container: services.restart_container(self.actor, container, timeout, signal))
 
 
 class Kill(_Verb):
@@ -118,6 +118,18 @@ class Kill(_Verb):
         signal = read_signal("signal", body.take("signal", "SIGKILL"))
         body.finish()
         return self.on(ref, lambda container: services.kill_container(self.actor, container, signal))
+
+
+class Pause(_Verb):
+    @documented("Have a container's processes stand still", answer=schemas.Container, write=True)
+    def post(self, request: Request, ref: str) -> Response:
+        return self.on(ref, lambda container: services.pause_container(self.actor, container))
+
+
+class Unpause(_Verb):
+    @documented("Let a paused container go on", answer=schemas.Container, write=True)
+    def post(self, request: Request, ref: str) -> Response:
+        return self.on(ref, lambda container: services.unpause_container(self.actor, container))
 
 
 class Rename(_Verb):
@@ -218,7 +230,6 @@ class Logs(CnmView):
     @documented("Read or follow a container's log, as text", filters=("tail", "follow", "timestamps"))
     def get(self, request: Request, ref: str) -> HttpResponse:
         container = find_container(self.host, ref)
-        path = logs.log_path(Path(settings.STATE_DIR), container.id)
         text = request.query_params.get("tail", "1000")
         if not (text.isascii() and text.isdigit() and len(text) < 9):
             raise InvalidSpec(
@@ -226,15 +237,15 @@ class Logs(CnmView):
             )
         words = stamped if self.flag("timestamps") else printed
         if not self.flag("follow"):
-            return HttpResponse(words(logs.tail(path, int(text))), content_type=PLAIN)
-        lines = follow(path, container.id, request.user, tail=int(text), text=words)
+            return HttpResponse(words(kept.log_lines(container, request.user, int(text))), content_type=PLAIN)
+        lines = kept.log_followed(container, request.user, tail=int(text), text=words)
         return StreamingHttpResponse(lines, content_type=PLAIN)
 
 
 class Links(CnmView):
     @documented("List links", answer=schemas.Link, many=True, filters=("recipient", "source", "alias"))
     def get(self, request: Request) -> Response:
-        rows = represent.prepared(Link).filter(recipient__host=self.host)
+        rows = represent.prepared(Link).filter(**self.on_host("recipient__host"))
         filters = {"recipient": "recipient__name", "source": "source__name", "alias": "alias"}
         search = ("alias", "recipient__name", "source__name")
         return listed(request, rows, represent.link, filters=filters, sorts=_LINK_SORTS, search=search)
@@ -262,7 +273,7 @@ class OneLink(CnmView):
 class Endpoints(CnmView):
     @documented("List endpoints", answer=schemas.Endpoint, many=True, filters=("network", "container"))
     def get(self, request: Request) -> Response:
-        rows = represent.prepared(Endpoint).filter(container__host=self.host, removing=False).order_by("pk")
+        rows = represent.prepared(Endpoint).filter(removing=False, **self.on_host("container__host")).order_by("pk")
         filters = {"network": "network__name", "container": "container__name"}
         return listed(
             request,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.utils.dateparse import parse_datetime
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -9,9 +11,10 @@ from rest_framework.response import Response
 from networks import audit, feed, represent, rule_filters
 from networks.cnm.errors import InvalidSpec, NotFound
 from networks.cnm.text import gettext_noop
-from networks.models import Activity, ApiToken, Container, Drift, Host, Image, Network, Operation
+from networks.models import Activity, ApiToken, Drift, Host, Image, Operation
 from networks.models.choices import Role
 from networks.services import drift as drift_services
+from networks.services import hosts as host_services
 from networks.services import images as image_services
 from networks.services import repair as repair_services
 from networks.services import tokens as token_services
@@ -19,7 +22,7 @@ from networks.services.body import Body, bad
 from networks.services.find import find_host, find_image, find_operation
 from networks.services.outcome import Outcome
 
-from . import schemas, schemas_audit
+from . import schemas, schemas_audit, schemas_hosts
 from .base import CnmView, operation_body
 from .documented import documented
 from .lists import listed, listed_values
@@ -36,6 +39,34 @@ class OneHost(CnmView):
     def get(self, request: Request, name: str) -> Response:
         return Response(represent.host(find_host(name)))
 
+    @documented("Let a host go that is drained or lost", status=204, write=True, filters=("force",))
+    def delete(self, request: Request, name: str) -> Response:
+        host, force = find_host(name), self.flag("force")
+        return self.write(
+            lambda: host_services.remove_host(self.actor, host, force=force),
+            look=host_services.looking_at(host, reached=represent.is_alive(host)),
+        )
+
+
+class Drain(CnmView):
+    @documented("Drain a host: stop its containers, and let it start none", answer=schemas.Host, write=True)
+    def post(self, request: Request, name: str) -> Response:
+        Body(self.body()).finish()
+        host = find_host(name)
+        return self.write(lambda: host_services.drain_host(self.actor, host), look=host_services.looking_at(host))
+
+
+class Activate(CnmView):
+    @documented("Take up a drained host again", body=schemas_hosts.ActivateRequest, answer=schemas.Host, write=True)
+    def post(self, request: Request, name: str) -> Response:
+        body = Body(self.body())
+        start = body.flag("start", False)
+        body.finish()
+        host = find_host(name)
+        return self.write(
+            lambda: host_services.activate_host(self.actor, host, start=start), look=host_services.looking_at(host)
+        )
+
 
 class FirewallRules(CnmView):
     @documented(
@@ -47,8 +78,19 @@ class FirewallRules(CnmView):
     )
     def get(self, request: Request) -> Response:
         wanted = {name: request.query_params.get(name, "") for name in (*rule_filters.FILTERS, "q")}
-        found = rule_filters.filtered(audit.rules(self.host), **wanted)
-        return listed_values(request, found, sorts=rule_filters.SORTS, beside={"chains": audit.chains(self.host)})
+        found: list[dict[str, Any]] = []
+        chains: list[dict[str, Any]] = []
+        for host in self.seen_hosts():
+            rules, its_chains = audit.rules_and_chains(host)
+            rules = rule_filters.filtered(rules, **wanted)
+            found += [rule | {"host": host.name} for rule in rules] if self.of_every_host else rules
+            chains += [chain | {"host": host.name} for chain in its_chains]
+        name = "" if self.of_every_host else self.host.name
+
+        def told(row: dict[str, Any]) -> dict[str, Any]:
+            return {"host": name} | audit.told(row)
+
+        return listed_values(request, found, told, sorts=rule_filters.SORTS, beside={"chains": chains})
 
 
 class Drifts(CnmView):
@@ -56,7 +98,7 @@ class Drifts(CnmView):
         "List what differs from what was asked", answer=schemas_audit.Drift, many=True, filters=("kind", "resolved")
     )
     def get(self, request: Request) -> Response:
-        rows = represent.prepared(Drift).filter(host=self.host, resolved_at__isnull=not self.flag("resolved"))
+        rows = represent.prepared(Drift).filter(resolved_at__isnull=not self.flag("resolved"), **self.on_host())
         sorts = {"detected_at": "detected_at", "resolved_at": "resolved_at", "kind": "kind"}
         return listed(request, rows, represent.drift, filters={"kind": "kind"}, search=("text",), sorts=sorts)
 
@@ -95,7 +137,7 @@ def body_id(field: str, value: object) -> int:
 class Images(CnmView):
     @documented("List images", answer=schemas.Image, many=True, filters=("name", "status"))
     def get(self, request: Request) -> Response:
-        rows = represent.prepared(Image).filter(host=self.host)
+        rows = represent.prepared(Image).filter(**self.on_host())
         return listed(
             request,
             rows,
@@ -128,7 +170,7 @@ class Operations(CnmView):
         "List operations, the newest first", answer=schemas.Operation, many=True, filters=("state", "verb", "subject")
     )
     def get(self, request: Request) -> Response:
-        rows = represent.prepared(Operation).filter(host=self.host)
+        rows = represent.prepared(Operation).filter(**self.on_host())
         filters = {"state": "state", "verb": "verb", "subject": "subject_name"}
         return listed(
             request,
@@ -240,23 +282,12 @@ class OneToken(CnmView):
         return self.write(use_case)
 
 
-class Topology(CnmView):
-    @documented("Show hosts, networks and containers at once, for a graph", answer=schemas.Topology)
-    def get(self, request: Request) -> Response:
-        return Response(
-            {
-                "hosts": [represent.host(row) for row in Host.objects.all()],
-                "networks": [represent.network(row) for row in represent.prepared(Network)],
-                "containers": [represent.container(row) for row in represent.prepared(Container)],
-            }
-        )
-
-
 class Events(CnmView):
     @documented("List what changed after an event, or a snapshot where that is not known", filters=("since", "epoch"))
     def get(self, request: Request) -> Response:
         since, epoch = request.query_params.get("since", ""), request.query_params.get("epoch", "")
+        alive = represent.is_alive(self.host)
         events = feed.since(int(since), epoch) if since.isascii() and since.isdigit() and len(since) < 18 else None
         if events is None:
-            return Response({"type": "snapshot", **feed.snapshot()})
-        return Response({"type": "events", "epoch": epoch, "events": events})
+            return Response({"type": "snapshot", **feed.snapshot(), "alive": alive})
+        return Response({"type": "events", "epoch": epoch, "events": events, "alive": alive})

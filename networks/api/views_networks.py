@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from django.db.models import Q
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from networks import represent
 from networks.models import Network
+from networks.models.network import usable_on
 from networks.services import networks as services
 from networks.services.body import Body
 from networks.services.find import find_container, find_network
@@ -24,7 +26,7 @@ from .lists import listed
 class Networks(CnmView):
     @documented("List networks", answer=schemas.Network, many=True, filters=("name", "driver", "scope", "status"))
     def get(self, request: Request) -> Response:
-        rows = represent.prepared(Network).filter(host=self.host)
+        rows = represent.prepared(Network).filter(Q() if self.of_every_host else usable_on(self.host))
         same = {name: name for name in ("name", "driver", "scope", "status")}
         return listed(
             request,
@@ -45,7 +47,7 @@ class OneNetwork(CnmView):
     @documented("Show a network", answer=schemas.Network)
     def get(self, request: Request, ref: str) -> Response:
         network = find_network(self.host, ref)
-        return Response(represent.network(represent.prepared(Network).get(pk=network.pk)))
+        return Response(represent.network(represent.again(network)))
 
     @documented("Change a network", body=schemas.NetworkChanges, answer=schemas.Network, write=True)
     def patch(self, request: Request, ref: str) -> Response:

@@ -11,6 +11,11 @@ AnyInterface = IPv4Interface | IPv6Interface
 AnyNetwork = IPv4Network | IPv6Network
 
 
+def bracketed(address: str) -> str:
+    """An address as it stands before a port: of IPv6 in brackets, as in an URL (RFC 3986, 3.2.2)."""
+    return f"[{address}]" if ":" in address else address
+
+
 def usable_bounds(subnet: AnyNetwork) -> tuple[int, int]:
     """The first and last number of *subnet* that a host may have.
 
@@ -83,14 +88,16 @@ def choose_subnet(
 
     *recent* orders the candidates of equal standing: pools are taken in rotation, so one that was just freed is not the next given.
     """
-    blocked = [network for network in avoid if network.version == version]
+    blocked = [(int(n.network_address), int(n.broadcast_address)) for n in avoid if n.version == version]
     best: tuple[int, AnyNetwork] | None = None
     for base, size in pools:
         if base.version != version:
             continue
-        for candidate in base.subnets(new_prefix=size):
-            if any(candidate.overlaps(other) for other in blocked):  # type: ignore[arg-type]  # one version
+        room = 1 << (base.max_prefixlen - size)
+        for first in range(int(base.network_address), int(base.broadcast_address) + 1, room):
+            if any(low < first + room and first <= high for low, high in blocked):
                 continue
+            candidate = type(base)((first, size))
             age = recent(candidate)
             if age == 0:
                 return candidate

@@ -30,6 +30,14 @@ class HostSettings:
     """Whether a DNS server of ours answers at 127.0.0.11 in the sandboxes of user-defined networks. Without it their containers
     ask the host's name servers, and /etc/hosts names their neighbours."""
 
+    underlay: str = ""
+    """The address, or the device, by which other hosts reach this one's overlay networks; empty: the way outside."""
+    vxlan_port: int = 4789
+    """The UDP port of overlay networks (4789: RFC 7348 section 5); the same on all hosts."""
+    encrypted_port: int = 4790
+    """The UDP port of those that are encrypted; the same on all hosts. A port of their own, so that the kernel's IPsec knows them by
+    it, whatever becomes of the rules."""
+
     @property
     def naming(self) -> Naming:
         return NAMINGS[self.names]
@@ -59,6 +67,13 @@ class Network:
     predefined: bool = False
     subnets: tuple[Subnet, ...] = ()
     options: NetworkOptions = field(default_factory=NetworkOptions)
+    vni: int = 0
+    """The number of its VXLAN segment; 0 for networks that stay on their host."""
+
+    @property
+    def spans(self) -> bool:
+        """Whether it spans hosts. Such a network leads to its own members and nowhere else."""
+        return self.scope == "global"
 
     @property
     def ipv6(self) -> bool:
@@ -121,10 +136,15 @@ class ProcessSpec:
     working_dir: str = ""
     tty: bool = False
     open_stdin: bool = False
+    stdin_once: bool = False
+    init: bool = False
+    """Whether an init of the host's is its first process, and the command a child of that."""
     binds: tuple[str, ...] = ()
     """``host-path:container-path[:ro]``"""
     binds_anywhere: bool = False
     """Whether an admin made the container: its binds are not held to the folders of ``CNM_BIND_ALLOWLIST``."""
+    tmpfs: tuple[str, ...] = ()
+    """``container-path[:options of mount]``: folders in memory, which end with the process."""
     memory_bytes: int = 0
     cpus: float = 0.0
     pids: int = 0
@@ -164,6 +184,42 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteEndpoint:
+    """A live endpoint on another host, of a network that this host has containers on, too."""
+
+    id: str
+    network_id: str
+    container_id: str
+    host: str
+    underlay: AnyAddress
+    """The other host's underlay address."""
+    mac: str
+    addresses: tuple[AnyAddress, ...]
+    names: tuple[str, ...]
+    """As the name server tells them; the container's own name first."""
+    ports: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Association:
+    """One direction of what two hosts encrypt: a security association (RFC 4301 section 4.1) with a key of its own."""
+
+    id: int
+    sender: str
+    receiver: str
+    """Names of hosts."""
+    fingerprint: str
+    sealed: str = field(repr=False)
+    """Its key, encrypted; ``networks.sealing`` opens it."""
+    held: bool = False
+    """Whether the receiver was seen to hold it."""
+    begun: bool = False
+    """Whether the sender has it in its kernel, or had it there."""
+    used: bool = False
+    """Whether the sender was seen to send by it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """Everything that one host should be."""
 
@@ -171,6 +227,13 @@ class Host:
     settings: HostSettings = field(default_factory=HostSettings)
     networks: tuple[Network, ...] = ()
     containers: tuple[Container, ...] = ()
+    remotes: tuple[RemoteEndpoint, ...] = ()
+    underlay_room: int = 0
+    """The largest packet of an overlay network that every host's underlay carries whole; 0: nothing is known of other hosts."""
+    associations: tuple[Association, ...] = ()
+    """Those that this host sends or receives by, oldest first."""
+    removing: bool = False
+    """Whether it is about to leave: nothing of ours should be on it."""
 
     def network(self, network_id: str) -> Network:
         return next(network for network in self.networks if network.id == network_id)

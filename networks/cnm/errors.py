@@ -22,14 +22,14 @@ class CnmError(Exception):
         sentence: str,
         /,
         *,
-        remedy: str = "",
+        remedy: str | Text = "",
         field: str = "",
         subject: str = "",
         facts: dict[str, Any] | None = None,
         **params: Any,
     ) -> None:
         self.sentence = Text.of(sentence, **params)
-        self.remedy = Text.of(remedy, **params) if remedy else NOTHING
+        self.remedy = remedy if isinstance(remedy, Text) else Text.of(remedy, **params) if remedy else NOTHING
         self.field = field
         self.subject = subject
         self.facts = facts or {}
@@ -90,6 +90,12 @@ class Unavailable(CnmError):
     """A process, host or plugin does not answer now. Retrying later may succeed."""
 
     code = "unavailable"
+
+
+class PluginRefused(CnmError):
+    """A plugin heard what was asked of it and will not, or not in words that its protocol has. ``facts`` holds plugin and method."""
+
+    code = "plugin_refused"
 
 
 class KernelRefused(CnmError):

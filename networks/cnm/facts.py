@@ -8,6 +8,7 @@ from typing import Any
 
 from networks.cnm.addresses import AnyNetwork
 
+from .plugins import Plugin
 from .text import NOTHING, Text
 
 _TEXTS = ("firewall_reason", "firewall_warning")
@@ -19,9 +20,22 @@ class Feature:
     """One kernel feature or right that was probed. ``remedy`` says what an admin would do about its absence."""
 
     key: str
-    present: bool
-    detail: str = ""
-    remedy: str = ""
+    present: bool | None
+    """None: it could not be found out (yet). What needs it is not refused for that."""
+    detail: Text = NOTHING
+    remedy: Text = NOTHING
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"detail": self.detail.to_json(), "remedy": self.remedy.to_json()}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Feature:
+        return cls(**value | {name: _said(value[name]) for name in ("detail", "remedy") if name in value})
+
+
+def _said(value: dict[str, Any] | str) -> Text:
+    """An earlier worker wrote plain English."""
+    return Text(value) if isinstance(value, str) else Text.from_json(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +61,19 @@ class HostFacts:
     """(device, address with prefix) of every address of the host that is not ours."""
     onlink: tuple[AnyNetwork, ...] = ()
     """Destinations of on-link routes that are not ours: pools avoid them (Docker's rule, libnetwork ``netutils``)."""
+    gateways: tuple[str, ...] = ()
+    """The routers of the host's routes: machines of its LANs."""
     nameservers: tuple[str, ...] = ()
     resolv_conf: str = ""
     etc_hosts: str = ""
     default_mtu: int = 1500
+    default_device: str = ""
+    """The device of the default route (IPv4's, else IPv6's); empty where there is none."""
+    mtus: tuple[tuple[str, int], ...] = ()
+    """(device, MTU) of the devices that have an address and are not ours."""
+    devices: tuple[tuple[str, int], ...] = ()
+    """(device, MTU) of every device of the host that is not ours, carries Ethernet, and is no port of a bridge and no macvlan: what
+    a network can stand on."""
     firewall_flavour: str = ""
     """``iptables-legacy``, ``iptables-nft`` or ``nftables``: what is written."""
     firewall_reason: Text = NOTHING
@@ -62,15 +85,26 @@ class HostFacts:
     reserved_ports: tuple[int, ...] = ()
     listeners: tuple[Listener, ...] = ()
     features: tuple[Feature, ...] = field(default=())
+    plugins: tuple[Plugin, ...] = ()
+    """Every plugin that the host's folders of plugins name."""
 
     def feature(self, key: str) -> Feature | None:
         return next((feature for feature in self.features if feature.key == key), None)
+
+    def plugin(self, name: str) -> Plugin | None:
+        return next((plugin for plugin in self.plugins if plugin.name == name), None)
+
+    def mtu_of(self, device: str) -> int:
+        """The MTU of a device of the host that a network can stand on; 0 when there is none of that name."""
+        return next((mtu for name, mtu in self.devices if name == device), 0)
 
     def to_json(self) -> dict[str, Any]:
         value = asdict(self)
         value["addresses"] = [[device, str(address)] for device, address in self.addresses]
         for name in _TEXTS:
             value[name] = getattr(self, name).to_json()
+        value["features"] = [feature.to_json() for feature in self.features]
+        value["plugins"] = [plugin.to_json() for plugin in self.plugins]
         value["onlink"] = [str(network) for network in self.onlink]
         return value
 
@@ -83,8 +117,11 @@ class HostFacts:
         known["addresses"] = tuple((device, ip_interface(address)) for device, address in known.get("addresses", ()))
         known["onlink"] = tuple(ip_network(network) for network in known.get("onlink", ()))
         known["listeners"] = tuple(Listener(**item) for item in known.get("listeners", ()))
-        known["features"] = tuple(Feature(**item) for item in known.get("features", ()))
-        for name in ("nameservers", "local_ports", "reserved_ports"):
+        known["features"] = tuple(Feature.from_json(item) for item in known.get("features", ()))
+        known["plugins"] = tuple(Plugin.from_json(item) for item in known.get("plugins", ()))
+        known["mtus"] = tuple((device, mtu) for device, mtu in known.get("mtus", ()))
+        known["devices"] = tuple((device, mtu) for device, mtu in known.get("devices", ()))
+        for name in ("gateways", "nameservers", "local_ports", "reserved_ports"):
             if name in known:
                 known[name] = tuple(known[name])
         for name in _TEXTS:

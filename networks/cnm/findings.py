@@ -6,17 +6,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Any
 
 from networks.cnm.addresses import AnyAddress
 from networks.cnm.desired import Host, PublishedPort
 from networks.cnm.guards import calls_closed, guard_of, guarded
-from networks.cnm.ruleset.members import Span
+from networks.cnm.ruleset.members import Members, Span
 from networks.cnm.ruleset.model import (
     IPTABLES_NFT,
     LEGACY,
     NATIVE,
     Chain,
     Condition,
+    Field,
     Rule,
     Ruleset,
     Translation,
@@ -170,7 +172,7 @@ def _one(condition: Condition) -> object:
 
 
 def _translations(ruleset: Ruleset) -> Iterator[tuple[Rule, Translation, str]]:
-    """(rule, translation, what it translates) of every DNAT to one address."""
+    """(rule, translation, what it translates) of every DNAT to one address, those that a map gives among them."""
     for chain in ruleset.chains:
         if not _is_nat(chain):
             continue
@@ -178,8 +180,36 @@ def _translations(ruleset: Ruleset) -> Iterator[tuple[Rule, Translation, str]]:
             if "DNAT" not in rule.text and "dnat" not in rule.text:
                 continue
             for one in rule.statements:
-                if isinstance(one, Translation) and one.kind == "dnat" and one.addresses is not None:
+                if not isinstance(one, Translation) or one.kind != "dnat":
+                    continue
+                if one.addresses is not None:
                     yield rule, one, _called(rule)
+                elif one.lookup is not None and one.port_lookup is None:
+                    yield from _mapped(rule, one, one.lookup)
+
+
+def _mapped(rule: Rule, change: Translation, lookup: Members[Any]) -> Iterator[tuple[Rule, Translation, str]]:
+    """The translations that a map gives: by what key, and whereto."""
+    for key, value in lookup.entries:
+        if isinstance(value, tuple) and all(isinstance(part, Span) for part in value):
+            said = ", ".join(
+                f"{field.name} {_shown(part, field, change.family)}"
+                for field, part in zip(change.fields, key, strict=False)
+            )
+            to = Translation(change.kind, change.family, value[0], value[1] if len(value) > 1 else None)
+            yield rule, to, f"{_called(rule)} [{said}]"
+
+
+def _shown(part: object, field: Field, family: int) -> str:
+    """A part of a key, as a person writes it."""
+    if not isinstance(part, Span) or part.low != part.high:
+        return str(part)
+    if field.name in {"saddr", "daddr"}:
+        return str(ip_address(part.low.to_bytes(4 if family != 6 else 16, "big")))
+    return _PROTOCOL_NAMES.get(part.low, str(part.low)) if field.name == "protocol" else str(part.low)
+
+
+_PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 
 
 def _is_nat(chain: Chain) -> bool:
@@ -235,7 +265,7 @@ def _target(change: Translation) -> str:
 
 def _dead(ruleset: Ruleset, world: World) -> Iterator[Finding]:
     """A translation to an address behind a bridge of which every port is known, and which nobody has."""
-    known = {own.ip for plug in world.plugs for own in plug.inner.addresses}
+    known = {own.ip for plug in (*world.plugs, *world.wires) for own in plug.inner.addresses}
     seen = {plug.outer.index for plug in world.plugs}
     strange = {device.master for device in world.devices if device.master and device.index not in seen}
     for rule, change, called in _translations(ruleset):

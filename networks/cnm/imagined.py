@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from .resources import Address, Bridge, Resource, Sysctl, Veth
+from .resources import Address, Bridge, Macvlan, Resource, Sysctl, Veth
 from .resources import Route as WantedRoute
 from .resources import Sandbox as WantedSandbox
 from .rules import Chain as WantedChain
@@ -117,6 +117,8 @@ def imagined_world(seen: World, wanted: Iterable[Resource], ours: Iterable[Resou
     }
     bridges = list(_bridges(listed, addresses, forwards))
     veths, insides = _veths(listed, addresses, forwards)
+    for item, device in _macvlans(listed, addresses, {device.name: device.index for device in here}):
+        insides.setdefault(item.sandbox, []).append(device)
     return replace(
         seen,
         devices=(*(replace(d, forwarding=d.forwarding or forwards["forwarding"] == 1) for d in here), *bridges, *veths),
@@ -172,6 +174,25 @@ def _veths(
         inside = Device(name=item.ifname, index=there, peer=here, addresses=own, **common)  # type: ignore[arg-type]
         inner.setdefault(item.sandbox, []).append(inside)
     return outer, inner
+
+
+def _macvlans(
+    listed: Iterable[Resource], addresses: Mapping[tuple[str, str], list[Address]], here: Mapping[str, int]
+) -> Iterator[tuple[Macvlan, Device]]:
+    for number, item in enumerate(one for one in listed if isinstance(one, Macvlan)):
+        own = tuple(one.address for one in addresses.get((item.sandbox, item.ifname), ()))
+        yield (
+            item,
+            Device(
+                name=item.ifname,
+                index=4 * FIRST_INDEX + number,
+                kind="macvlan",
+                peer=here.get(item.parent, 0),
+                mode=item.mode,
+                mtu=item.mtu,
+                addresses=own,
+            ),
+        )
 
 
 def _sandbox(item: WantedSandbox, devices: list[Device], listed: Iterable[Resource]) -> Sandbox:

@@ -57,7 +57,7 @@ class SavedRule:
     bytes: int = 0
     via: str = ""
     """Where a backend keeps it in a set or map: the text of the rule that asks for it. Then it has no order among others."""
-    slot: str = ""
+    slot: tuple[str | int, ...] = ()
     """Its key there."""
 
 

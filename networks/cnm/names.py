@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -22,6 +23,9 @@ INTERFACE_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,14}\Z")
 
 HOST_LABEL = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\Z")
 """One label of a host name (RFC 1123 section 2.1)."""
+
+HOST_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]{0,63}\Z")
+"""What a host may be called here: it is part of the names of queues."""
 
 HOST_GATEWAY = "host-gateway"
 """What an extra host may name instead of an address: the host itself, as its containers reach it."""
@@ -57,6 +61,16 @@ def sandbox_name(container_id: str) -> str:
     return f"cnm-{short(container_id)}"
 
 
+def vxlan_device(vni: int) -> str:
+    """The VXLAN device of a segment: ``cx`` and the number; never ``vxlan…``, so it is seen to be ours."""
+    return f"cx{vni}"
+
+
+def endpoint_names(name: str, aliases: Iterable[str], container_id: str, hostname: str) -> tuple[str, ...]:
+    """What an endpoint answers to, as in Docker: the container's name, the aliases, the short id, the host name; each once."""
+    return tuple(dict.fromkeys(filter(None, (name, *aliases, short(container_id), hostname))))
+
+
 def mac_from_ipv4(address: IPv4Address) -> str:
     """The MAC that Docker derives from an IPv4 address: ``02:42`` and the four octets (libnetwork ``netutils``)."""
     return "02:42:" + ":".join(f"{octet:02x}" for octet in address.packed)
@@ -82,6 +96,8 @@ class Naming:
     dns_output: str
     dns_postrouting: str
     """The chains of the embedded DNS server inside sandboxes."""
+    gateway_network: str
+    """The network of each host by which containers on overlay networks reach the outside, and its bridge."""
 
 
 CNM_NAMING = Naming(
@@ -94,6 +110,7 @@ CNM_NAMING = Naming(
     comments=True,
     dns_output="CNM_OUTPUT",
     dns_postrouting="CNM_POSTROUTING",
+    gateway_network="cnm_gwbridge",
 )
 DOCKER_NAMING = Naming(
     key="docker",
@@ -105,5 +122,6 @@ DOCKER_NAMING = Naming(
     comments=False,
     dns_output="DOCKER_OUTPUT",
     dns_postrouting="DOCKER_POSTROUTING",
+    gateway_network="docker_gwbridge",
 )
 NAMINGS = {naming.key: naming for naming in (CNM_NAMING, DOCKER_NAMING)}

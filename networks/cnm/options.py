@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from .errors import InvalidSpec
 from .names import INTERFACE_NAME
-from .text import gettext_noop
+from .text import Text, gettext_noop
 
 _BRIDGE = "com.docker.network.bridge."
 _DRIVER = "com.docker.network.driver."
+VXLAN_ID = _DRIVER + "overlay.vxlanid_list"
+FIRST_VNI, LAST_VNI = 4096, (1 << 24) - 1
+"""The numbers that overlay networks may have, as in Docker: 24 bits (RFC 7348 section 5), the low ones left to VLANs."""
 GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
+MACVLAN_MODES = ("bridge", "private")
 MAX_MTU = 65535
 MIN_MTU = 68
 """The least MTU of an IPv4 link (RFC 791 section 3.2); an IPv6 network needs 1280 (RFC 8200 section 5)."""
@@ -21,7 +25,10 @@ MIN_MTU = 68
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkOptions:
-    """The options of a bridge network; a default means: as Docker does where nothing is said."""
+    """The options of a network, of every driver; a default means: as Docker does where nothing is said.
+
+    A driver takes some of them (``Driver.options``) and nobody gives it others.
+    """
 
     bridge_name: str = ""
     icc: bool = True
@@ -39,6 +46,13 @@ class NetworkOptions:
     iface_prefix: str = "eth"
     trusted_interfaces: tuple[str, ...] = ()
     """Devices of the host from which the containers' own addresses may be reached."""
+    vni: int = 0
+    """The number of an overlay network's segment; 0: the next free one."""
+    encrypted: bool = False
+    """Whether an overlay network's packets are to be encrypted between hosts."""
+    parent: str = ""
+    """The device of the host that a macvlan network stands on."""
+    macvlan_mode: str = "bridge"
 
 
 _KEYS = {
@@ -55,6 +69,10 @@ _KEYS = {
     "default_bridge": _BRIDGE + "default_bridge",
     "iface_prefix": "com.docker.network.container_iface_prefix",
     "trusted_interfaces": _BRIDGE + "trusted_host_interfaces",
+    "vni": VXLAN_ID,
+    "encrypted": "encrypted",
+    "parent": "parent",
+    "macvlan_mode": "macvlan_mode",
 }
 _FIELDS = {key: name for name, key in _KEYS.items()}
 
@@ -142,10 +160,12 @@ def option_name(key: str) -> str:
     return _FIELDS.get(key, "")
 
 
-def read_options(options: Mapping[str, str]) -> NetworkOptions:
-    """Typed options from Docker's spelling. Raises :class:`InvalidSpec` naming ``options.<key>``."""
-    values = {}
-    for key, value in options.items():
+def check_option_names(options: Mapping[str, str], taken: Collection[str], driver: str = "") -> None:
+    """Raises :class:`InvalidSpec` naming the first of *options* that is none of *taken*, fields of :class:`NetworkOptions`.
+
+    An option that means nothing to the *driver* would be taken for one that is in force.
+    """
+    for key in options:
         name = _FIELDS.get(key)
         if name is None:
             raise InvalidSpec(
@@ -153,8 +173,24 @@ def read_options(options: Mapping[str, str]) -> NetworkOptions:
                 remedy=gettext_noop("Known options are {known}."),
                 field=f"options.{key}",
                 key=key,
-                known=", ".join(sorted(_FIELDS)),
+                known=", ".join(sorted(_KEYS[name] for name in taken)),
             )
+        if name not in taken:
+            raise InvalidSpec(
+                gettext_noop("The {driver} driver has no option {key}."),
+                remedy=gettext_noop("Leave it out, or choose another driver."),
+                field=f"options.{key}",
+                driver=driver,
+                key=key,
+            )
+
+
+def read_options(options: Mapping[str, str]) -> NetworkOptions:
+    """Typed options from Docker's spelling. Raises :class:`InvalidSpec` naming ``options.<key>``."""
+    check_option_names(options, _KEYS)
+    values = {}
+    for key, value in options.items():
+        name = _FIELDS[key]
         values[name] = _read(name, key, str(value))
     return NetworkOptions(**values)  # type: ignore[arg-type]  # each reader returns its field's type
 
@@ -162,13 +198,18 @@ def read_options(options: Mapping[str, str]) -> NetworkOptions:
 def _read(name: str, key: str, value: str) -> object:
     if name in {"icc", "masquerade", "inhibit_ipv4", "default_bridge"}:
         return _read_bool(key, value)
+    if name == "encrypted":
+        return not value or _read_bool(key, value)  # Docker: that it is given is enough
     if name == "mtu":
         return _read_mtu(key, value)
+    if name == "vni":
+        return _read_vni(key, value)
     if name in {"host_binding", "host_ipv4", "host_ipv6"}:
         return _read_address(name, key, value)
-    if name.startswith("gateway_mode"):
-        if value not in GATEWAY_MODES:
-            raise _bad(key, value, ", ".join(GATEWAY_MODES))
+    if name.endswith("mode") or name.startswith("gateway_mode"):
+        modes = MACVLAN_MODES if name == "macvlan_mode" else GATEWAY_MODES
+        if value not in modes:
+            raise _bad(key, value, ", ".join(modes))
         return value
     if name == "trusted_interfaces":
         return _read_interfaces(key, value)
@@ -203,6 +244,12 @@ def _read_mtu(key: str, value: str) -> int:
     return int(value)
 
 
+def _read_vni(key: str, value: str) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) < 9 and FIRST_VNI <= int(value) <= LAST_VNI):
+        raise _bad(key, value, f"{FIRST_VNI}-{LAST_VNI}")
+    return int(value)
+
+
 def _read_address(name: str, key: str, value: str) -> IPv4Address | IPv6Address:
     try:
         address = ip_address(value)
@@ -221,5 +268,5 @@ def _bad(key: str, value: str, allowed: str) -> InvalidSpec:
         field=f"options.{key}",
         key=key,
         value=repr(value),
-        allowed=allowed,
+        allowed=Text(allowed),
     )

@@ -16,10 +16,25 @@ from .trace.world import World
 ADDRESSES = frozenset({"saddr", "daddr", "ct.original.saddr", "ct.original.daddr", "ct.reply.saddr", "ct.reply.daddr"})
 DEVICES = frozenset({"iifname", "oifname", "physin", "physout"})
 PORTS = frozenset({"dport", "ct.original.dport"})
-FAR = ip_address("203.0.113.7")
-"""An address of the internet at large that is nobody's (RFC 5737)."""
-UNUSUAL = tuple(map(ip_network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "255.255.255.255/32")))
+FAR: dict[int, AnyAddress] = {4: ip_address("203.0.113.7"), 6: ip_address("3fff:fff::7")}
+"""An address of the internet at large that is nobody's (RFC 5737, RFC 9637)."""
+UNUSUAL = tuple(
+    map(
+        ip_network,
+        (
+            "0.0.0.0/8",
+            "127.0.0.0/8",
+            "224.0.0.0/4",
+            "240.0.0.0/4",
+            "255.255.255.255/32",
+            "::/127",
+            "fe80::/10",
+            "ff00::/8",
+        ),
+    )
+)
 """Addresses from which the kernel takes nothing, or that it treats apart (RFC 6890)."""
+LINK_LOCAL = Span(int(ip_address("fe80::")), int(ip_address("febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff")))
 LEAST_EPHEMERAL = 32768
 _TAG = re.compile(r'(?:-m comment --comment|comment) "?cnm:[^"\s]+"?')
 """What a rule of ours says of its owner: it decides nothing."""
@@ -30,16 +45,24 @@ class AddressWords:
     """What rules say of an address and a device name: the rules that speak of many by themselves, those that speak of it alone by
     their words and by the run of such rules in which they stand."""
 
-    def __init__(self, ruleset: Ruleset, world: World) -> None:
+    def __init__(self, ruleset: Ruleset, world: World, version: int = 4) -> None:
+        self._version = version
+        self._count = 1 << FAR[version].max_prefixlen
+        """How many addresses this version of IP has."""
         self._alone_of: dict[int | str, list[tuple[object, ...]]] = {}
         """An address as a number, or the name of a sandbox's device -> what the rules that speak of it alone say."""
         self._wide: list[tuple[object, Sequence[Statement]]] = []
         self._edges: set[int] = set()
         self._plugged = {plug.outer.name for plug in world.plugs}
-        self._inside = {int(own.ip) for plug in world.plugs for own in plug.inner.addresses if own.version == 4}
-        self._places = {0, 1 << 32}
+        self._inside = {
+            int(own.ip)
+            for plug in (*world.plugs, *world.wires)
+            for own in plug.inner.addresses
+            if own.version == version
+        }
+        self._places = {0, self._count}
         for network in (*UNUSUAL, *(route.destination for route in world.routes), *_own(world)):
-            if network.version == 4:
+            if network.version == version:
                 self._places |= {int(network.network_address), int(network.broadcast_address) + 1}
         for chain in ruleset.chains:
             self._read(chain)
@@ -89,18 +112,26 @@ class AddressWords:
     def _note_edges(self, speaks: Sequence[Statement]) -> None:
         for statement in speaks:
             for place, field in enumerate(_fields(statement)):
-                if field.name == "saddr" and field.family != 6:
+                if field.name == "saddr" and field.family in {0, self._version}:
                     for key, _ in _entries(statement):
                         item = key[place] if place < len(key) else None
-                        if isinstance(item, Span) and item.high < 1 << 32:
+                        if isinstance(item, Span) and self._is_ours(item.high):
                             self._edges |= {item.low, item.high + 1}
 
     @cached_property
     def outside(self) -> tuple[Span, ...]:
-        """IPv4 addresses in the intervals into which the rules cut them by their sources."""
-        alone = [one for one in self._alone_of if isinstance(one, int) and one < 1 << 32 and one not in self._inside]
-        edges = sorted({*self._places, *self._edges, *alone, *(number + 1 for number in alone), int(FAR)})
+        """All addresses, in the intervals into which the rules cut them by their sources."""
+        alone = [
+            one for one in self._alone_of if isinstance(one, int) and self._is_ours(one) and one not in self._inside
+        ]
+        edges = sorted(
+            {*self._places, *self._edges, *alone, *(number + 1 for number in alone), int(FAR[self._version])}
+        )
         return tuple(Span(low, high - 1) for low, high in pairwise(edges))
+
+    def _is_ours(self, number: int) -> bool:
+        """Whether a number is an address of this version of IP: no rule speaks of the first addresses of IPv6."""
+        return number < 1 << 32 if self._version == 4 else 1 << 32 <= number < self._count
 
     def of(self, address: AnyAddress, device: str) -> object:
         number = int(address)
@@ -229,7 +260,7 @@ def _speaks_of_called(rule: Rule) -> bool:
     """Whether the only address that a rule speaks of is the one that is called (and calls itself, in a hairpin's)."""
     found = set()
     for one in rule.statements:
-        for field in _fields(one):
+        for field in () if _of_nobody(one) else _fields(one):
             if field.name in ADDRESSES and field.name not in {"saddr", "daddr"}:
                 return False
             if field.name in {"saddr", "daddr"}:
@@ -268,7 +299,21 @@ def _own(world: World) -> Iterator[AnyNetwork]:
 
 
 def _speaks(statement: Statement) -> bool:
-    return any(field.name in ADDRESSES or field.name in DEVICES for field in _fields(statement))
+    return not _of_nobody(statement) and any(
+        field.name in ADDRESSES or field.name in DEVICES for field in _fields(statement)
+    )
+
+
+def _of_nobody(statement: Statement) -> bool:
+    """From anybody but link-local addresses (our own rule for IPv6): no party has such an address."""
+    if (
+        not isinstance(statement, Condition)
+        or not statement.negated
+        or [one.name for one in statement.fields] != ["saddr"]
+    ):
+        return False
+    items = [item for (item, *_), _ in statement.members]
+    return all(isinstance(item, Span) and LINK_LOCAL.low <= item.low and item.high <= LINK_LOCAL.high for item in items)
 
 
 def _fields(statement: Statement) -> tuple[Field, ...]:

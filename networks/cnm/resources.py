@@ -159,6 +159,31 @@ class Veth(Resource):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Macvlan(Resource):
+    """A device in a sandbox with a MAC of its own on a device of the host, which is called its parent."""
+
+    kind: ClassVar[str] = "macvlan"
+    key_fields: ClassVar[tuple[str, ...]] = ("sandbox", "ifname")
+    sandbox: str
+    ifname: str
+    parent: str
+    """Empty, only ever observed: a device that the host does not have any more."""
+    mode: str
+    """``bridge`` (those of one parent hear one another) or ``private`` (they do not)."""
+    mac: str
+    mtu: int = 1500
+    sysctls: tuple[tuple[str, str], ...] = ()
+    """(name with slashes, value): settings of it that were asked for."""
+    up: bool = True
+    """False is only ever observed."""
+
+    def describe(self) -> str:
+        extra = "" if self.up else " down"
+        place = f"{self.ifname}@{self.sandbox}"
+        return f"macvlan {place} link {self.parent} mode {self.mode}{extra} {self.mac} mtu {self.mtu}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Address(Resource):
     """An address on a device, in a sandbox or (``sandbox=""``) on the host. IPv6 addresses skip duplicate detection."""
 
@@ -186,6 +211,115 @@ class Route(Resource):
     def describe(self) -> str:
         where = "default" if self.destination.prefixlen == 0 else str(self.destination)
         return f"route {where} via {self.gateway} dev {self.device} in {self.sandbox}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vxlan(Resource):
+    """A VXLAN device (RFC 7348) as a port of a bridge: it learns nothing, floods nothing, and answers ARP and ND itself."""
+
+    kind: ClassVar[str] = "vxlan"
+    key_fields: ClassVar[tuple[str, ...]] = ("name",)
+    name: str
+    vni: int
+    """The segment's number, 24 bits."""
+    port: int
+    """The UDP port that it sends to and listens on."""
+    bridge: str
+    local: AnyAddress | None = None
+    """The host's own underlay address; None while the host has none, and so reaches nobody."""
+    mtu: int = 1450
+    learning: bool = False
+    """True is only ever observed."""
+    up: bool = True
+    """False is only ever observed."""
+
+    def describe(self) -> str:
+        extra = f"{' learning' if self.learning else ''}{'' if self.up else ' down'}"
+        local = f" local {self.local}" if self.local else ""
+        return f"vxlan {self.name} id {self.vni}{local} dstport {self.port} master {self.bridge} mtu {self.mtu}{extra}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardingEntry(Resource):
+    """Which host frames for a MAC go to: an entry of a VXLAN device, and the bridge's entry that leads to that device."""
+
+    kind: ClassVar[str] = "forwarding"
+    key_fields: ClassVar[tuple[str, ...]] = ("device", "mac")
+    device: str
+    mac: str
+    remote: AnyAddress
+    """The underlay address of the host that has the endpoint."""
+    bridged: bool = True
+    """Whether the bridge knows that the MAC is behind the device. False is only ever observed."""
+
+    def describe(self) -> str:
+        return f"fdb {self.mac} dev {self.device} dst {self.remote}{'' if self.bridged else ' (not on the bridge)'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour(Resource):
+    """The MAC of an address on another host: what a VXLAN device answers ARP and ND with."""
+
+    kind: ClassVar[str] = "neighbour"
+    key_fields: ClassVar[tuple[str, ...]] = ("device", "address")
+    device: str
+    address: AnyAddress
+    mac: str
+
+    def describe(self) -> str:
+        return f"neigh {self.address} lladdr {self.mac} dev {self.device}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class XfrmState(Resource):
+    """One direction of what two hosts encrypt (ESP, RFC 4303): a security association of one host with another's underlay address."""
+
+    kind: ClassVar[str] = "xfrm-state"
+    key_fields: ClassVar[tuple[str, ...]] = ("destination", "spi")
+    source: AnyAddress
+    destination: AnyAddress
+    spi: int
+    """Names it to the receiver: the number that its packets carry."""
+    port: int
+    """The UDP port whose packets it carries."""
+    fingerprint: str
+    """Tells its key from others, and tells nobody the key; empty where the kernel keeps it to itself."""
+    outgoing: bool = field(default=False, compare=False)
+    association: int = field(default=0, compare=False)
+    """The number of its row."""
+    sender: str = field(default="", compare=False)
+    receiver: str = field(default="", compare=False)
+    sealed: str = field(default="", repr=False, compare=False)
+    """Its key as the database keeps it: who writes it into a kernel opens it then, and nobody before."""
+    burnt: bool = field(default=False, compare=False)
+    """Whether it was in this host's kernel before. Its numbers would begin anew under a key that has seen them: it is never written a
+    second time."""
+
+    def describe(self) -> str:
+        return f"xfrm state src {self.source} dst {self.destination} proto esp spi {self.spi:#010x} udp {self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class XfrmPolicy(Resource):
+    """What becomes of packets to a UDP port: they are encrypted, were encrypted, or (``block``) are dropped."""
+
+    kind: ClassVar[str] = "xfrm-policy"
+    key_fields: ClassVar[tuple[str, ...]] = ("direction", "source", "destination", "port")
+    direction: str
+    """``in`` or ``out``."""
+    source: AnyNetwork
+    destination: AnyNetwork
+    port: int
+    priority: int
+    """The kernel asks smaller ones first."""
+    block: bool = False
+    spi: int = 0
+    """Of the one state that it sends by; 0: any of ours."""
+    association: int = field(default=0, compare=False)
+
+    def describe(self) -> str:
+        what = "block" if self.block else f"esp spi {self.spi:#010x}" if self.spi else "esp"
+        return f"xfrm policy dir {self.direction} src {self.source} dst {self.destination} udp {self.port}: {what}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

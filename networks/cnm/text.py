@@ -20,11 +20,13 @@ class Text:
     """
 
     template: str
-    params: tuple[tuple[str, str], ...] = ()
+    params: tuple[tuple[str, str | Text], ...] = ()
+    """Values as they are; one that is a sentence or a word of ours is a :class:`Text`, and translated with the whole."""
 
     @classmethod
     def of(cls, template: str, /, **params: Any) -> Text:
-        return cls(template, tuple(sorted([(name, str(value)) for name, value in params.items()])))
+        kept = [(name, value if isinstance(value, Text) else str(value)) for name, value in params.items()]
+        return cls(template, tuple(sorted(kept, key=lambda param: param[0])))
 
     def __str__(self) -> str:
         return self.template.format(**dict(self.params)) if self.params else self.template
@@ -34,14 +36,22 @@ class Text:
 
     def translated(self, gettext: Callable[[str], str]) -> str:
         template = gettext(self.template) if self.template else ""
-        return template.format(**dict(self.params)) if self.params else template
+        if not self.params:
+            return template
+        values = {name: value.translated(gettext) if isinstance(value, Text) else value for name, value in self.params}
+        return template.format(**values)
 
     def to_json(self) -> dict[str, Any]:
-        return {"template": self.template, "params": dict(self.params), "text": str(self)}
+        params = {name: value.to_json() if isinstance(value, Text) else value for name, value in self.params}
+        return {"template": self.template, "params": params, "text": str(self)}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Text:
-        return cls.of(value["template"], **value.get("params", {}))
+        params = value.get("params", {})
+        return cls.of(
+            value["template"],
+            **{name: cls.from_json(param) if isinstance(param, dict) else param for name, param in params.items()},
+        )
 
 
 NOTHING = Text("")

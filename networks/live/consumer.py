@@ -6,19 +6,20 @@ import asyncio
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
-from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
-from django.conf import settings
-from django.contrib.auth import get_user
 
 from networks import feed
 from networks.audit import counters_at
+from networks.hub import Hub
+from networks.models import Host
+from networks.represent import is_alive
 
-from .hub import hub
+from . import traffic
+from .session import HOST_LOOKED_AT, user_of
 
 SIGNED_OUT = 4401
 PING_S = 10.0
@@ -30,13 +31,14 @@ BATCH = 500
 
 class LiveConsumer(AsyncJsonWebsocketConsumer):
     """``snapshot`` where the page knows nothing or too old things, else ``events``; ``ping`` every ten seconds, and
-    ``counters`` when those of the rules were read anew."""
+    ``counters`` when those of the rules were read anew; ``traffic`` once a second where the page said ``traffic on``."""
 
     channel_layer_alias = ""  # a hub listens for all of this process; no channel of its own
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._task: asyncio.Task[None] | None = None
+        self._traffic: asyncio.Task[None] | None = None
         self._epoch = ""
         self._n = -1
         self._counted = ""
@@ -53,13 +55,25 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
         self._task = asyncio.create_task(self._guard(self._run()))
 
     async def disconnect(self, code: int) -> None:
+        await self._end_traffic()
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **_ignored: Any) -> None:
-        """Pages only listen."""
+        """Pages only listen, but for two words: that they show traffic, and that they no longer do."""
+        if text_data == "traffic on" and self._task is not None and self._traffic is None:
+            self._traffic = asyncio.create_task(self._guard(traffic.show(self.send_json)))
+        elif text_data == "traffic off":
+            await self._end_traffic()
+
+    async def _end_traffic(self) -> None:
+        task, self._traffic = self._traffic, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -71,14 +85,16 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
             raise
 
     async def _run(self) -> None:
-        bell = hub().subscribe()
+        hub = Hub.here()
+        bell = hub.subscribe()
         try:
             pinged = time.monotonic()
             await self._catch_up()
-            await self.send_json({"type": "ping"})
+            await self._ping()
             while True:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(bell.wait(), LOOK_S)
+                    async with asyncio.timeout(LOOK_S):
+                        await bell.wait()
                 bell.clear()
                 await self._catch_up()
                 await self._count()
@@ -87,9 +103,9 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
                     if not await self._may_see():
                         await self.close(SIGNED_OUT)
                         return
-                    await self.send_json({"type": "ping"})
+                    await self._ping()
         finally:
-            await hub().unsubscribe(bell)
+            await hub.unsubscribe(bell)
 
     async def _catch_up(self) -> None:
         """Send what happened after what was sent last, or everything anew."""
@@ -112,21 +128,19 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
             if not first:
                 await self.send_json({"type": "counters", "at": at})
 
+    async def _ping(self) -> None:
+        """Say that all is well; and whether the worker is, whose falling silent is no event."""
+        await self.send_json({"type": "ping", "alive": await database_sync_to_async(self._worker_is_alive)()})
+
     async def _may_see(self) -> bool:
         """Whether the session still belongs to somebody who may sign in. Every role may look."""
-        return await database_sync_to_async(self._session_is_good)()
+        return await database_sync_to_async(user_of)(self.scope) is not None
 
-    def _session_is_good(self) -> bool:
+    def _worker_is_alive(self) -> bool:
+        """That of the host which the page is about, as far as the person has said so."""
         session = self.scope.get("session")
-        if session is None or not session.session_key:
-            return False
-        store = import_module(settings.SESSION_ENGINE).SessionStore
-        user = get_user(_Request(store(session.session_key)))  # type: ignore[arg-type]  # it reads the session alone
-        return bool(user.is_authenticated and user.is_active)
-
-
-class _Request:
-    """What ``django.contrib.auth.get_user`` looks at: a session, read anew."""
-
-    def __init__(self, session: Any) -> None:
-        self.session = session
+        looked_at = session.get(HOST_LOOKED_AT) if session is not None else None
+        rows = Host.objects.order_by("id")
+        host = rows.filter(name=looked_at).first() if looked_at else None
+        host = host or rows.first()
+        return host is not None and is_alive(host)

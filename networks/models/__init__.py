@@ -1,9 +1,14 @@
 """The database: one noun a file."""
 
+from .association import SecurityAssociation
+from .capture import Capture
 from .container import Container, Endpoint, Link, PublishedPort
+from .exec_session import ExecSession
 from .feed import Drift, Event, FeedCounter, Moment, Observation
+from .history import Checkpoint, RulesVersion
 from .host import Host
 from .image import Image
+from .join_token import JoinToken
 from .network import Lease, Network, Subnet
 from .operation import Activity, Operation
 from .user import ApiToken, User
@@ -11,13 +16,17 @@ from .user import ApiToken, User
 __all__ = [
     "Activity",
     "ApiToken",
+    "Capture",
+    "Checkpoint",
     "Container",
     "Drift",
     "Endpoint",
     "Event",
+    "ExecSession",
     "FeedCounter",
     "Host",
     "Image",
+    "JoinToken",
     "Lease",
     "Link",
     "Moment",
@@ -25,6 +34,8 @@ __all__ = [
     "Observation",
     "Operation",
     "PublishedPort",
+    "RulesVersion",
+    "SecurityAssociation",
     "Subnet",
     "User",
 ]

@@ -61,7 +61,15 @@ class OperationState(models.TextChoices):
     CANCELLED = "cancelled", _("cancelled")
 
 
-LEAVES_STATE = ("container.exec", "container.kill", "container.commit", "host.look")
+LEAVES_STATE = (
+    "container.exec",
+    "container.kill",
+    "container.pause",
+    "container.unpause",
+    "container.commit",
+    "host.look",
+    "network.peers",
+)
 """Verbs of operations that change nothing that a status tells of."""
 
 

@@ -7,6 +7,7 @@ from django.db import models
 from networks.cnm.names import new_id, short
 
 from .choices import ContainerKind, ContainerStatus, Protocol, RestartPolicy, Wanted
+from .document import Document
 from .host import Host
 from .network import Network
 
@@ -28,9 +29,9 @@ class Container(models.Model):
     both go, either may be gone first."""
     adopted_path = models.CharField(max_length=255, blank=True)
     image = models.CharField(max_length=255, default="host")
-    spec = models.JSONField(default=dict)
+    spec = Document(default=dict)
     """``ContainerRequest.stored()`` (``networks.services.spec_container``): command, environment, hostname, dns, limits, …"""
-    labels = models.JSONField(default=dict, blank=True)
+    labels = Document(default=dict, blank=True)
     restart_policy = models.CharField(max_length=16, choices=RestartPolicy.choices, default=RestartPolicy.NO)
     restart_max = models.PositiveIntegerField(default=0)
     """For ``on-failure``: how many times at most; 0: without end."""
@@ -51,16 +52,18 @@ class Container(models.Model):
     """The run (``generation.restart_count``) that was last seen to end."""
     failed_run = models.CharField(max_length=32, blank=True)
     """The run that could not be brought up: it is left out of the desired state until a repair or a start opens another."""
+    paused_run = models.CharField(max_length=32, blank=True)
+    """The run whose processes stand still; one that has ended does not count any more."""
     restart_count = models.PositiveIntegerField(default=0)
     """Restarts by policy since the last start by a person."""
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    files = models.JSONField(default=dict, blank=True)
+    files = Document(default=dict, blank=True)
     """``{"hosts": text, "hostname": text, "resolv.conf": text}`` as last seen on the host."""
-    link_env = models.JSONField(default=dict, blank=True)
+    link_env = Document(default=dict, blank=True)
     """The variables that its links gave its process at the last start; they stay as they were then."""
     oom_killed = models.BooleanField(default=False)
-    error = models.JSONField(null=True, blank=True)
+    error = Document(null=True, blank=True)
 
     class Meta:
         ordering = ["created_at", "id"]
@@ -76,6 +79,10 @@ class Container(models.Model):
     @property
     def run(self) -> str:
         return f"{self.generation}.{self.restart_count}"
+
+    @property
+    def paused(self) -> bool:
+        return self.status == ContainerStatus.RUNNING and self.paused_run == self.run
 
 
 class Endpoint(models.Model):
@@ -95,9 +102,9 @@ class Endpoint(models.Model):
     wanted_mac = models.CharField(max_length=17, blank=True)
     wanted_ipv4 = models.CharField(max_length=15, blank=True)
     wanted_ipv6 = models.CharField(max_length=39, blank=True)
-    aliases = models.JSONField(default=list, blank=True)
+    aliases = Document(default=list, blank=True)
     gw_priority = models.IntegerField(default=0)
-    sysctls = models.JSONField(default=dict, blank=True)
+    sysctls = Document(default=dict, blank=True)
     """Settings of its interface in the sandbox: ``net.ipv4.conf.IFNAME.log_martians`` -> value."""
     removing = models.BooleanField(default=False)
     """Disconnected, but the kernel may still hold it; the row tells the worker what to take away and goes afterwards."""
@@ -135,7 +142,7 @@ class PublishedPort(models.Model):
     host_port = models.PositiveIntegerField(default=0)
     """The port in use; 0 while there is none."""
     container_port = models.PositiveIntegerField()
-    allowed_sources = models.JSONField(default=list, blank=True)
+    allowed_sources = Document(default=list, blank=True)
     activation = models.BigIntegerField(default=0)
     """The order of ports on the host; a range is counted from its highest port down, as Docker programs it."""
     removing = models.BooleanField(default=False)

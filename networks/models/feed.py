@@ -6,6 +6,7 @@ from django.db import connection, models
 
 from networks.cnm.names import new_id
 
+from .document import Document
 from .host import Host
 
 
@@ -41,9 +42,10 @@ class Event(models.Model):
     op = models.CharField(max_length=8)
     """``put`` or ``delete``."""
     kind = models.CharField(max_length=16)
-    """``host``, ``network``, ``container``, ``operation``, ``drift``, ``firewall``, ``image``, ``activity``."""
+    """``host``, ``network``, ``container``, ``operation``, ``drift``, ``firewall``, ``foreign``, ``image``,
+    ``activity``."""
     object_id = models.CharField(max_length=64)
-    data = models.JSONField(null=True)
+    data = Document(null=True)
     actor = models.CharField(max_length=150, blank=True)
 
     class Meta:
@@ -54,13 +56,14 @@ class Event(models.Model):
 
 
 class Observation(models.Model):
-    """The last thing seen of one kind on one host, whole: ``rules``, ``world`` (the network). A new look replaces it."""
+    """The last thing seen of one kind on one host, whole: ``rules``, ``world`` (the network), ``foreign``
+    (:func:`networks.cnm.foreign.foreign`). A new look replaces it."""
 
     host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="observations")
     kind = models.CharField(max_length=16)
     generation = models.CharField(max_length=64, blank=True)
     """Equal generations mean equal content (counters aside)."""
-    data = models.JSONField(default=dict)
+    data = Document(default=dict)
     at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -77,7 +80,7 @@ class Moment(models.Model):
     at = models.DateTimeField(auto_now_add=True)
     by = models.CharField(max_length=150, blank=True)
     note = models.CharField(max_length=120, blank=True)
-    data = models.JSONField(default=dict)
+    data = Document(default=dict)
     """As ``networks.reachability.matrix`` gives it."""
 
     class Meta:
@@ -97,9 +100,9 @@ class Drift(models.Model):
     """``missing``, ``changed``, ``left over``, ``out of order``, ``duplicated``, ``shadowed``."""
     resource_kind = models.CharField(max_length=16)
     text = models.CharField(max_length=1000)
-    difference = models.JSONField(default=dict, blank=True)
-    owner = models.JSONField(default=dict)
-    why = models.JSONField(default=dict)
+    difference = Document(default=dict, blank=True)
+    owner = Document(default=dict)
+    why = Document(default=dict)
     writer = models.CharField(max_length=100, blank=True)
     """The process that made the change, where the kernel tells."""
     detected_at = models.DateTimeField(auto_now_add=True)

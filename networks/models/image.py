@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from .document import Document
 from .host import Host
 
 
@@ -25,9 +26,9 @@ class Image(models.Model):
     """``pending``, ``ready``, ``failed``, ``removing``"""
     digest = models.CharField(max_length=80, blank=True)
     size = models.BigIntegerField(default=0)
-    config = models.JSONField(default=dict, blank=True)
+    config = Document(default=dict, blank=True)
     """The OCI image configuration: Env, Cmd, Entrypoint, ExposedPorts, User, WorkingDir, …"""
-    error = models.JSONField(null=True, blank=True)
+    error = Document(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -8,7 +8,21 @@ from django.db.models import Q
 from networks.cnm.names import new_id, short
 
 from .choices import NetworkStatus
+from .document import Document
 from .host import Host
+
+LOCAL, GLOBAL = "local", "global"
+
+
+def usable_on(host: Host) -> Q:
+    """The networks that containers of *host* can be on: its own, and those that span hosts."""
+    return Q(host=host) | Q(scope=GLOBAL)
+
+
+class _Networks(models.Manager["Network"]):
+    def on(self, host: Host) -> models.QuerySet[Network]:
+        """Those that containers of *host* can be on."""
+        return self.filter(usable_on(host))
 
 
 class Network(models.Model):
@@ -16,16 +30,20 @@ class Network(models.Model):
 
     id = models.CharField(primary_key=True, max_length=64, default=new_id, editable=False)
     host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="networks")
+    """Where it is; of a network that spans hosts the one that keeps its books, which is where it was made."""
     name = models.CharField(max_length=128)
     driver = models.CharField(max_length=32, default="bridge")
-    scope = models.CharField(max_length=8, default="local")
+    scope = models.CharField(max_length=8, default=LOCAL)
+    """``local``, or ``global``: it spans hosts."""
+    vni = models.PositiveIntegerField(null=True, blank=True, unique=True)
+    """The number of its VXLAN segment; none for networks that stay on their host."""
     predefined = models.BooleanField(default=False)
     internal = models.BooleanField(default=False)
     attachable = models.BooleanField(default=False)
     enable_ipv6 = models.BooleanField(default=False)
-    options = models.JSONField(default=dict, blank=True)
+    options = Document(default=dict, blank=True)
     """Driver options in Docker's spelling; ``networks.cnm.options.read_options`` reads them."""
-    labels = models.JSONField(default=dict, blank=True)
+    labels = Document(default=dict, blank=True)
     activation = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=150, blank=True)
@@ -34,9 +52,11 @@ class Network(models.Model):
 
     # Observations
     status = models.CharField(max_length=16, choices=NetworkStatus.choices, default=NetworkStatus.PENDING)
-    error = models.JSONField(null=True, blank=True)
+    error = Document(null=True, blank=True)
     withheld = models.BooleanField(default=False)
     """It could not be made: it is left out of the desired state until somebody repairs it (``networks.withheld``)."""
+
+    objects = _Networks()
 
     class Meta:
         ordering = ["activation"]
@@ -61,7 +81,7 @@ class Subnet(models.Model):
     gateway = models.CharField(max_length=39, blank=True)
     ip_range = models.CharField(max_length=43, blank=True)
     """Where dynamic addresses come from; empty: the whole subnet."""
-    reserved = models.JSONField(default=dict, blank=True)
+    reserved = Document(default=dict, blank=True)
     """Name -> address that is never given out (Docker's aux-address)."""
     from_pool = models.BooleanField(default=False)
     """Whether the subnet was taken from the default pools (no address of one's own choice then, as in Docker)."""

@@ -7,6 +7,7 @@ from django.db import connection, models
 from networks.cnm.names import new_id
 
 from .choices import OperationState
+from .document import Document
 from .host import Host
 
 
@@ -33,9 +34,9 @@ class Operation(models.Model):
     """``network.create``, ``container.start``, ``host.reconcile``, ``image.pull``, …"""
     subject_kind = models.CharField(max_length=16, blank=True)
     subject_id = models.CharField(max_length=64, blank=True)
-    subject_name = models.CharField(max_length=128, blank=True)
-    scope = models.JSONField(default=dict)
-    args = models.JSONField(default=dict, blank=True)
+    subject_name = models.CharField(max_length=255, blank=True)
+    scope = Document(default=dict)
+    args = Document(default=dict, blank=True)
     queue = models.CharField(max_length=8, default="kernel")
     """``kernel`` (the single kernel process) or ``slow`` (pulls, waits, captures)."""
     created_by = models.CharField(max_length=150, blank=True)
@@ -51,10 +52,10 @@ class Operation(models.Model):
     total_steps = models.PositiveIntegerField(default=0)
     step = models.CharField(max_length=500, blank=True)
     """What is being done now, in words."""
-    plan = models.JSONField(null=True, blank=True)
+    plan = Document(null=True, blank=True)
     """The plan that was applied; each step has ``state``: done, undone, failed or planned."""
-    result = models.JSONField(null=True, blank=True)
-    error = models.JSONField(null=True, blank=True)
+    result = Document(null=True, blank=True)
+    error = Document(null=True, blank=True)
 
     objects = _Operations()
 
@@ -80,8 +81,8 @@ class Activity(models.Model):
     verb = models.CharField(max_length=32)
     subject_kind = models.CharField(max_length=16, blank=True)
     subject_id = models.CharField(max_length=64, blank=True)
-    subject_name = models.CharField(max_length=128, blank=True)
-    request = models.JSONField(default=dict, blank=True)
+    subject_name = models.CharField(max_length=255, blank=True)
+    request = Document(default=dict, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
     operation = models.ForeignKey(Operation, on_delete=models.SET_NULL, null=True, blank=True, related_name="activity")
 

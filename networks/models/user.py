@@ -6,13 +6,14 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 
 from .choices import Role
+from .document import Document
 
 
 class User(AbstractUser):
     """Somebody who signs in."""
 
     role = models.CharField(max_length=16, choices=Role.choices, default=Role.VIEWER)
-    preferences = models.JSONField(default=dict, blank=True)
+    preferences = Document(default=dict, blank=True)
     """What the console remembers for the person: theme, topology positions, table columns."""
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import is_valid_path
 from django.utils.translation import gettext as _
 
 from networks.cnm.errors import (
@@ -24,12 +25,13 @@ from networks.cnm.errors import (
     Unsupported,
 )
 from networks.cnm.errors import from_json as error_from_json
-from networks.models import Host, Operation
+from networks.live.session import HOST_LOOKED_AT
+from networks.models import FeedCounter, Host, Operation
 from networks.services import operations
 from networks.services.actor import Actor, require
 from networks.services.find import find_host
 from networks.services.outcome import Outcome
-from networks.services.preview import preview
+from networks.services.preview import Preview, preview
 
 from . import assets
 from .plan_view import PlanView, preview_view
@@ -48,6 +50,7 @@ STATUS = {
 }
 
 View = Callable[..., HttpResponseBase]
+Look = Callable[[Callable[[], Any]], Preview]
 
 
 class PageRequest(HttpRequest):
@@ -56,6 +59,8 @@ class PageRequest(HttpRequest):
     actor: Actor
     host: Host
     is_page: bool
+    feed_at: FeedCounter | None
+    """The place in the feed when the page was begun."""
 
 
 def page(role: str = "viewer", *, write: str = "operator") -> Callable[[View], View]:
@@ -72,8 +77,10 @@ def page(role: str = "viewer", *, write: str = "operator") -> Callable[[View], V
             request.actor = Actor(
                 name=request.user.get_username(), role=request.user.role, via="page", request_id=uuid.uuid4().hex
             )
+            # Before anything else is read: what changes while the page is made comes to it as news.
+            request.feed_at = FeedCounter.objects.filter(pk=1).first()
             try:
-                request.host = find_host()
+                request.host = host_of(request)
                 require(request.actor, role)
                 if request.method not in {"GET", "HEAD"}:
                     require(request.actor, write)
@@ -84,6 +91,17 @@ def page(role: str = "viewer", *, write: str = "operator") -> Callable[[View], V
         return inner
 
     return wrap
+
+
+def host_of(request: HttpRequest) -> Host:
+    """The host that the person chose to look at, as long as there is one of that name; else the only, or first, one."""
+    chosen = request.session.get(HOST_LOOKED_AT)
+    if chosen is not None:
+        try:
+            return find_host(chosen)
+        except NotFound:
+            del request.session[HOST_LOOKED_AT]
+    return find_host()
 
 
 def not_built(request: HttpRequest) -> HttpResponse:
@@ -100,9 +118,16 @@ def problem(request: HttpRequest, error: CnmError) -> HttpResponse:
             "remedy": error.remedy.translated(_),
             "code": error.code,
             "refused": error.facts.get("refused"),
+            "list_url": _list_of(request),
         },
         status=status_of(error),
     )
+
+
+def _list_of(request: HttpRequest) -> str:
+    """Where the object of this address would stand among its like; empty where there is no such page."""
+    url = f"/{request.path.split('/')[1]}/"
+    return url if url not in ("//", request.path) and is_valid_path(url) else ""
 
 
 def status_of(error: CnmError) -> int:
@@ -144,9 +169,16 @@ def failure(operation: Operation) -> str:
     return f"{error.sentence.translated(_)} {error.remedy.translated(_)}".strip()
 
 
-def plan_of(request: PageRequest, use_case: Callable[[], Any], *, creates: bool = False) -> PlanView:
-    """What *use_case* would change in the kernel."""
-    return preview_view(preview(request.host, use_case), creates=creates)
+def api_of(request: HttpRequest) -> str:
+    """The address of the REST API, as this request reached us."""
+    return request.build_absolute_uri("/api/v1/")
+
+
+def plan_of(
+    request: PageRequest, use_case: Callable[[], Any], *, creates: bool = False, look: Look | None = None
+) -> PlanView:
+    """What *use_case* would change in the kernel. *look*: how that is found, where it is not about the request's host alone."""
+    return preview_view((look or partial(preview, request.host))(use_case), creates=creates)
 
 
 def confirm(
@@ -160,10 +192,11 @@ def confirm(
     back: str,
     to: tuple[Any, ...],
     danger: bool = True,
+    look: Look | None = None,
     extra: dict[str, Any] | None = None,
 ) -> HttpResponse:
     """The plan of *use_case* first; with a POST that has seen the same plan, the deed."""
-    plan = plan_of(request, use_case)
+    plan = plan_of(request, use_case, look=look)
     if request.method == "POST" and request.POST.get("plan") == plan.digest:
         return done(request, use_case(), said, *to)
     context = {

@@ -39,7 +39,7 @@ _TEXT = (
     "stop_signal",
 )
 _LISTS = ("dns", "dns_search", "dns_options", "aliases", "exposed_ports")
-_FLAGS = ("publish_all", "tty", "open_stdin", "auto_remove", "start")
+_FLAGS = ("publish_all", "tty", "open_stdin", "init", "auto_remove", "start")
 _NUMBERS = ("stop_timeout", "pids_limit")
 _UNITS = {"k": 2**10, "m": 2**20, "g": 2**30}
 

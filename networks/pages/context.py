@@ -26,7 +26,7 @@ def console(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return values
-    counter = FeedCounter.objects.filter(pk=1).first()
+    counter = request.feed_at if hasattr(request, "feed_at") else FeedCounter.objects.filter(pk=1).first()
     host = getattr(request, "host", None) or Host.objects.order_by("id").first()
     return values | {
         "feed_epoch": counter.epoch if counter else "",

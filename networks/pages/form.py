@@ -7,11 +7,12 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.http import QueryDict
+from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext as _
 
 from networks.cnm.errors import CnmError, InvalidSpec
 from networks.cnm.text import gettext_noop
+from networks.services.body import bad
 
 _ROW = re.compile(r"(?P<set>[a-z_]+)\.(?P<number>\d+)\.(?P<column>[a-z_0-9]+)\Z", re.ASCII)
 MAX_ROWS = 4096
@@ -63,6 +64,15 @@ class Form:
     def numbered(self) -> dict[str, range]:
         """For templates: set -> the numbers of its rows, the empty one at the end included."""
         return {name: range(len(rows) + 1) for name, rows in self._rows.items()}
+
+    def put(self, name: str, value: str) -> None:
+        """Another value in place of what was typed."""
+        self._values[name] = value
+
+    @property
+    def text(self) -> str:
+        """The field ``text``, for templates."""
+        return self.value("text")
 
     def fill(self, values: Mapping[str, str]) -> None:
         """Defaults for fields that a fresh form has."""
@@ -131,6 +141,11 @@ class Form:
         return self.problem.sentence.translated(_)
 
     @property
+    def unfinished(self) -> bool:
+        """Nothing is wrong but a field that nobody has come to yet, in a form that was not sent."""
+        return self.quiet and bool(self.error_field) and not self.value(self.error_field)
+
+    @property
     def remedy(self) -> str:
         return self.problem.remedy.translated(_) if self.problem else ""
 
@@ -159,3 +174,18 @@ def _text(data: QueryDict | Mapping[str, str], name: str) -> str:
 def _is_filled(row: Mapping[str, Any]) -> bool:
     """Selects always have a value (a protocol), so they alone do not fill a row."""
     return any(value.strip() for column, value in row.items() if column not in {"protocol"})
+
+
+def uploaded_text(request: HttpRequest, name: str, most: int) -> str:
+    """The text of the file that was chosen for the field *name*, if one was. Raises InvalidSpec for more than *most* bytes."""
+    file = request.FILES.get(f"{name}_file")
+    if file is None:
+        return ""
+    if (file.size or 0) > most:
+        raise bad(
+            name,
+            gettext_noop("The file is larger than {most} MiB."),
+            gettext_noop("Load a smaller one, or use the REST API."),
+            most=most >> 20,
+        )
+    return bytes(file.read()).decode(errors="replace")

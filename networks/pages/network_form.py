@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from networks.cnm.options import option_name
+from worker.drivers import DRIVERS
+
 from .form import Form
 
 BRIDGE = "com.docker.network.bridge."
@@ -14,6 +17,8 @@ OPTION_FIELDS = {
     # field of the form: option; all text, an empty one is left out
     "options." + BRIDGE + "name": BRIDGE + "name",
     "options." + DRIVER + "mtu": DRIVER + "mtu",
+    "options.parent": "parent",
+    "options.macvlan_mode": "macvlan_mode",
     "options." + BRIDGE + "host_binding_ipv4": BRIDGE + "host_binding_ipv4",
     "options." + BRIDGE + "gateway_mode_ipv4": BRIDGE + "gateway_mode_ipv4",
     "options." + BRIDGE + "gateway_mode_ipv6": BRIDGE + "gateway_mode_ipv6",
@@ -23,6 +28,11 @@ SWITCHES = {
     "icc": BRIDGE + "enable_icc",
     "masquerade": BRIDGE + "enable_ip_masquerade",
 }
+TICKS = {
+    # a tick that is off unless set
+    "encrypted": "encrypted",
+}
+ALL_FIELDS = OPTION_FIELDS | SWITCHES | TICKS
 ROWS = {
     "subnets": ("subnet", "gateway", "ip_range", "aux_addresses"),
     "options": ("key", "value"),
@@ -31,11 +41,26 @@ ROWS = {
 DEFAULTS = {"driver": "bridge", "icc": "on", "masquerade": "on"}
 
 
+def step_of(field: str) -> int:
+    """The step of the form at which *field* stands: 1 name, 2 addressing, 3 behaviour."""
+    head = field.partition(".")[0]
+    return 1 if head in {"", "name", "driver"} else 2 if head in {"subnets", "enable_ipv6"} else 3
+
+
+def taken(driver: str, fields: Mapping[str, str]) -> dict[str, str]:
+    """Those of *fields* whose option a network of *driver* takes: the others are not in the form."""
+    known = DRIVERS[driver].options if driver in DRIVERS else frozenset()
+    return {name: option for name, option in fields.items() if option_name(option) in known}
+
+
 def network_body(form: Form) -> dict[str, Any]:
     """The JSON body of ``POST /api/v1/networks`` for what was typed."""
-    options = {option: form.value(name).strip() for name, option in OPTION_FIELDS.items() if form.value(name).strip()}
-    if form.value("driver") in {"", "bridge"}:
-        options |= {option: "false" for name, option in SWITCHES.items() if not form.flag(name)}
+    typed = taken(form.value("driver") or "bridge", OPTION_FIELDS)
+    options = {option: form.value(name).strip() for name, option in typed.items() if form.value(name).strip()}
+    switches = taken(form.value("driver") or "bridge", SWITCHES)
+    options |= {option: "false" for name, option in switches.items() if not form.flag(name)}
+    ticks = taken(form.value("driver") or "bridge", TICKS)
+    options |= {option: "true" for name, option in ticks.items() if form.flag(name)}
     options |= form.mapping("options")
     body: dict[str, Any] = {
         "name": form.value("name").strip() or None,
@@ -50,7 +75,7 @@ def network_body(form: Form) -> dict[str, Any]:
     return body
 
 
-CHANGEABLE = {name: option for name, option in OPTION_FIELDS.items() if option != BRIDGE + "name"}
+CHANGEABLE = {name: option for name, option in OPTION_FIELDS.items() if option not in {BRIDGE + "name", "parent"}}
 
 
 def change_values(network: Mapping[str, Any]) -> dict[str, str]:
@@ -67,11 +92,12 @@ def change_values(network: Mapping[str, Any]) -> dict[str, str]:
 def change_body(form: Form, network: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON body of ``PATCH /api/v1/networks/{id}`` for what was typed: only what is otherwise than it is."""
     body: dict[str, Any] = {"labels": form.mapping("labels")}
-    if network["predefined"] or network["driver"] != "bridge":
+    if network["predefined"] or not DRIVERS[network["driver"]].options:
         return body
     present = network["options"]
-    options = {option: form.value(name).strip() or None for name, option in CHANGEABLE.items()}
-    for name, option in SWITCHES.items():
+    changeable = taken(network["driver"], CHANGEABLE)
+    options = {option: form.value(name).strip() or None for name, option in changeable.items()}
+    for name, option in taken(network["driver"], SWITCHES).items():
         if form.flag(name) != _is_on(present.get(option, "true")):
             options[option] = str(form.flag(name)).lower()
     body["options"] = {key: value for key, value in options.items() if value != present.get(key)}

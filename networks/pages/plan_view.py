@@ -54,6 +54,10 @@ class PlanView:
     facts_age_s: float | None = None
     warnings: tuple[str, ...] = ()
     flips: tuple[Difference, ...] = ()
+    elsewhere: tuple[tuple[str, PlanView], ...] = ()
+    """What changes on other hosts, by name."""
+    stays_behind: PlanView | None = None
+    """What nobody takes away, for its host does not answer."""
 
     def __bool__(self) -> bool:
         return bool(self.groups)
@@ -81,11 +85,24 @@ def plan_view(plan: Mapping[str, Any] | None, *, new_ids: tuple[str, ...] = ()) 
     )
 
 
-def preview_view(preview: Preview, *, creates: bool = False) -> PlanView:
-    """The plan of a preview. Ids of what it *creates* are not known before, so names made of them are cut short."""
-    new_ids = tuple(_ids_of(preview.result)) if creates and preview.result else ()
+def preview_view(preview: Preview, *, creates: bool = False, new_ids: tuple[str, ...] = ()) -> PlanView:
+    """The plan of a preview. Ids of what it *creates* (or *new_ids*) are not known before, so names made of them are cut short."""
+    if creates and preview.result:
+        new_ids = tuple(_ids_of(preview.result))
     view = plan_view(preview.plan.to_json(), new_ids=new_ids)
-    return PlanView(view.summary, view.groups, view.digest, preview.facts_age_s, preview.warnings, preview.flips)
+    elsewhere = tuple((name, plan_view(plan.to_json())) for name, plan in preview.elsewhere)
+    behind = plan_view(preview.stays_behind.to_json()) if preview.stays_behind is not None else None
+    seen = [view.digest, *(f"{name} {one.digest}" for name, one in elsewhere), *([behind.digest] if behind else [])]
+    return PlanView(
+        view.summary,
+        view.groups,
+        view.digest if len(seen) == 1 else hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16],
+        preview.facts_age_s,
+        preview.warnings,
+        preview.flips,
+        elsewhere,
+        behind,
+    )
 
 
 def _step(step: Mapping[str, Any], new_ids: tuple[str, ...]) -> PlanStep:

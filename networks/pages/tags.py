@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
 
 from django import template
@@ -17,12 +18,15 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from networks.cnm.addresses import bracketed
 from networks.cnm.text import Text
+from networks.models.choices import ContainerKind
 
 from . import assets
-from .words import OWNERS, PROBE_WORDS, RESOURCES, STATES, VERBS, VERDICT_WORDS
+from .words import OWNERS, PROBE_WORDS, RESOURCES, ROLE_WORDS, STATES, VERBS, VERDICT_WORDS, WAYS
 
 register = template.Library()
+register.filter(bracketed)
 
 
 @register.simple_tag
@@ -54,6 +58,22 @@ def state(value: str) -> SafeString:
 @register.filter
 def state_word(value: str) -> str:
     return str(STATES.get(value, (value,))[0])
+
+
+@register.filter
+def role_word(value: str) -> str:
+    return str(ROLE_WORDS.get(value, value))
+
+
+@register.filter
+def way_word(value: str) -> str:
+    return str(WAYS.get(value, value))
+
+
+@register.filter
+def kind_word(value: str) -> str:
+    """What kind of container it is."""
+    return str(ContainerKind(value).label) if value in ContainerKind.values else value
 
 
 @register.filter
@@ -98,13 +118,16 @@ def moment(value: Any) -> SafeString | str:
     when = datetime.fromisoformat(value) if isinstance(value, str) and value else value
     if not isinstance(when, datetime):
         return "—"
-    local = timezone.localtime(when)
     return format_html(
-        '<time datetime="{}" title="{}" data-ago>{}</time>',
-        when.isoformat(),
-        date_format(local, "DATETIME_FORMAT") + local.strftime(":%S %Z"),
-        ago(timezone.now() - when),
+        '<time datetime="{}" title="{}" data-ago>{}</time>', when.isoformat(), clock(when), ago(timezone.now() - when)
     )
+
+
+@register.filter
+def clock(when: datetime) -> str:
+    """A time to the second, in the reader's zone, which it names."""
+    local = timezone.localtime(when)
+    return f"{date_format(local, 'DATETIME_FORMAT')} {local.tzname()}"
 
 
 def ago(age: timedelta) -> str:
@@ -156,6 +179,14 @@ def mode(value: str) -> str:
     """A network mode with a container's id cut short."""
     head, colon, tail = value.partition(":")
     return f"{head}:{tail[:12]}" if colon and len(tail) == 64 else value
+
+
+@register.filter
+def open_to(port: Mapping[str, Any]) -> str:
+    """Who may call a published port: what is published on the loopback is heard by this host alone."""
+    sources = ", ".join(port["allowed_sources"])
+    address = port["host_address"]
+    return sources or (_("this host alone") if address and ip_address(address).is_loopback else _("everybody"))
 
 
 @register.filter
@@ -241,5 +272,6 @@ def field(
         "checked": form.flag(name),
         "options": options,
         "hidden_label": hidden_label,
+        "offer": context.get("offers", {}).get(name, "") if kind == "text" else "",
         "attributes": flatatt(attributes),
     }

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from networks.cnm.addresses import AnyAddress, AnyNetwork
 from networks.cnm.errors import InvalidSpec
-from networks.cnm.text import gettext_noop
+from networks.cnm.text import Text, gettext_noop
 
 T = TypeVar("T")
 
@@ -188,7 +188,7 @@ class Body:
                 gettext_noop("{name} is not a known field."),
                 gettext_noop("Known fields are {known}."),
                 name=repr(unknown[0]),
-                known=", ".join(self._known),
+                known=", ".join(dict.fromkeys(self._known)),
             )
 
 
@@ -217,7 +217,7 @@ def text_value(
             gettext_noop("{value} cannot be used here."),
             gettext_noop("Give {wanted}."),
             value=repr(value),
-            wanted=wanted,
+            wanted=Text(wanted),
         )
     return value
 

@@ -18,8 +18,10 @@ def start_stopped(host: Host) -> tuple[list[Container], list[tuple[Container, Cn
     """Start what a person stopped and whose restart policy is ``always``: the one thing in which it differs from ``unless-stopped``.
 
     Docker: "if it is manually stopped, it is restarted only when the daemon restarts". A container that was never started
-    stays as it is. Gives those that will start, and those that cannot, with the reason.
+    stays as it is, and so does everything on a host that is drained. Gives those that will start, and those that cannot, with the reason.
     """
+    if host.drained:
+        return [], []
     stopped = Container.objects.filter(
         host=host, wanted=Wanted.STOPPED, restart_policy=RestartPolicy.ALWAYS, generation__gt=0
     ).order_by("activation")

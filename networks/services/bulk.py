@@ -21,8 +21,9 @@ from .actor import Actor, require
 from .find import find_container, find_network
 from .fresh import check_not_removed
 from .lifecycle import check_removable, ends_of, is_up, prepare_removal, prepare_start, prepare_stop
-from .networks import add_network, check_deletable, prepare_deletion
+from .networks import check_deletable, prepare_deletion
 from .new_container import add_container
+from .new_network import add_network
 from .operations import check_alive, enqueue, record
 from .outcome import Outcome
 from .second_look import with_second_look
@@ -221,7 +222,7 @@ class _Refused:
             remedy="{help}",
             field=first.field,
             count=len(self._errors),
-            first=str(first.sentence),
-            help=str(first.remedy),
+            first=first.sentence,
+            help=first.remedy,
             facts={"refused": [error.to_json() for error in self._errors]},
         )

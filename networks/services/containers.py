@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from networks import feed
 from networks.cnm.errors import Conflict
 from networks.cnm.text import gettext_noop
+from networks.load import load_facts
 from networks.models import Container, Host, Image, Operation
 from networks.models.choices import Wanted
 
 from .actor import Actor, require
-from .fresh import check_not_removed, refresh
+from .features import require_feature
+from .fresh import PAUSED, UNPAUSE, check_not_paused, check_not_removed, refresh
 from .lifecycle import check_removable, ends_of, is_up, prepare_removal, prepare_start, prepare_stop
 from .new_container import add_container, name_taken
 from .operations import check_alive, enqueue, record
@@ -53,8 +55,8 @@ def start_container(actor: Actor, container: Container) -> Outcome:
     return Outcome(container, operation)
 
 
-def stop_container(actor: Actor, container: Container, timeout: int | None = None) -> Outcome:
-    """Ask its process to end, end it when *timeout* seconds are over, and take its network away."""
+def stop_container(actor: Actor, container: Container, timeout: int | None = None, signal: str = "") -> Outcome:
+    """Ask its process to end (by *signal*; empty: its own), end it when *timeout* seconds are over, and take its network away."""
     require(actor, "operator")
     check_alive(actor, container.host)
     with feed.transaction(actor.name):
@@ -62,14 +64,14 @@ def stop_container(actor: Actor, container: Container, timeout: int | None = Non
         check_not_removed(container)
         if not prepare_stop(container):
             return Outcome(container)
-        operation = _enqueue_end(actor, container, "container.stop", timeout)
-        record(actor, "container.stop", container, {"timeout": timeout}, operation)
+        operation = _enqueue_end(actor, container, "container.stop", timeout, signal)
+        record(actor, "container.stop", container, _stopping(timeout, signal), operation)
     return Outcome(container, operation)
 
 
 @with_second_look
-def restart_container(actor: Actor, container: Container, timeout: int | None = None) -> Outcome:
-    """Stop and start; it keeps its addresses and ports where nobody else has taken them."""
+def restart_container(actor: Actor, container: Container, timeout: int | None = None, signal: str = "") -> Outcome:
+    """Stop (as :func:`stop_container` does) and start; it keeps its addresses and ports where nobody else has taken them."""
     require(actor, "operator")
     check_alive(actor, container.host)
     with feed.transaction(actor.name):
@@ -78,11 +80,11 @@ def restart_container(actor: Actor, container: Container, timeout: int | None = 
         running = container.wanted == Wanted.RUNNING
         prepare_start(container)
         operation = (
-            _enqueue_end(actor, container, "container.restart", timeout)
+            _enqueue_end(actor, container, "container.restart", timeout, signal)
             if running
             else enqueue(actor, container.host, "container.restart", container, containers=[container])
         )
-        record(actor, "container.restart", container, {"timeout": timeout}, operation)
+        record(actor, "container.restart", container, _stopping(timeout, signal), operation)
     return Outcome(container, operation)
 
 
@@ -103,6 +105,36 @@ def kill_container(actor: Actor, container: Container, signal: str = "SIGKILL") 
             args={"signal": signal},
         )
         record(actor, "container.kill", container, {"signal": signal}, operation)
+    return Outcome(container, operation)
+
+
+def pause_container(actor: Actor, container: Container) -> Outcome:
+    """Have all of its processes stand still, where they are. Raises Conflict, Unsupported."""
+    return _pausing(actor, container, "container.pause")
+
+
+def unpause_container(actor: Actor, container: Container) -> Outcome:
+    """Let a paused container go on. Raises Conflict."""
+    return _pausing(actor, container, "container.unpause")
+
+
+def _pausing(actor: Actor, container: Container, verb: str) -> Outcome:
+    require(actor, "operator")
+    check_alive(actor, container.host)
+    with feed.transaction(actor.name):
+        refresh(container)
+        if verb == "container.pause" or container.paused:
+            _check_runs(container, ("running",))
+        if container.paused == (verb == "container.pause"):
+            raise Conflict(
+                PAUSED if container.paused else gettext_noop("Container {name} is not paused."),
+                remedy=gettext_noop("Nothing is to be done.") if not container.paused else UNPAUSE,
+                name=container.name,
+            )
+        if verb == "container.pause":
+            require_feature(container.host, load_facts(container.host), "freezer", "")
+        operation = enqueue(actor, container.host, verb, container, containers=[container], queue="slow")
+        record(actor, verb, container, {}, operation)
     return Outcome(container, operation)
 
 
@@ -139,6 +171,20 @@ def rename_container(actor: Actor, container: Container, name: str) -> Outcome:
     return Outcome(container, operation)
 
 
+def update_container(actor: Actor, container: Container, labels: Mapping[str, str], policy: str, most: int) -> Outcome:
+    """Give a container other labels and another restart policy (with *most* tries, 0: without end). No kernel knows of either."""
+    require(actor, "operator")
+    with feed.transaction(actor.name):
+        refresh(container)
+        check_not_removed(container)
+        container.labels, container.restart_policy, container.restart_max = dict(labels), policy, most
+        container.save(update_fields=["labels", "restart_policy", "restart_max"])
+        feed.put("container", container)
+        said = {"labels": dict(labels), "restart_policy": policy, "restart_max": most}
+        record(actor, "container.update", container, said)
+    return Outcome(container)
+
+
 def exec_in_container(actor: Actor, container: Container, command: Sequence[str], **options: Any) -> Outcome:
     """Run a command inside; the operation's result holds its exit code and the end of what it printed."""
     require(actor, "operator")
@@ -146,6 +192,7 @@ def exec_in_container(actor: Actor, container: Container, command: Sequence[str]
     with feed.transaction(actor.name):
         refresh(container)
         _check_runs(container, ("running",))
+        check_not_paused(container)
         args = {"command": list(command), **options}
         operation = enqueue(
             actor, container.host, "container.exec", container, containers=[container], queue="slow", args=args
@@ -154,8 +201,11 @@ def exec_in_container(actor: Actor, container: Container, command: Sequence[str]
     return Outcome(container, operation)
 
 
-def commit_container(actor: Actor, container: Container, image_name: str) -> Outcome:
-    """Make an image of a container's files, without the three that CNM Web writes."""
+def commit_container(
+    actor: Actor, container: Container, image_name: str, changes: Mapping[str, Any] | None = None
+) -> Outcome:
+    """Make an image of a container's files, without the three that CNM Web writes. *changes*, in the spelling of an OCI image
+    configuration, go over its own."""
     require(actor, "operator")
     check_alive(actor, container.host)
     with feed.transaction(actor.name):
@@ -180,14 +230,18 @@ def commit_container(actor: Actor, container: Container, image_name: str) -> Out
             container,
             containers=[container],
             queue="slow",
-            args={"image": image.pk},
+            args={"image": image.pk, "changes": dict(changes or {})},
         )
         record(actor, "container.commit", container, {"image": image_name}, operation)
     return Outcome(image, operation)
 
 
-def _enqueue_end(actor: Actor, container: Container, verb: str, timeout: int | None) -> Operation:
-    ends = ends_of([container], timeout)
+def _stopping(timeout: int | None, signal: str) -> dict[str, Any]:
+    return {"timeout": timeout, **({"signal": signal} if signal else {})}
+
+
+def _enqueue_end(actor: Actor, container: Container, verb: str, timeout: int | None, signal: str = "") -> Operation:
+    ends = ends_of([container], timeout, signal)
     queue = "slow" if ends else "kernel"
     return enqueue(actor, container.host, verb, container, containers=[container], queue=queue, args={"ends": ends})
 

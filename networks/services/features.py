@@ -10,14 +10,14 @@ from networks.models import Host
 
 from .spec_container import ContainerRequest
 
-LIMITS = {"memory": "limit.memory", "cpus": "limit.cpu", "pids_limit": "limit.pids"}
+NEEDS = {"memory": "limit.memory", "cpus": "limit.cpu", "pids_limit": "limit.pids", "init": "program.init"}
 """Field of a request -> the feature that it needs."""
 
 
 def require_feature(host: Host, facts: HostFacts, key: str, field: str) -> None:
     """Raises :class:`Unsupported` when *host* is known to lack the feature; what nobody has looked for may be there."""
     feature = facts.feature(key)
-    if feature is not None and not feature.present:
+    if feature is not None and feature.present is False:
         raise Unsupported(
             gettext_noop("Host {host} cannot do this: {detail}"),
             remedy=feature.remedy,
@@ -30,7 +30,7 @@ def require_feature(host: Host, facts: HostFacts, key: str, field: str) -> None:
 def check_container(host: Host, request: ContainerRequest) -> None:
     """Whether *host* can keep what *request* asks for."""
     facts = load_facts(host)
-    for field, key in LIMITS.items():
+    for field, key in NEEDS.items():
         if getattr(request, field):
             require_feature(host, facts, key, field)
     for number, port in enumerate(request.ports):

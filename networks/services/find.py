@@ -8,17 +8,23 @@ from typing import TypeVar
 from django.db.models import Model, QuerySet
 
 from networks.cnm.errors import Conflict, NotFound
-from networks.cnm.text import gettext_noop
+from networks.cnm.text import Text, gettext_noop
+from networks.composed import Composed, composed
 from networks.models import Container, Host, Image, Link, Network, Operation
 
 M = TypeVar("M", bound=Model)
 LEAST_PREFIX = 4
 
 
+_host_named = composed(lambda name: Host.objects.filter(name=name)[:1])
+_hosts = composed(lambda: Host.objects.order_by("id")[:1])
+network_named = composed(lambda host, name: Network.objects.on(host).filter(name=name)[:1])
+container_named = composed(lambda host, name: Container.objects.filter(host=host, name=name)[:1])
+
+
 def find_host(name: str | None = None) -> Host:
     """The host called *name*; None: the only (or first) one."""
-    rows = Host.objects.filter(name=name) if name else Host.objects.all()
-    host = rows.order_by("id").first()
+    host = _host_named.first(name) if name else _hosts.first()
     if host is None:
         raise NotFound(
             gettext_noop("There is no host {name}."),
@@ -29,11 +35,11 @@ def find_host(name: str | None = None) -> Host:
 
 
 def find_network(host: Host, reference: str, field: str = "") -> Network:
-    """The network of *host* with this name, id or beginning of an id. Raises :class:`NotFound`, :class:`Conflict`.
+    """The network for containers of *host* with this name, id or beginning of an id. Raises :class:`NotFound`, :class:`Conflict`.
 
     *field*: the input that names it, where it is not the address of the request.
     """
-    return _find(host.networks.all(), "network", reference, field)
+    return _find(host, network_named, Network.objects.on(host), "network", reference, field)
 
 
 def find_container(host: Host, reference: str, field: str = "") -> Container:
@@ -41,7 +47,7 @@ def find_container(host: Host, reference: str, field: str = "") -> Container:
 
     *field*: the input that names it, where it is not the address of the request.
     """
-    return _find(host.containers.all(), "container", reference, field)
+    return _find(host, container_named, host.containers.all(), "container", reference, field)
 
 
 def find_image(host: Host, name: str) -> Image:
@@ -71,9 +77,11 @@ def find_operation(reference: str) -> Operation:
     return _by_id(Operation.objects.all(), "operation", reference)
 
 
-def _find(rows: QuerySet[M], kind: str, reference: str, field: str) -> M:
-    found = rows.filter(name=reference).first()
-    return found if found is not None else _by_id(rows, kind, reference, field, named=True)
+def _find(host: Host, named: Composed[M], rows: QuerySet[M], kind: str, reference: str, field: str) -> M:
+    found = named.first(host.pk, reference) or _by_id(rows, kind, reference, field, named=True)
+    if found.host_id == host.pk:  # that of a network that spans hosts may be another
+        found.host = host
+    return found
 
 
 def _by_id(rows: QuerySet[M], kind: str, reference: str, field: str = "", *, named: bool = False) -> M:
@@ -86,7 +94,7 @@ def _by_id(rows: QuerySet[M], kind: str, reference: str, field: str = "", *, nam
             gettext_noop("More than one {kind} has an id that begins with {reference}."),
             remedy=gettext_noop("Give more of the id."),
             field=field,
-            kind=kind,
+            kind=Text(kind),
             reference=reference,
         )
     close = get_close_matches(reference, rows.values_list("name", flat=True)[:1000], n=1) if named else []
@@ -95,7 +103,7 @@ def _by_id(rows: QuerySet[M], kind: str, reference: str, field: str = "", *, nam
         remedy=gettext_noop("Did you mean {close}?") if close else gettext_noop("See the list of what there is."),
         field=field,
         subject=f"{kind} {reference}",
-        kind=kind,
+        kind=Text(kind),
         reference=reference,
         close=close[0] if close else "",
     )

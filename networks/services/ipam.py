@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_interface, ip_network
+from itertools import count
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from networks.cnm.addresses import (
@@ -21,16 +22,28 @@ from networks.cnm.addresses import (
 )
 from networks.cnm.errors import Conflict, Exhausted, InvalidSpec
 from networks.cnm.facts import HostFacts
+from networks.cnm.options import FIRST_VNI, VXLAN_ID
 from networks.cnm.text import gettext_noop
+from networks.composed import composed, insert, update
 from networks.load import load_facts
 from networks.models import Container, Endpoint, Host, Lease, Network, Subnet
+from networks.models.network import GLOBAL, LOCAL
+from worker.drivers import driver
 
 from .second_look import SeenConflict
 from .spec_network import SubnetRequest
 
+_SPANNING = Q(network__scope=GLOBAL)
 
-def _ours(host: Host, besides: Network | None) -> list[tuple[AnyNetwork, str]]:
-    rows = Subnet.objects.filter(network__host=host).exclude(network=besides).order_by()
+
+def _subnets(host: Host, scope: str) -> QuerySet[Subnet]:
+    """Those that a network of *scope* must not overlap: what spans hosts meets the networks of every host."""
+    rows = Subnet.objects.all() if scope == GLOBAL else Subnet.objects.filter(_SPANNING | Q(network__host=host))
+    return rows.order_by()
+
+
+def _ours(host: Host, besides: Network) -> list[tuple[AnyNetwork, str]]:
+    rows = _subnets(host, besides.scope).exclude(network=besides)
     return [(ip_network(cidr), f"network {name}") for cidr, name in rows.values_list("cidr", "network__name")]
 
 
@@ -39,6 +52,29 @@ def _in_use_by_host(facts: HostFacts) -> list[tuple[AnyNetwork, str]]:
     devices = [(interface.network, f"the host's device {device}") for device, interface in facts.addresses]
     servers = [(ip_network(server), "a name server of the host") for server in facts.nameservers]
     return routes + devices + servers
+
+
+def _in_use_by(host: Host, scope: str, facts: HostFacts | None) -> list[tuple[Host, AnyNetwork, str]]:
+    """What the hosts that a network of *scope* may be on use themselves."""
+    hosts = [host, *Host.objects.exclude(pk=host.pk)] if scope == GLOBAL else [host]
+    return [
+        (one, taken, whose)
+        for one in hosts
+        for taken, whose in _in_use_by_host(facts if one == host and facts is not None else load_facts(one))
+    ]
+
+
+def segment(chosen: int) -> int:
+    """The number of a new network's segment: *chosen*, if nobody has it, or (0) the lowest free one. Raises :class:`Conflict`."""
+    used = set(Network.objects.exclude(vni=None).order_by().values_list("vni", flat=True))
+    if chosen and chosen in used:
+        raise Conflict(
+            gettext_noop("Segment {vni} is another network's already."),
+            remedy=gettext_noop("Choose another number, or leave it out to get a free one."),
+            field=f"options.{VXLAN_ID}",
+            vni=chosen,
+        )
+    return chosen or next(number for number in count(FIRST_VNI) if number not in used)
 
 
 def check_overlap_with_others(
@@ -50,36 +86,46 @@ def check_overlap_with_others(
     said: dict[str, Any] = {"remedy": remedy, "field": field, "subnet": wanted}
     for taken, whose in _overlapping(wanted, _ours(host, network)):
         raise Conflict(sentence, taken=taken, whose=whose, **said)
-    for taken, whose in _overlapping(wanted, _in_use_by_host(facts or load_facts(host))):
-        raise SeenConflict(sentence, host=host, taken=taken, whose=whose, **said)
+    if driver(network.driver).joins_lan:
+        return  # its addresses are kept from containers one by one instead
+    for one, taken, whose in _in_use_by(host, network.scope, facts):
+        if _overlap(wanted, taken):
+            raise SeenConflict(sentence, host=one, taken=taken, whose=whose, **said)
 
 
 def _overlapping(wanted: AnyNetwork, ranges: Iterable[tuple[AnyNetwork, str]]) -> Iterator[tuple[AnyNetwork, str]]:
-    for taken, whose in ranges:
-        if taken.version == wanted.version and wanted.overlaps(taken):  # type: ignore[arg-type]  # one version
-            yield taken, whose
+    return ((taken, whose) for taken, whose in ranges if _overlap(wanted, taken))
 
 
-def free_subnet(host: Host, version: int = 4, facts: HostFacts | None = None) -> AnyNetwork:
-    """The subnet that a network without one would get now. Raises :class:`Exhausted`."""
-    pools: list[tuple[AnyNetwork, int]] = [(ip_network(base), size) for base, size in settings.DEFAULT_ADDRESS_POOLS]
+def _overlap(wanted: AnyNetwork, taken: AnyNetwork) -> bool:
+    return taken.version == wanted.version and wanted.overlaps(taken)  # type: ignore[arg-type]  # one version
+
+
+_activations = composed(lambda host: _subnets(host, LOCAL).values_list("cidr", "network__activation"))
+
+
+def free_subnet(host: Host, version: int = 4, facts: HostFacts | None = None, scope: str = LOCAL) -> AnyNetwork:
+    """The subnet that a network of *scope* without one would get now. Raises :class:`Exhausted`."""
+    given = settings.GLOBAL_ADDRESS_POOLS if scope == GLOBAL else settings.DEFAULT_ADDRESS_POOLS
+    pools: list[tuple[AnyNetwork, int]] = [(ip_network(base), size) for base, size in given]
     if version == 6 and not any(base.version == 6 for base, _ in pools):
-        pools.append((unique_local_pool(host.name), 64))
-    rows = Subnet.objects.filter(network__host=host).order_by()
-    used = dict(rows.values_list("cidr", "network__activation"))
+        pools.append((unique_local_pool(scope if scope == GLOBAL else host.name), 64))
+    rows = _activations(host.pk) if scope == LOCAL else _subnets(host, scope).values_list("cidr", "network__activation")
+    used = dict(rows)
     last = host.settings.get("last_pool", {})
     chosen = choose_subnet(
         pools,
         version,
-        [*map(ip_network, used), *(network for network, _ in _in_use_by_host(facts or load_facts(host)))],
+        [*map(ip_network, used), *(network for _, network, _ in _in_use_by(host, scope, facts))],
         lambda candidate: int(last.get(str(candidate), used.get(str(candidate), 0))),
     )
     if chosen is None:
         raise Exhausted(
             gettext_noop("All of the address pools are in use: there is no free IPv{version} subnet."),
-            remedy=gettext_noop("Give a subnet, remove a network, or add a pool with CNM_DEFAULT_ADDRESS_POOLS."),
+            remedy=gettext_noop("Give a subnet, remove a network, or add a pool with {setting}."),
             field="subnets",
             version=version,
+            setting="CNM_GLOBAL_ADDRESS_POOLS" if scope == GLOBAL else "CNM_DEFAULT_ADDRESS_POOLS",
         )
     return chosen
 
@@ -88,19 +134,25 @@ def add_subnet(network: Network, request: SubnetRequest, *, from_pool: bool = Fa
     """The row of one subnet, with its gateway chosen where none is asked for."""
     reserved = set(request.aux_addresses.values())
     gateway = request.gateway or default_gateway(request.subnet, request.ip_range, reserved)
-    return Subnet.objects.create(
-        network=network,
-        cidr=str(request.subnet),
-        gateway=str(gateway) if gateway else "",
-        ip_range=str(request.ip_range or ""),
-        reserved={name: str(address) for name, address in request.aux_addresses.items()},
-        from_pool=from_pool,
+    return insert(
+        Subnet(
+            network=network,
+            cidr=str(request.subnet),
+            gateway=str(gateway) if gateway else "",
+            ip_range=str(request.ip_range or ""),
+            reserved={name: str(address) for name, address in request.aux_addresses.items()},
+            from_pool=from_pool,
+        )
     )
+
+
+_lease = composed(lambda network, address: Lease.objects.filter(network=network, address=address))
+_subnets_of = composed(lambda network: Subnet.objects.filter(network=network))
 
 
 def lease_addresses(endpoint: Endpoint, order: str, subnets: Iterable[Subnet] | None = None) -> None:
     """Give *endpoint* an address of each subnet of its network, and keep it on the row (not saved)."""
-    for subnet in subnets if subnets is not None else endpoint.network.subnets.all():
+    for subnet in subnets if subnets is not None else _subnets_of(endpoint.network_id):
         cidr = ip_network(subnet.cidr)
         name = "ipv4" if cidr.version == 4 else "ipv6"
         wanted = getattr(endpoint, f"wanted_{name}")
@@ -113,10 +165,14 @@ def _take(endpoint: Endpoint, address: str, known: bool = True) -> None:
     """Make the lease of *address* the endpoint's, unless it is somebody else's: the database would refuse a second row.
 
     *known*: there may be a row of it, from an earlier holder."""
-    held = {"endpoint": endpoint, "released_at": None, "last_container_id": endpoint.container_id}
-    rows = Lease.objects.filter(network_id=endpoint.network_id, address=address)
-    if not known or not rows.filter(Q(endpoint=None) | Q(endpoint=endpoint)).update(**held):
-        Lease.objects.create(network_id=endpoint.network_id, address=address, **held)
+    row = _lease.first(endpoint.network_id, address) if known else None
+    if row is None or row.endpoint_id not in {None, endpoint.pk}:
+        row = Lease(network_id=endpoint.network_id, address=address)
+    row.endpoint, row.released_at, row.last_container_id = endpoint, None, endpoint.container_id
+    if row.pk is None:
+        insert(row)
+    else:
+        update(row, "endpoint", "released_at", "last_container_id")
 
 
 def release_addresses(endpoints: Iterable[Endpoint]) -> None:
@@ -126,8 +182,18 @@ def release_addresses(endpoints: Iterable[Endpoint]) -> None:
     Endpoint.objects.filter(pk__in=ids).update(ipv4="", ipv6="", mac="")
 
 
-def check_static(network: Network, field: str, address: AnyAddress | None) -> None:
-    """Whether a person may choose *address* on *network*. Docker's refusals, in its words."""
+def give_way(endpoints: Iterable[Endpoint]) -> None:
+    """Let others have the addresses of *endpoints* that go in the same operation; the rows keep them, so what the kernel has of them
+    stays known."""
+    ids = [endpoint.pk for endpoint in endpoints]
+    Lease.objects.filter(endpoint__in=ids).update(endpoint=None, released_at=timezone.now())
+
+
+def check_static(network: Network, field: str, address: AnyAddress | None, *, starts: bool) -> None:
+    """Whether a person may choose *address* on *network*. Docker's refusals, in its words.
+
+    *starts*: its container runs or is about to, so that nobody else may have it now. Otherwise its start will look: Compose makes a
+    container's replacement while that still runs."""
     if address is None:
         return
     if network.predefined:
@@ -166,8 +232,25 @@ def check_static(network: Network, field: str, address: AnyAddress | None) -> No
             subnet=subnet.cidr,
         )
     holder = Lease.objects.filter(network=network, address=str(address)).exclude(endpoint=None).first()
-    if holder is not None:
+    if starts and holder is not None:
         _refuse_taken(holder, field)
+    if address in addresses_of_others(network):
+        raise Conflict(
+            gettext_noop("The address {address} is the host's, or that of a router or name server which it uses."),
+            remedy=gettext_noop("Give another address."),
+            field=field,
+            address=address,
+        )
+
+
+def addresses_of_others(network: Network) -> frozenset[AnyAddress]:
+    """What containers never get of a network that stands in the host's LAN: the host's own addresses, and its routers' and
+    name servers'."""
+    if not driver(network.driver).joins_lan:
+        return frozenset()
+    facts = load_facts(network.host)
+    own = (interface.ip for _, interface in facts.addresses)
+    return frozenset((*own, *map(ip_address, (*facts.gateways, *facts.nameservers))))
 
 
 def _static(endpoint: Endpoint, subnet: Subnet, wanted: str) -> AnyAddress:
@@ -188,12 +271,31 @@ def _refuse_taken(lease: Lease, field: str) -> None:
     )
 
 
+def next_free(network: Network, subnet: Subnet, order: str) -> AnyAddress:
+    """The address that a container which never had one would get of *subnet*. Raises :class:`Exhausted`."""
+    return _dynamic(Endpoint(network=network, container_id="-"), subnet, order)[0]
+
+
+_leases = composed(
+    lambda network: (
+        Lease.objects.filter(network=network)
+        .order_by(F("released_at").asc(nulls_first=True))
+        .values_list("address", "endpoint_id", "last_container_id")
+    )
+)
+_static_ipv4 = composed(
+    lambda network: Endpoint.objects.filter(network=network).exclude(wanted_ipv4="").values_list("pk", "wanted_ipv4")
+)
+_static_ipv6 = composed(
+    lambda network: Endpoint.objects.filter(network=network).exclude(wanted_ipv6="").values_list("pk", "wanted_ipv6")
+)
+
+
 def _dynamic(endpoint: Endpoint, subnet: Subnet, order: str) -> tuple[AnyAddress, bool]:
     """The next address, and whether somebody had it before."""
     cidr = ip_network(subnet.cidr)
-    rows: Any = Lease.objects.filter(network_id=endpoint.network_id).order_by(F("released_at").asc(nulls_first=True))
     in_use, released, preferred = set(), [], None
-    for text, holder, last in rows.values_list("address", "endpoint_id", "last_container_id"):
+    for text, holder, last in _leases(endpoint.network_id):
         address = ip_address(text)
         if address.version != cidr.version:
             continue
@@ -203,14 +305,15 @@ def _dynamic(endpoint: Endpoint, subnet: Subnet, order: str) -> tuple[AnyAddress
         released.append(address)
         if last == endpoint.container_id:
             preferred = address
-    statics = Endpoint.objects.filter(network_id=endpoint.network_id).exclude(pk=endpoint.pk)
-    name = "wanted_ipv4" if cidr.version == 4 else "wanted_ipv6"
-    kept_back = {ip_address(text) for text in statics.exclude(Q(**{name: ""})).values_list(name, flat=True)}
+    statics = _static_ipv4(endpoint.network_id) if cidr.version == 4 else _static_ipv6(endpoint.network_id)
+    kept_back = {ip_address(text) for other, text in statics if other != endpoint.pk}
     named = [subnet.gateway, *subnet.reserved.values()]
     chosen = choose_address(
         cidr,
         ip_network(subnet.ip_range) if subnet.ip_range else None,
-        forbidden=frozenset(ip_address(text) for text in named if text) | kept_back,
+        forbidden=frozenset(ip_address(text) for text in named if text)
+        | kept_back
+        | addresses_of_others(endpoint.network),
         in_use=frozenset(in_use),
         released=released,
         preferred=preferred,
@@ -225,6 +328,11 @@ def _dynamic(endpoint: Endpoint, subnet: Subnet, order: str) -> tuple[AnyAddress
             pool=subnet.ip_range or subnet.cidr,
         )
     return chosen, chosen in released
+
+
+def gateway_of(subnet: Subnet) -> AnyAddress | None:
+    """The gateway of *subnet*, if it has one."""
+    return ip_address(subnet.gateway) if subnet.gateway else None
 
 
 def gateway_interface(subnet: Subnet) -> str:

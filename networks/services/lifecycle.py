@@ -8,13 +8,15 @@ from typing import Any
 from networks import feed
 from networks.cnm.errors import Conflict
 from networks.cnm.text import gettext_noop
+from networks.composed import composed, update
 from networks.models import Container
 from networks.models.choices import ContainerStatus, Wanted
 
 from . import ipam, ports
+from .availability import check_takes_containers
+from .endpoints import check_usable, give_addresses
 from .fresh import check_not_removed, read_parts
 from .links import check_sources
-from .networks import check_usable, give_addresses
 from .operations import next_activation
 
 
@@ -44,17 +46,17 @@ def prepare_start(container: Container) -> None:
     container.exited_run = container.failed_run = ""
     container.error = None
     container.activation = next_activation(container.host)
-    container.save(
-        update_fields=[
-            "wanted",
-            "status",
-            "generation",
-            "restart_count",
-            "exited_run",
-            "failed_run",
-            "error",
-            "activation",
-        ]
+    check_takes_containers(container.host)
+    update(
+        container,
+        "wanted",
+        "status",
+        "generation",
+        "restart_count",
+        "exited_run",
+        "failed_run",
+        "error",
+        "activation",
     )
     for endpoint in endpoints:
         if not (endpoint.ipv4 or endpoint.ipv6):
@@ -75,7 +77,7 @@ def prepare_stop(container: Container) -> bool:
     if container.wanted != Wanted.RUNNING and container.status != ContainerStatus.FAILED:
         return False
     container.wanted, container.status = Wanted.STOPPED, ContainerStatus.STOPPING
-    container.save(update_fields=["wanted", "status"])
+    update(container, "wanted", "status")
     feed.put("container", container)
     return True
 
@@ -84,19 +86,19 @@ def prepare_removal(container: Container) -> bool:
     """Have a container go for good; whether its process may still have to be ended."""
     ran = container.wanted == Wanted.RUNNING or container.status in {"stopping", "failed"}
     container.wanted, container.status = Wanted.REMOVED, ContainerStatus.REMOVING
-    container.save(update_fields=["wanted", "status"])
+    update(container, "wanted", "status")
     feed.put("container", container)
     return ran and container.kind == "process"
 
 
-def ends_of(containers: Iterable[Container], timeout: int | None = None) -> dict[str, list[Any]]:
+def ends_of(containers: Iterable[Container], timeout: int | None = None, signal: str = "") -> dict[str, list[Any]]:
     """How the processes of *containers* are ended, for an operation's arguments: id -> [signal, seconds until SIGKILL].
 
-    *timeout* None: each as it was made. Containers without a process have no entry.
+    *timeout* None, *signal* empty: each as it was made. Containers without a process have no entry.
     """
     return {
         row.pk: [
-            row.spec.get("stop_signal", "SIGTERM"),
+            signal or row.spec.get("stop_signal", "SIGTERM"),
             row.spec.get("stop_timeout", 10) if timeout is None else timeout,
         ]
         for row in containers
@@ -104,11 +106,17 @@ def ends_of(containers: Iterable[Container], timeout: int | None = None) -> dict
     }
 
 
+_sharing = composed(lambda pk: Container.objects.filter(shares=pk).exclude(wanted=Wanted.REMOVED).only("name"))
+_recipients = composed(
+    lambda pk: Container.objects.filter(links__source=pk).exclude(wanted=Wanted.REMOVED).distinct().only("name")
+)
+
+
 def check_removable(container: Container, force: bool) -> None:
     """Raises :class:`Conflict` when others need *container*, or when it runs and that is not to be ended by *force*."""
     if container.status != ContainerStatus.FAILED:  # a removal that failed may be asked for again
         check_not_removed(container)
-    sharing = container.shared_by.exclude(wanted=Wanted.REMOVED)
+    sharing = _sharing(container.pk)
     if sharing:
         raise Conflict(
             gettext_noop("The sandbox of container {name} is shared by {others}."),
@@ -116,7 +124,7 @@ def check_removable(container: Container, force: bool) -> None:
             name=container.name,
             others=ipam.names_of(sharing),
         )
-    recipients = Container.objects.filter(links__source=container).exclude(wanted=Wanted.REMOVED).distinct()
+    recipients = _recipients(container.pk)
     if recipients and not force:
         raise Conflict(
             gettext_noop("Container {name} is linked to by {others}."),

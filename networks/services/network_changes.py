@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
-from networks import feed
+from networks import feed, peers
 from networks.cnm.errors import Conflict, Forbidden, NotFound
 from networks.cnm.options import option_name
 from networks.cnm.text import gettext_noop
 from networks.host_ports import binding_of, ports_taken
 from networks.load import load_facts, network_value
 from networks.models import Container, Network, PublishedPort
-from worker.drivers import driver as find_driver
+from networks.models.network import GLOBAL
 
 from . import ipam
 from .actor import Actor, require
-from .networks import check_features, subnets_for
+from .new_network import check_driver, check_features, subnets_for
 from .operations import check_alive, enqueue, record
 from .outcome import Outcome
 from .ports import check_free
@@ -27,6 +27,10 @@ from .spec_network import NetworkChanges, NetworkRequest, SubnetRequest, check_n
 FIXED_OPTIONS: Mapping[str, str] = {
     "bridge_name": gettext_noop(
         "The device {device} would have to be made anew, with everything that is plugged into it."
+    ),
+    "parent": gettext_noop("The devices in its containers would have to be made anew, on another one than {device}."),
+    "encrypted": gettext_noop(
+        "Its hosts would not change at one moment: what one sends in the clear, another refuses."
     ),
     "default_bridge": gettext_noop("Which network is the default bridge is settled when it is made."),
 }
@@ -61,9 +65,11 @@ def update_network(actor: Actor, network: Network, changes: NetworkChanges) -> O
         if network_value(row) != before:
             check_alive(actor, row.host)
             check_features(row.host, wanted)
-            find_driver(row.driver).check(network_value(row), load_facts(row.host))
+            check_driver(row, network_value(row))
             _check_ports(row)
             operation = enqueue(actor, row.host, "network.update", row, networks=[row])
+            if row.scope == GLOBAL:
+                peers.tell_others(row.host, [row.pk], changed=True)
         feed.put("network", row)
         for container in _on(row):
             feed.put("container", container)
@@ -132,14 +138,14 @@ def _check_changeable(network: Network, wanted: NetworkRequest) -> None:
                 FIXED_OPTIONS[name],
                 remedy=gettext_noop("Make another network with it, and connect the containers to that."),
                 field=f"options.{key}",
-                device=present.bridge_name or network.short_id,
+                device=present.bridge_name or present.parent or network.short_id,
             )
 
 
 def _check_addressing(network: Network, wanted: NetworkRequest, changes: NetworkChanges) -> None:
     """Subnets and address families change only while nobody has an address of them."""
     same = wanted.enable_ipv6 == network.enable_ipv6 and wanted.subnets == _subnets(network)
-    users = list(_on(network))
+    users = [container for container in _on(network) if container.wanted != "removed"]
     if not same and users:
         raise Conflict(
             gettext_noop("Network {name} keeps its subnets while containers are on it: {containers}."),

@@ -12,17 +12,20 @@ from networks import feed
 from networks.cnm.errors import CnmError, Conflict, Forbidden
 from networks.cnm.names import HOST_GATEWAY
 from networks.cnm.text import Text, gettext_noop
+from networks.composed import insert
 from networks.models import Container, Endpoint, Host, Image, Network
+from networks.models.network import GLOBAL
 
 from . import features, ports
 from .actor import Actor
-from .find import find_container, find_image, find_network
+from .availability import check_takes_containers, read_availability
+from .endpoints import add_endpoint, check_usable
+from .find import container_named, find_container, find_image, find_network
 from .fresh import know_parts
+from .gateway import settle_gateway
 from .links import add_link, check_sources
-from .networks import add_endpoint, check_usable
-from .spec_container import AttachRequest, ContainerRequest
+from .spec_container import ContainerRequest, attachments_of
 
-SHARED_MODES = ("host", "none")
 _ADJECTIVES = (
     "amber",
     "bold",
@@ -58,6 +61,8 @@ _NOUNS = (
 def add_container(actor: Actor, host: Host, request: ContainerRequest) -> tuple[Container, tuple[Text, ...]]:
     """The rows of a new container, not started, and what its maker should know."""
     _check_policy(actor, request)
+    read_availability(host)
+    check_takes_containers(host)
     features.check_container(host, request)
     image = _image(host, request)
     shares = _shared(host, request)
@@ -79,13 +84,14 @@ def add_container(actor: Actor, host: Host, request: ContainerRequest) -> tuple[
     container.spec["binds_anywhere"] = actor.may("admin")
     _check_host_gateway(host, request)
     container.spec["exposed_ports"] = _exposed(request, image)
-    if Container.objects.filter(host=host, name=container.name).exists():
+    if container_named(host.pk, container.name):
         raise name_taken(container.name)
     try:
-        container.save(force_insert=True)
+        insert(container)
     except IntegrityError:
         raise name_taken(container.name) from None
-    _add_endpoints(host, container, request)
+    if _add_endpoints(host, container, request):
+        settle_gateway(actor, container)
     for number, (reference, alias) in enumerate(request.links):
         source = find_container(host, reference, f"links.{number}")
         add_link(container, source, alias or source.name)
@@ -96,39 +102,21 @@ def add_container(actor: Actor, host: Host, request: ContainerRequest) -> tuple[
     return container, warnings
 
 
-def _add_endpoints(host: Host, container: Container, request: ContainerRequest) -> None:
-    container._prefetched_objects_cache = {}
+def _add_endpoints(host: Host, container: Container, request: ContainerRequest) -> bool:
+    """The rows of its attachments; whether any of them is to a network that spans hosts."""
     endpoints: list[Endpoint] = []
-    know_parts(container, endpoints)
-    for path, attach in _attachments(request):
+    know_parts(container, endpoints=(), ports=(), links=())
+    for path, attach in attachments_of(request):
         try:
             network = find_network(host, attach.network, "network")
             check_usable(network)
             if network.driver not in {"null", "host"}:
-                endpoints.append(add_endpoint(container, network, attach))
-                know_parts(container, endpoints)
+                endpoints.append(add_endpoint(container, network, attach, starts=request.start))
+                know_parts(container, endpoints=endpoints)
         except CnmError as error:
             error.field = f"{path}{error.field}" if error.field else ""
             raise
-
-
-def _attachments(request: ContainerRequest) -> list[tuple[str, AttachRequest]]:
-    """What to attach to, each with what stands before its fields' names in the request."""
-    if request.network in SHARED_MODES or request.network.startswith("container:"):
-        return []
-    first = AttachRequest(
-        network=request.network,
-        ipv4=request.ipv4,
-        ipv6=request.ipv6,
-        mac=request.mac,
-        aliases=request.aliases,
-        driver_opts=request.driver_opts,
-    )
-    listed = [(f"networks.{number}.", attach) for number, attach in enumerate(request.networks)]
-    named = [item for item in listed if item[1].network != request.network]
-    again = next((item for item in listed if item[1].network == request.network), None)
-    # `networks` alone means just those: the default bridge is not added unasked.
-    return [*([again or ("", first)] if request.network != "bridge" or not named or again else []), *named]
+    return any(endpoint.network.scope == GLOBAL for endpoint in endpoints)
 
 
 def _shared(host: Host, request: ContainerRequest) -> Container | None:

@@ -13,6 +13,7 @@ from networks.cnm.addresses import AnyNetwork
 from networks.cnm.errors import Conflict, Exhausted, NotFound
 from networks.cnm.facts import HostFacts
 from networks.cnm.text import Text, gettext_noop
+from networks.composed import insert_many, update
 from networks.host_ports import (
     Taken,
     bounds,
@@ -28,16 +29,20 @@ from networks.host_ports import (
 from networks.load import is_live, load_facts
 from networks.models import Container, PublishedPort
 from networks.settle import rests
+from worker.drivers import driver
 
 from .actor import Actor, require
-from .fresh import check_not_removed, read_parts, refresh
+from .fresh import check_not_removed, know_parts, read_parts, refresh
 from .operations import check_alive, enqueue, next_activation, record
 from .outcome import Outcome
 from .second_look import SeenConflict, with_second_look
-from .spec_container import ContainerRequest
+from .spec_container import SHARED_MODES, ContainerRequest
 from .spec_ports import PortRequest
 
+FEW = 8
+"""Ports whose rows are written one by one, by a statement that is there already; of more, one is composed."""
 _PORT_TAKEN = gettext_noop("The host port {port}/{protocol} is held by {holder}.")
+_THIS = Text(gettext_noop("this container"))
 
 
 @with_second_look
@@ -48,15 +53,31 @@ def publish(actor: Actor, container: Container, requests: Sequence[PortRequest])
     with feed.transaction(actor.name):
         refresh(container)
         check_not_removed(container)
+        _check_publishes(container)
         live = is_live(container)
-        _add(container, requests, starts=live)
+        rows = _add(container, requests)
         operation = None
-        if live:
+        if not live:
+            _check_all_free(container, rows)
+        else:
             assign_ports(container)
             operation = enqueue(actor, container.host, "port.publish", container, containers=[container])
         feed.put("container", container)
         record(actor, "port.publish", container, {"ports": [asdict(request) for request in requests]}, operation)
     return Outcome(container, operation)
+
+
+def _check_publishes(container: Container) -> None:
+    if container.network_mode in SHARED_MODES or container.shares_id:
+        raise Conflict(
+            gettext_noop("Container {container} publishes no ports: it is in network mode {mode}."),
+            remedy=gettext_noop(
+                "Its ports are those of the network stack that it is in; publish there, or use a bridge network."
+            ),
+            field="ports",
+            container=container.name,
+            mode=container.network_mode,
+        )
 
 
 def unpublish(actor: Actor, container: Container, port_id: str) -> Outcome:
@@ -110,7 +131,9 @@ def _published(container: Container, port_id: str) -> PublishedPort:
 
 
 def add_ports(container: Container, request: ContainerRequest) -> tuple[Text, ...]:
-    """The ports of a new container; what its maker should know where they are of no use."""
+    """The ports of a new container; what its maker should know where they are of no use.
+
+    Its start looks whether they are free, at once or later: Compose makes a container's replacement while that still runs."""
     wanted = list(request.ports)
     if request.publish_all:
         named = {(port.container_port, port.protocol) for port in wanted}
@@ -118,21 +141,30 @@ def add_ports(container: Container, request: ContainerRequest) -> tuple[Text, ..
         wanted += [PortRequest(container_port=n, protocol=p) for n, p in exposed if (n, p) not in named]
     if not wanted:
         return ()
-    if container.network_mode in {"host", "none"}:
+    if container.network_mode in SHARED_MODES:
         return (
             Text.of(
                 gettext_noop("Published ports are discarded when using {mode} network mode."),
                 mode=container.network_mode,
             ),
         )
-    _add(container, wanted, starts=request.start)
-    if all(endpoint.network.internal for endpoint in container.endpoints.all()):
+    _add(container, wanted)
+    networks = [endpoint.network for endpoint in container.endpoints.all()]
+    if all(network.internal for network in networks):
         return (Text.of(gettext_noop("All networks of the container are internal: its ports are not published.")),)
+    if not any(driver(network.driver).publishes for network in networks):
+        return (
+            Text.of(
+                gettext_noop(
+                    "No network of the container publishes ports: it is reached at its own address, by all of its ports."
+                )
+            ),
+        )
     return ()
 
 
-def _add(container: Container, requests: Sequence[PortRequest], *, starts: bool) -> None:
-    """The rows of published ports. Of a container that *starts* next, that start looks whether they are free."""
+def _add(container: Container, requests: Sequence[PortRequest]) -> list[PublishedPort]:
+    """The rows of published ports, which may be held by others."""
     read_parts(container)
     first = next_activation(container.host, len(requests))
     # Docker programs a list of ports from the highest down; the order is kept as activation numbers.
@@ -150,15 +182,18 @@ def _add(container: Container, requests: Sequence[PortRequest], *, starts: bool)
         )
         for number, request in enumerate(ordered)
     ]
+    _check_own(rows, published_on(container.endpoints.all()))
+    insert_many(rows)
+    know_parts(container, ports=[*container.ports.all(), *rows])
+    return rows
+
+
+def _check_all_free(container: Container, rows: Iterable[PublishedPort]) -> None:
     default = published_on(container.endpoints.all())
-    _check_own(rows, default)
-    if not starts:
-        taken, facts = ports_taken(container.host), load_facts(container.host)
-        for row in rows:
-            if is_fixed(row):
-                check_free(row, row.host_address or default, taken, facts)
-    PublishedPort.objects.bulk_create(rows)
-    container._prefetched_objects_cache.pop("ports", None)
+    taken, facts = ports_taken(container.host, container), load_facts(container.host)
+    for row in rows:
+        if is_fixed(row):
+            check_free(row, row.host_address or default, taken, facts)
 
 
 def assign_ports(container: Container) -> None:
@@ -179,9 +214,12 @@ def assign_ports(container: Container) -> None:
         elif not row.host_port or holders(row.protocol, address, row.host_port, taken):
             row.host_port = _free_port(row, address, taken, facts)
         taken.setdefault((row.protocol, row.host_port), set()).add(address)
-    if any(is_fixed(row) for row in rows):
-        named = container.ports.filter(removing=False, wanted_host_port__gt=0, wanted_host_port_end=0)
-        named.update(host_port=F("wanted_host_port"))
+    if len(rows) <= FEW:
+        for row in rows:
+            update(row, "host_port")
+        return
+    named = container.ports.filter(removing=False, wanted_host_port__gt=0, wanted_host_port_end=0)
+    named.update(host_port=F("wanted_host_port"))
     PublishedPort.objects.bulk_update([row for row in rows if not is_fixed(row)], ["host_port"])
 
 
@@ -191,18 +229,19 @@ def check_free(row: PublishedPort, address: str, taken: Taken, facts: HostFacts,
     if holders(row.protocol, address, port, taken):
         held = ports_held(row.container.host, besides=row.container)
         holder = next((other for other in held if (other.protocol, other.host_port) == (row.protocol, port)), None)
-        raise _port_taken(row, port, f"container {holder.container.name}" if holder else "this container")
+        whose = Text.of(gettext_noop("container {name}"), name=holder.container.name) if holder else _THIS
+        raise _port_taken(row, port, whose)
     for listener in facts.listeners:
         if (listener.protocol, listener.port) == (row.protocol, port) and collide(plain(listener.address), address):
-            program = listener.process or gettext_noop("another program")
+            program = listener.process or Text(gettext_noop("another program"))
             raise SeenConflict(_PORT_TAKEN, host=row.container.host, **_taken(row, port, program))
 
 
-def _port_taken(row: PublishedPort, port: int, holder: str) -> Conflict:
+def _port_taken(row: PublishedPort, port: int, holder: Text) -> Conflict:
     return Conflict(_PORT_TAKEN, **_taken(row, port, holder))
 
 
-def _taken(row: PublishedPort, port: int, holder: str) -> dict[str, Any]:
+def _taken(row: PublishedPort, port: int, holder: str | Text) -> dict[str, Any]:
     remedy = gettext_noop("Choose another host port or address, or stop {holder}.")
     return {"remedy": remedy, "field": "ports", "port": port, "protocol": row.protocol, "holder": holder}
 
@@ -227,6 +266,6 @@ def _check_own(rows: Iterable[PublishedPort], default: str) -> None:
     for row in rows:
         address = row.host_address or default
         if is_fixed(row) and holders(row.protocol, address, row.wanted_host_port, taken):
-            raise _port_taken(row, row.wanted_host_port, gettext_noop("another port of this request"))
+            raise _port_taken(row, row.wanted_host_port, Text(gettext_noop("another port of this request")))
         if is_fixed(row):
             taken.setdefault((row.protocol, row.wanted_host_port), set()).add(address)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,9 +37,13 @@ class Preview:
     """Who would reach whom that did not, and the other way round."""
     operation: dict[str, Any] | None = None
     """What the worker would be asked to do (verb, queue, subject); None: nothing, the database is all that changes."""
+    elsewhere: tuple[tuple[str, Plan], ...] = ()
+    """What would change on other hosts that were asked about, by name; those where nothing does are left out."""
+    stays_behind: Plan | None = None
+    """What nobody could take away, as the plan that would: of a host that is let go and does not answer."""
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        value = {
             "plan": self.plan.to_json(),
             "operation": self.operation,
             "result": self.result,
@@ -47,6 +51,11 @@ class Preview:
             "facts_age_s": self.facts_age_s,
             "reachability": [flip.to_json() for flip in self.flips],
         }
+        if self.elsewhere:
+            value["elsewhere"] = {name: plan.to_json() for name, plan in self.elsewhere}
+        if self.stays_behind is not None:
+            value["stays_behind"] = self.stays_behind.to_json()
+        return value
 
 
 class _RolledBack(Exception):
@@ -60,21 +69,27 @@ def preview(
     describe: Callable[[Outcome], dict[str, Any] | None] = lambda outcome: represent.current(outcome.subject),
     *,
     judge: bool = True,
+    others: Sequence[Host] = (),
+    reached: bool = True,
 ) -> Preview:
     """Run *use_case* and roll it back; its refusals are raised as they would be for real.
 
     *describe* says the result, while it is there. No operation, event, number or wake-up survives: all of them are made on commit
-    or are rows of the transaction. *judge*: find out which verdicts about reachability would flip, too.
+    or are rows of the transaction. *judge*: find out which verdicts about reachability would flip, too. *others*: hosts on which it
+    changes something, too. Not *reached*: nobody will carry out on *host* what it comes to there, which stays behind.
     """
     outcome = Outcome(None)
     before = after = _Look(DesiredHost(id=host.pk), ())
     result: dict[str, Any] | None = None
+    elsewhere: list[tuple[str, Plan]] = []
     try:
         with transaction.atomic(), feed.silenced():
             feed.become_writer()  # a refusal must be the true one, not that of a number which two want at once
+            around = [(other, _look(other)) for other in others]
             before = _look(host)  # here: a change that somebody else commits meanwhile is no part of this one
             outcome = use_case()
-            after = _look(host)
+            after = _look(host) if reached else before
+            elsewhere = [(other.name, diff(_look(other).resources, was.resources)) for other, was in around]
             result = describe(outcome)
             raise _RolledBack
     except _RolledBack:
@@ -83,7 +98,16 @@ def preview(
     asked = _asked(outcome.operation) if outcome.operation is not None else None
     plan = diff(after.resources, before.resources)
     flipped = flips(host, before.resources, after.resources, before.desired, after.desired) if judge and plan else []
-    return Preview(plan, result, tuple(map(str, outcome.warnings)), age, tuple(flipped), asked)
+    return Preview(
+        plan,
+        result,
+        tuple(map(str, outcome.warnings)),
+        age,
+        tuple(flipped),
+        asked,
+        tuple((name, found) for name, found in elsewhere if found),
+        None if reached else diff((), before.resources),
+    )
 
 
 @dataclass(frozen=True, slots=True)

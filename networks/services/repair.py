@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django.db.models import QuerySet
+
 from networks import feed, withheld
 from networks.cnm.errors import Conflict
 from networks.cnm.text import gettext_noop
 from networks.models import Container, Image, Network, Operation
 
 from .actor import Actor, require
+from .endpoints import check_usable
 from .fresh import refresh
-from .networks import check_usable
 from .operations import check_alive, enqueue, record
 
 WANTED = {
@@ -24,9 +26,16 @@ WANTED = {
     "bulk.start": "running",
     "bulk.stop": "stopped",
     "bulk.remove": "removed",
+    "host.drain": "stopped",
+    "host.activate": "running",
 }
 """Verb -> what its containers must still be wanted to be."""
-IMAGE_STATES = {"image.import": "pending", "image.remove": "removing", "container.commit": "pending"}
+IMAGE_STATES = {
+    "image.import": "pending",
+    "image.tag": "pending",
+    "image.remove": "removing",
+    "container.commit": "pending",
+}
 """Verb of work on an image -> the image's status meanwhile."""
 SUBJECTS = {"network": Network, "container": Container, "image": Image}
 
@@ -37,23 +46,7 @@ def retry(actor: Actor, operation: Operation) -> Operation:
     check_alive(actor, operation.host)
     with feed.transaction(actor.name):
         refresh(operation)
-        if operation.state != "failed":
-            raise Conflict(
-                gettext_noop("Operation {number} has not failed."),
-                remedy=gettext_noop("Only a failed operation is repaired."),
-                number=operation.number,
-            )
-        networks = Network.objects.filter(pk__in=operation.scope.get("networks", []))
-        containers = Container.objects.filter(pk__in=operation.scope.get("containers", []))
-        _check_still_wanted(operation)
-        if operation.verb.startswith("bulk.") and operation.verb in WANTED:
-            containers = containers.filter(wanted=WANTED[operation.verb])
-            if not (networks.exists() or containers.exists()):
-                raise Conflict(
-                    gettext_noop("All that operation {number} was about is gone, or was decided otherwise since."),
-                    remedy=gettext_noop("There is nothing left to repair."),
-                    number=operation.number,
-                )
+        networks, containers = to_do_again(operation)
         withheld.take_up(networks, containers)
         for container in containers:
             for endpoint in container.endpoints.filter(removing=False).select_related("network"):
@@ -78,11 +71,36 @@ def retry(actor: Actor, operation: Operation) -> Operation:
     return again
 
 
+def to_do_again(operation: Operation) -> tuple[QuerySet[Network], QuerySet[Container]]:
+    """What a repair of *operation* would be about. Raises :class:`Conflict` where there is nothing left to repair."""
+    if operation.state != "failed":
+        raise Conflict(
+            gettext_noop("Operation {number} has not failed."),
+            remedy=gettext_noop("Only a failed operation is repaired."),
+            number=operation.number,
+        )
+    networks = Network.objects.filter(pk__in=operation.scope.get("networks", []))
+    containers = Container.objects.filter(pk__in=operation.scope.get("containers", []))
+    _check_still_wanted(operation)
+    if operation.verb.startswith(("bulk.", "host.")) and operation.verb in WANTED:
+        containers = containers.filter(wanted=WANTED[operation.verb])
+        if not (networks.exists() or containers.exists()):
+            raise Conflict(
+                gettext_noop("All that operation {number} was about is gone, or was decided otherwise since."),
+                remedy=gettext_noop("There is nothing left to repair."),
+                number=operation.number,
+            )
+    return networks, containers
+
+
 def _args_for(operation: Operation, containers: Iterable[Container]) -> dict[str, Any]:
     """The same words, without the end of processes that are not to end any more."""
     args = dict(operation.args)
     if "ends" in args:
-        args["ends"] = {row.pk: args["ends"][row.pk] for row in containers if row.pk in args["ends"]}
+        ending = [row for row in containers if row.pk in args["ends"]]
+        if operation.verb == "topology.apply":  # those that it was to stop or remove, if nobody has started them since
+            ending = [row for row in ending if row.wanted != "running"]
+        args["ends"] = {row.pk: args["ends"][row.pk] for row in ending}
     return args
 
 

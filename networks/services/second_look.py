@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from django.db import connection
 
-from networks.cnm.errors import Conflict
+from networks.cnm.errors import CnmError, Conflict
 from networks.models import Host
 from networks.represent import is_alive
 from networks.wake import send
@@ -35,6 +35,13 @@ class SeenConflict(Conflict):
     def __init__(self, sentence: str, /, *, host: Host, **details: Any) -> None:
         super().__init__(sentence, **details)
         self.host = host
+
+    @classmethod
+    def of(cls, error: CnmError, host: Host) -> SeenConflict:
+        """The refusal *error*, as one that rests on what was last seen of *host*."""
+        made = cls("", host=host, field=error.field, subject=error.subject)
+        made.sentence, made.remedy = error.sentence, error.remedy
+        return made
 
 
 def with_second_look(use_case: Callable[P, R]) -> Callable[P, R]:

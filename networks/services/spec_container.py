@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-import signal
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 from networks.cnm.addresses import AnyAddress
 from networks.cnm.names import HOST_GATEWAY, HOST_LABEL, OBJECT_NAME
 from networks.cnm.options import read_endpoint_options
-from networks.cnm.text import gettext_noop
+from networks.cnm.signals import NUMBERS
+from networks.cnm.text import Text, gettext_noop
 
 from .body import Body, address_value, bad, text_value
 from .spec_network import NAME_WANTED
@@ -21,10 +21,12 @@ from .spec_ports import PortRequest, read_exposed, read_port
 KINDS = ("process", "sandbox", "adopted")
 LONGEST_STOP_S = 3600
 """How long a process may be given to end."""
+SHARED_MODES = ("host", "none")
 RESTART_POLICIES = ("no", "on-failure", "always", "unless-stopped")
 _ENV_NAME = re.compile(r"[^=\x00]+\Z")
 _IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.:/@-]{0,254}\Z")
-_SIGNAL_NAMES = {item.name: item.value for item in signal.Signals}
+_TMPFS_OPTION = re.compile(r"(size=\d+[kKmMgG%]?|nr_inodes=\d+[kKmMgG]?|mode=[0-7]{1,5}|uid=\d{1,10}|gid=\d{1,10})\Z")
+_TMPFS_FLAGS = ("defaults", "ro", "rw", "exec", "noexec", "suid", "nosuid", "nodev")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,25 @@ class AttachRequest:
     aliases: tuple[str, ...] = ()
     driver_opts: Mapping[str, str] = field(default_factory=dict)
     gw_priority: int = 0
+
+
+STORED_PLAIN = (
+    "publish_all",
+    "hostname",
+    "domainname",
+    "user",
+    "working_dir",
+    "tty",
+    "open_stdin",
+    "stdin_once",
+    "init",
+    "stop_signal",
+    "stop_timeout",
+    "memory",
+    "cpus",
+    "pids_limit",
+)
+"""Fields of a request that a container's row keeps in ``spec`` as they are: one value each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +83,6 @@ class ContainerRequest:
     exposed_ports: tuple[tuple[int, str], ...] = ()
     links: tuple[tuple[str, str], ...] = ()
     """(source, alias); an empty alias means the source's name."""
-    """(source, alias)"""
     hostname: str = ""
     domainname: str = ""
     dns: tuple[str, ...] = ()
@@ -73,6 +93,10 @@ class ContainerRequest:
     working_dir: str = ""
     tty: bool = False
     open_stdin: bool = False
+    stdin_once: bool = False
+    """Whether its input ends with the first one who was connected to it."""
+    init: bool = False
+    """Whether an init of the host's reaps its orphans and passes signals on to its command."""
     restart_policy: str = "no"
     restart_max: int = 0
     stop_signal: str = "SIGTERM"
@@ -81,6 +105,7 @@ class ContainerRequest:
     cpus: float = 0.0
     pids_limit: int = 0
     binds: tuple[str, ...] = ()
+    tmpfs: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     auto_remove: bool = False
     adopt_path: str = ""
@@ -90,30 +115,39 @@ class ContainerRequest:
     def stored(self) -> dict[str, Any]:
         """What the container's row keeps of it in ``spec``: the fields that no column or row of their own holds."""
         kept = (
+            *STORED_PLAIN,
             "command",
             "entrypoint",
             "env",
-            "publish_all",
-            "hostname",
-            "domainname",
             "dns",
             "dns_search",
             "dns_options",
             "extra_hosts",
-            "user",
-            "working_dir",
-            "tty",
-            "open_stdin",
-            "stop_signal",
-            "stop_timeout",
-            "memory",
-            "cpus",
-            "pids_limit",
             "binds",
+            "tmpfs",
             "exposed_ports",
         )
         value = asdict(self)
         return {name: value[name] for name in kept}
+
+
+def attachments_of(request: ContainerRequest) -> list[tuple[str, AttachRequest]]:
+    """What to attach to, each with what stands before its fields' names in the request."""
+    if request.network in SHARED_MODES or request.network.startswith("container:"):
+        return []
+    first = AttachRequest(
+        network=request.network,
+        ipv4=request.ipv4,
+        ipv6=request.ipv6,
+        mac=request.mac,
+        aliases=request.aliases,
+        driver_opts=request.driver_opts,
+    )
+    listed = [(f"networks.{number}.", attach) for number, attach in enumerate(request.networks)]
+    named = [item for item in listed if item[1].network != request.network]
+    again = next((item for item in listed if item[1].network == request.network), None)
+    # `networks` alone means just those: the default bridge is not added unasked.
+    return [*([again or ("", first)] if request.network != "bridge" or not named or again else []), *named]
 
 
 def read_container(value: object, path: str = "") -> ContainerRequest:
@@ -144,6 +178,8 @@ def read_container(value: object, path: str = "") -> ContainerRequest:
         working_dir=_path(body, "working_dir"),
         tty=body.flag("tty"),
         open_stdin=body.flag("open_stdin"),
+        stdin_once=body.flag("stdin_once"),
+        init=body.flag("init"),
         restart_policy=policy[0],
         restart_max=policy[1],
         stop_signal=read_signal(body.field("stop_signal"), body.take("stop_signal", "SIGTERM")),
@@ -152,6 +188,7 @@ def read_container(value: object, path: str = "") -> ContainerRequest:
         cpus=body.number("cpus", 0.0, most=1024),
         pids_limit=body.integer("pids_limit", 0, most=2**22),
         binds=body.each("binds", _bind, most=64),
+        tmpfs=body.each("tmpfs", _tmpfs, most=64),
         labels=body.mapping("labels", most=256),
         auto_remove=body.flag("auto_remove"),
         adopt_path=adopt_path,
@@ -186,10 +223,10 @@ def read_timeout(body: Body) -> int | None:
 def read_signal(field: str, value: object) -> str:
     """``SIGTERM``, ``TERM`` or ``15`` as ``SIGTERM``."""
     text = text_value(field, str(value) if isinstance(value, int) else value, most=16).upper()
-    if text.isdigit() and int(text) in _SIGNAL_NAMES.values():
-        return next(name for name, number in _SIGNAL_NAMES.items() if number == int(text))
+    if text.isdigit() and int(text) in NUMBERS.values():
+        return next(name for name, number in NUMBERS.items() if number == int(text))
     name = text if text.startswith("SIG") else f"SIG{text}"
-    if name not in _SIGNAL_NAMES:
+    if name not in NUMBERS:
         raise bad(
             field,
             gettext_noop("{value} is not a signal."),
@@ -332,11 +369,36 @@ def _bind(field: str, value: object) -> str:
     return ":".join(("/" + posixpath.normpath(parts[0]).lstrip("/"), *parts[1:]))
 
 
+def _tmpfs(field: str, value: object) -> str:
+    path, _, options = text_value(field, value, most=1024).partition(":")
+    if not path.startswith("/") or ".." in path.split("/") or posixpath.normpath(path) == "/":
+        raise bad(
+            field,
+            gettext_noop("{value} is no folder in memory."),
+            gettext_noop("Write container-folder[:options], such as /run:size=64m,mode=1777, with an absolute path."),
+            value=repr(value),
+        )
+    given = [option for option in options.split(",") if option]
+    for option in given:
+        if option not in _TMPFS_FLAGS and not _TMPFS_OPTION.match(option):
+            raise bad(
+                field,
+                gettext_noop("A folder in memory knows no option {option}."),
+                gettext_noop("Give size, mode, uid, gid, nr_inodes, ro, rw, exec, noexec, suid or nosuid."),
+                option=option,
+            )
+    path = "/" + posixpath.normpath(path).lstrip("/")
+    return f"{path}:{','.join(given)}" if given else path
+
+
 def _checked(request: ContainerRequest, body: Body) -> ContainerRequest:
     mode = request.network
     shares = mode.startswith("container:")
     conflicts = (
         ((shares or mode in {"host", "none"}) and request.driver_opts, "driver_opts", gettext_noop("endpoint options")),
+        ((shares or mode in {"host", "none"}) and request.ipv4, "ipv4", gettext_noop("a chosen address")),
+        ((shares or mode in {"host", "none"}) and request.ipv6, "ipv6", gettext_noop("a chosen address")),
+        ((shares or mode in {"host", "none"}) and request.aliases, "aliases", gettext_noop("network-scoped aliases")),
         (shares and request.hostname, "hostname", gettext_noop("the hostname")),
         (shares and request.ports, "ports", gettext_noop("published ports")),
         (shares and (request.dns or request.dns_search or request.dns_options), "dns", gettext_noop("DNS settings")),
@@ -353,7 +415,7 @@ def _checked(request: ContainerRequest, body: Body) -> ContainerRequest:
                 body.field(name),
                 gettext_noop("Conflicting options: {what} and {with_what}."),
                 gettext_noop("Leave one of the two out."),
-                what=what,
+                what=Text(what),
                 with_what=f"kind {request.kind}" if request.kind != "process" else f"network {mode}",
             )
     if (request.kind == "adopted") != bool(request.adopt_path or request.adopt_pid):

@@ -9,8 +9,9 @@ from typing import Any
 from networks.cnm.addresses import AnyAddress, AnyNetwork
 from networks.cnm.errors import Forbidden, InvalidSpec
 from networks.cnm.names import OBJECT_NAME
-from networks.cnm.options import NetworkOptions, read_options
+from networks.cnm.options import NetworkOptions, check_option_names, read_options
 from networks.cnm.text import gettext_noop
+from worker.drivers import DRIVERS
 
 from .body import Body, address_value, bad, network_value
 
@@ -108,6 +109,13 @@ def read_changes(value: object) -> NetworkChanges:
     return changes
 
 
+def check_changes(wanted: NetworkRequest, present: NetworkRequest) -> None:
+    """Raises :class:`Forbidden` where *wanted* is otherwise than *present* in what a network keeps for life."""
+    if wanted.driver != present.driver:
+        remedy = gettext_noop("Make another network, and connect the containers to that.")
+        raise Forbidden(_FOR_LIFE["driver"], remedy=remedy, field="driver")
+
+
 def _changed_options(body: Body) -> dict[str, str | None]:
     raw = body.take("options")
     if not isinstance(raw, Mapping):
@@ -192,6 +200,9 @@ def check_subnet(path: str, request: SubnetRequest) -> SubnetRequest:
 
 def check_network(request: NetworkRequest) -> NetworkRequest:
     """*request*, whose parts fit together. Raises :class:`InvalidSpec` naming the field that does not."""
+    chosen = DRIVERS.get(request.driver)
+    if chosen is not None and chosen.attaches:
+        check_option_names(request.options, chosen.options, chosen.name)
     options = request.typed_options
     for one, subnet in enumerate(request.subnets):
         for other in request.subnets[:one]:
@@ -203,11 +214,12 @@ def check_network(request: NetworkRequest) -> NetworkRequest:
                     subnet=subnet.subnet,
                     other=other.subnet,
                 )
-            if subnet.subnet.version == other.subnet.version and request.driver == "bridge":
+            if subnet.subnet.version == other.subnet.version and (chosen is None or chosen.one_subnet):
                 raise bad(
                     f"subnets.{one}.subnet",
-                    gettext_noop("A bridge network has one subnet of each family, and {other} is given already."),
+                    gettext_noop("A {driver} network has one subnet of each family, and {other} is given already."),
                     gettext_noop("Give one IPv{version} subnet."),
+                    driver=request.driver,
                     other=other.subnet,
                     version=subnet.subnet.version,
                 )
@@ -230,12 +242,5 @@ def check_network(request: NetworkRequest) -> NetworkRequest:
             remedy=gettext_noop("Give a larger MTU."),
             field="options.com.docker.network.driver.mtu",
             mtu=options.mtu,
-        )
-    if request.driver in {"host", "null"} and (request.subnets or request.options):
-        raise InvalidSpec(
-            gettext_noop("The {driver} driver takes no subnets and no options."),
-            remedy=gettext_noop("Leave them out."),
-            field="subnets",
-            driver=request.driver,
         )
     return request

@@ -6,12 +6,12 @@ import hashlib
 import secrets
 from datetime import datetime, timedelta
 
-from django.db.models import Q
 from django.utils import timezone
 
 from networks import feed
 from networks.cnm.errors import Conflict
 from networks.cnm.text import gettext_noop
+from networks.composed import composed
 from networks.models import ApiToken, User
 
 from .actor import Actor, require
@@ -19,6 +19,7 @@ from .operations import record
 
 PREFIX = "cnm_"
 _LAST_USED_GRAIN = timedelta(minutes=1)
+_by_digest = composed(lambda digest: ApiToken.objects.select_related("user").filter(digest=digest)[:1])
 
 
 def create_token(
@@ -36,7 +37,7 @@ def create_token(
     secret = PREFIX + secrets.token_urlsafe(32)
     with feed.transaction(actor.name):
         token = ApiToken.objects.create(
-            user=user, name=name, role=role, expires_at=expires_at, prefix=secret[:8], digest=_digest(secret)
+            user=user, name=name, role=role, expires_at=expires_at, prefix=secret[:8], digest=digest_of(secret)
         )
         record(actor, "token.create", token, {"name": name, "role": role})
     return token, secret
@@ -54,15 +55,14 @@ def revoke(actor: Actor, token: ApiToken) -> None:
 def authenticate(secret: str) -> ApiToken | None:
     """The token that *secret* belongs to, if it is still good."""
     now = timezone.now()
-    token = (
-        ApiToken.objects.select_related("user")
-        .filter(Q(expires_at=None) | Q(expires_at__gt=now), digest=_digest(secret), user__is_active=True)
-        .first()
-    )
-    if token is not None and (token.last_used_at is None or now - token.last_used_at > _LAST_USED_GRAIN):
+    token = _by_digest.first(digest_of(secret))
+    if token is None or not token.user.is_active or (token.expires_at is not None and token.expires_at <= now):
+        return None
+    if token.last_used_at is None or now - token.last_used_at > _LAST_USED_GRAIN:
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
     return token
 
 
-def _digest(secret: str) -> str:
+def digest_of(secret: str) -> str:
+    """What is kept of a secret of 256 random bits."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -11,6 +11,11 @@ from django.conf import settings
 
 from networks.cnm.errors import InvalidSpec
 from networks.cnm.text import gettext_noop
+from networks.models import Host
+
+from . import kept
+from .actor import Actor
+from .operations import check_alive
 
 PREFIX = "upload:"
 """Begins the source of an image that was sent; the rest names a file in the folder of uploads."""
@@ -46,6 +51,14 @@ def keep(chunks: Iterable[bytes]) -> str:
             gettext_noop("The archive is empty."), remedy=gettext_noop("Choose a tar archive."), field="file"
         )
     return PREFIX + name
+
+
+def bring(actor: Actor, host: Host, source: str) -> None:
+    """Have what *source* names lie where the worker of *host* looks for it. Raises Unavailable, and then it stays here."""
+    check_alive(actor, host)
+    if not kept.is_here(host):
+        kept.send_upload(actor, host, Path(settings.UPLOAD_DIR) / source.removeprefix(PREFIX))
+        forget(source)
 
 
 def forget(source: str) -> None:

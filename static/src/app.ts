@@ -1,24 +1,43 @@
 // What every page of the console runs.
 import "./htmx";
+import * as lines from "./forms/lines";
+import * as offers from "./forms/offers";
 import * as rows from "./forms/rows";
 import * as shows from "./forms/shows";
+import * as wizard from "./forms/wizard";
 import { Connection, type Status } from "./live/connection";
 import { changed } from "./live/refresh";
 import { known, onFeed, take } from "./live/store";
+import * as traffic from "./live/traffic";
+import { keys } from "./shell/keys";
+import { palette } from "./shell/palette";
+import { tabs } from "./shell/tabs";
+import { times } from "./shell/times";
+import * as rules from "./rules";
 import { fill, say, words } from "./words";
 
 function live(): void {
   const url = document.body.dataset["liveUrl"];
   const indicator = document.getElementById("live");
   if (!url || !indicator) return;
+  let alive = document.body.dataset["alive"] === "1";
   const connection = new Connection(
     new URL(url, location.href.replace(/^http/, "ws")).href,
     known,
     (message) => {
       if (message.type === "counters") changed(["counters"]);
+      else if (message.type === "traffic") traffic.take(message.hosts);
+      else if (message.type === "ping") {
+        if (message.alive !== alive) changed(["host"]);
+        alive = message.alive;
+      }
       else if (!take(message)) connection.again();
     },
-    (status) => show(indicator, status),
+    (status) => {
+      if (status.state === "live" && indicator.dataset["state"] !== "live") traffic.opened((text) => connection.send(text));
+      else if (status.state !== "live") traffic.lost();
+      show(indicator, status);
+    },
   );
   onFeed((changes) => {
     if (changes === null) {
@@ -36,11 +55,17 @@ function live(): void {
     if (event.persisted) connection.resume();
   });
   indicator.addEventListener("click", () => {
-    if (indicator.dataset["state"] === "live") connection.pause();
+    if (indicator.dataset["state"] === "live" || indicator.dataset["state"] === "polled") connection.pause();
     else if (indicator.dataset["state"] === "paused") connection.resume();
     else if (indicator.dataset["state"] === "out") location.reload();
     else connection.hurry();
   });
+}
+
+/** A time of day in the person's own zone and language. */
+function clock(at: number): string {
+  const timeZone = document.body.dataset["zone"];
+  return new Date(at).toLocaleTimeString(document.documentElement.lang || undefined, timeZone ? { timeZone } : {});
 }
 
 let since = 0;
@@ -50,9 +75,9 @@ function show(indicator: HTMLElement, status: Status): void {
   window.clearInterval(counting);
   if (status.state === "connecting" && indicator.dataset["state"] === "waiting") return; // the sentence there says it
   if (indicator.dataset["state"] === status.state && status.state !== "waiting") return;
-  if (status.state === "live") since = Date.now();
+  if (status.state === "live" || status.state === "polled") since = Date.now();
   indicator.dataset["state"] = status.state;
-  const asOf = new Date(since || Date.now()).toLocaleTimeString(document.documentElement.lang || undefined);
+  const asOf = clock(since || Date.now());
   const write = (seconds: number): void => {
     indicator.textContent = fill(words()[status.state] ?? status.state, { seconds, time: asOf });
   };
@@ -114,20 +139,6 @@ function copying(): void {
   });
 }
 
-/** "/" goes to the search of the page; "?" and letters are left to the browser. */
-function keys(): void {
-  document.addEventListener("keydown", (event) => {
-    const target = event.target as HTMLElement;
-    if (event.ctrlKey || event.metaKey || event.altKey || target.closest("input, textarea, select, [contenteditable]")) return;
-    if (event.key !== "/") return;
-    const search = document.querySelector<HTMLInputElement>("main input[type=search]");
-    if (!search) return;
-    event.preventDefault();
-    search.focus();
-    search.select();
-  });
-}
-
 /** A form is sent once; the button says that it works. */
 function once(): void {
   document.addEventListener("submit", (event) => {
@@ -156,12 +167,19 @@ function autoSubmit(): void {
 }
 
 document.documentElement.classList.add("js");
+lines.install();
+offers.install();
 rows.install();
 shows.install();
+wizard.install();
+rules.install();
 menus();
 pickers();
 copying();
+palette();
 keys();
+tabs();
+times();
 once();
 autoSubmit();
 live();

@@ -8,3 +8,6 @@ function follow(): void {
 
 follow();
 dark.addEventListener("change", follow);
+
+// The server writes times in the reader's zone, which no header tells it.
+document.cookie = `zone=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; max-age=31536000; samesite=lax`;

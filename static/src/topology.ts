@@ -1,113 +1,302 @@
-// The topology page: a canvas with everything on it, a tree with the same, and a panel for what is chosen.
-import { quadtree, type Quadtree } from "d3-quadtree";
-import { select } from "d3-selection";
-import { zoom, zoomIdentity, type D3ZoomEvent, type ZoomBehavior, type ZoomTransform } from "d3-zoom";
+// The topology page: a canvas with everything on it, a tree and a table with the same, and a panel for what is chosen.
+import type { Change, State } from "./live/reducer";
 import { known, onFeed } from "./live/store";
-import { readView, writeView, type View } from "./topology/address";
-import { Painter, type Scene } from "./topology/draw";
+import * as live from "./live/traffic";
+import { mayBeConnected, type Deeds } from "./topology/actions";
+import { announce } from "./topology/announce";
+import { fillChoices, readView, writeView, type Chosen } from "./topology/address";
+import { title } from "./topology/draw";
 import { download, type Format } from "./topology/exports";
-import { Frames } from "./topology/frames";
-import { graph, neighbours, patch, type Graph, type Node, type Wishes } from "./topology/graph";
-import { keys } from "./topology/keys";
-import { layout, TALL, WIDE, type Box, type Layout } from "./topology/layout";
-import { grabs, install, Places } from "./topology/moves";
-import { palette } from "./topology/palette";
+import { showFlows } from "./topology/facts";
+import { graph, isRoom, labelKeys, neighbours, patch, type ContainerData, type Graph, type Node, type Wishes } from "./topology/graph";
+import { hands } from "./topology/hands";
+import { layout, NOWHERE } from "./topology/layout";
+import { grabs, Places } from "./topology/moves";
 import { iconName, panel } from "./topology/panel";
+import { signs, withGone } from "./topology/past";
+import { showCompared, showRulesThen } from "./topology/compared";
+import { Timeline, type Shown } from "./topology/timeline";
+import { searchText } from "./topology/search";
+import { Stage } from "./topology/stage";
+import { Table } from "./topology/table";
+import { Tracing } from "./topology/tracing";
+import { flows } from "./topology/traffic";
 import { Tree } from "./topology/tree";
-import { fill, say, words } from "./words";
+import { fill, words } from "./words";
 
-interface Spot {
-  id: string;
-  x: number;
-  y: number;
-}
-
-const LEAST_ZOOM = 0.02;
-const MOST_ZOOM = 3;
-const MARGIN = 24;
 const LONGEST_PAUSE_MS = 500;
 const TELL_AFTER_MS = 150;
 
+interface Page {
+  canvas: HTMLCanvasElement;
+  side: HTMLElement;
+  tree: HTMLElement;
+  tools: HTMLFormElement;
+  summary: HTMLElement;
+  table: HTMLElement;
+  details: HTMLDetailsElement;
+  whole: HTMLElement;
+  changes: HTMLElement;
+}
+
 class Topology {
   private graph: Graph;
-  private layout: Layout;
-  private spots: Quadtree<Spot>;
-  private scene: Scene;
-  private transform: ZoomTransform = zoomIdentity;
-  private readonly painter: Painter;
-  private readonly frames: Frames;
-  private readonly zoomer: ZoomBehavior<HTMLCanvasElement, unknown>;
+  private readonly stage: Stage;
   private readonly tree: Tree;
-  private readonly words: Record<string, string>;
+  private readonly table: Table;
+  private readonly words = words();
+  private readonly places: Places;
+  private readonly chosen: Chosen;
+  private readonly deeds: Deeds;
+  private samples: live.Samples = {};
+  private shown: Set<string> | null = null;
+  private moment: Shown = { then: null, compared: null, before: null };
+  private wished: Wishes | null = null;
+  /** The first picture is on the screen. */
+  private seen = false;
   private dirty = false;
-  private shown = false;
   private pause = 0;
   private telling = 0;
   private toTell = TELL_AFTER_MS;
-  private readonly places: Places;
-  private readonly view: View;
-  private fitted = false;
-  private moved = false;
+  private readonly tracing: Tracing;
 
-  constructor(
-    private readonly canvas: HTMLCanvasElement,
-    private readonly side: HTMLElement,
-    treeRoot: HTMLElement,
-    private readonly tools: HTMLFormElement,
-    private readonly summary: HTMLElement,
-  ) {
-    this.words = words();
+  constructor(private readonly page: Page) {
+    const { canvas, side, tools } = page;
     this.places = new Places(canvas.dataset["places"] ?? "");
-    this.view = readView(tools);
-    this.painter = new Painter(canvas, palette());
-    this.frames = new Frames(canvas, this.painter, () => [this.scene, this.transform]);
-    this.tree = new Tree(treeRoot, {
-      choose: (id, open) => (open ? this.openPage(id) : this.choose(id, false)),
+    this.chosen = readView(tools, this.words);
+    this.deeds = {
+      choose: (id) => this.choose(id, true),
+      fold: (id) => this.fold(id),
+      folded: (id) => this.chosen.collapsed.has(id),
+      focus: (id) => this.focus(id),
+      trace: (from) => this.tracing.begin(from),
+    };
+    this.tracing = new Tracing(canvas, side, this.words);
+    this.tree = new Tree(page.tree, {
+      choose: (id, open) => (open && !this.tracing.active ? this.openPage(id) : this.choose(id, false)),
       label: (node) => this.label(node),
       iconOf: iconName,
+      nameOf: (node) => title(node, this.words),
     });
-    this.graph = graph(known().state, this.wishes());
-    this.layout = layout(this.graph, this.aspect(), this.places.moved);
-    this.spots = quadtree<Spot>();
-    this.scene = {
+    this.graph = graph(this.state(), this.wishes());
+    const scene = { graph: this.graph, layout: NOWHERE, bright: null, selected: null, hovered: null, words: this.words, flows: new Map(), signs: new Map() };
+    this.stage = new Stage(canvas, scene, (x, y) => this.grabbed(x, y), () => this.arrange());
+    this.table = new Table(page.table, page.details, this.words, { container: side.dataset["containerUrl"] ?? "", network: side.dataset["networkUrl"] ?? "" }, () => ({
       graph: this.graph,
-      layout: this.layout,
-      bright: null,
-      selected: null,
-      hovered: null,
-      outsideName: this.words["outside"] ?? "",
-      words: this.words,
-    };
-    this.zoomer = zoom<HTMLCanvasElement, unknown>()
-      .scaleExtent([LEAST_ZOOM, MOST_ZOOM])
-      .filter((event: MouseEvent) => !event.ctrlKey && !event.button && !(event.type === "mousedown" && this.grabbed(event)))
-      .on("zoom", (event: D3ZoomEvent<HTMLCanvasElement, unknown>) => {
-        this.transform = event.transform;
-        if (event.sourceEvent) this.moved = true; // a person chose this view: it stays
-        this.frames.moving();
-      });
-    select(canvas).call(this.zoomer).on("dblclick.zoom", null);
+      shown: this.shown,
+      flows: this.stage.scene.flows,
+    }));
     this.listen();
-    this.rebuild();
-    this.resize();
-    this.shown = true;
+    this.rebuilt();
+    this.stage.resize();
     performance.mark("topology:painted");
+    onScreen(() => {
+      this.seen = true;
+      this.tree.render(this.graph, this.shown); // the picture first
+      fillChoices(tools, labelKeys(known().state), this.words);
+    });
+    if (!this.chosen.at) live.watch((samples) => this.flow(samples));
+    new Timeline(page.whole, this.words, this.chosen, (shown) => this.travel(shown), () => writeView(tools, this.chosen));
+  }
+
+  /** Of the moment that is shown; what went since the one that it is compared with is in it too. */
+  private state(): State {
+    const { then, before } = this.moment;
+    const state = then?.state ?? known().state;
+    return before ? withGone(state, before.state) : state;
+  }
+
+  /** Show another moment. What was of now alone (traffic, what can be done) goes with it. */
+  private travel(shown: Shown): void {
+    const wasPast = this.moment.then !== null;
+    this.moment = shown;
+    const past = shown.then !== null;
+    this.page.whole.classList.toggle("past", past);
+    this.page.canvas.dataset["at"] = shown.then?.at ?? "";
+    if (past && !wasPast) {
+      live.unwatch();
+      this.samples = {};
+    } else if (!past && wasPast) live.watch((samples) => this.flow(samples));
+    this.stage.scene.signs = signs(shown.compared);
+    const operation = this.page.side.dataset["operationUrl"] ?? "";
+    showCompared(this.page.changes, shown.compared, this.words, { operation }, (id) => this.choose(id, true));
+    this.rebuild();
+    if (!this.stage.moved) this.stage.fit();
+  }
+
+  /** What the tools ask for. Read once a change of them: a form is slow to ask a hundred times a second. */
+  private wishes(): Wishes {
+    return (this.wished ??= this.readWishes());
+  }
+
+  private readWishes(): Wishes {
+    const data = new FormData(this.page.tools);
+    return {
+      emptyPredefined: data.has("empty"),
+      stopped: data.has("stopped"),
+      foreign: data.has("foreign"),
+      group: String(data.get("group") ?? "network"),
+      collapsed: this.chosen.collapsed,
+      focus: this.chosen.focused,
+    };
+  }
+
+  /** The tools, or what is collapsed or focused, changed. */
+  private asked(): void {
+    writeView(this.page.tools, this.chosen);
+    this.wished = null;
+    this.rebuild();
+  }
+
+  private rebuild(): void {
+    this.graph = graph(this.state(), this.wishes());
+    this.rebuilt();
+  }
+
+  private rebuilt(): void {
+    this.dirty = false;
+    const { scene } = this.stage;
+    if (scene.selected && !this.graph.nodes.has(scene.selected)) scene.selected = null;
+    scene.flows = flows(this.graph, this.samples);
+    this.inform(); // what changes the page comes before what asks for its sizes, so that it is laid out once
+    this.summarize();
+    this.arrange();
+    this.search();
+  }
+
+  /** Where everything stands, after something came, went or was moved. */
+  private arrange(): void {
+    document.querySelector<HTMLElement>("[data-put-back]")?.toggleAttribute("hidden", this.places.moved.size === 0);
+    document.querySelector<HTMLElement>("[data-unfocus]")?.toggleAttribute("hidden", this.chosen.focused === null);
+    this.stage.scene.graph = this.graph;
+    this.stage.scene.layout = layout(this.graph, this.stage.aspect(), this.places.moved);
+    this.stage.arranged();
+  }
+
+  private inform(): void {
+    panel(this.page.side, this.graph, this.graph.nodes.get(this.stage.scene.selected ?? ""), this.words, this.deeds, this.moment.then !== null);
+    this.figures();
+    if (this.moment.then) showRulesThen(this.page.side, this.moment.then.at, this.graph.nodes.get(this.stage.scene.selected ?? ""), this.words);
+  }
+
+  private figures(): void {
+    const known = Object.keys(this.samples).length > 0;
+    showFlows(this.page.side, known ? (id) => this.stage.scene.flows.get(id) ?? this.stage.scene.flows.get(id.split(">")[0] ?? "") : null, this.words);
+  }
+
+  private flow(samples: live.Samples): void {
+    this.samples = samples;
+    this.stage.scene.flows = flows(this.graph, samples);
+    this.page.canvas.dataset["flows"] = String(this.stage.scene.flows.size);
+    this.stage.paint();
+    this.figures();
+    this.table.changed();
+  }
+
+  private summarize(): void {
+    const counts: Partial<Record<Node["kind"], number>> = {};
+    for (const node of this.graph.nodes.values()) counts[node.kind] = (counts[node.kind] ?? 0) + 1;
+    const text = fill(this.words["summary"] ?? "", { networks: counts.network ?? 0, containers: counts.container ?? 0, ports: counts.port ?? 0 });
+    this.page.summary.textContent = text;
+    this.page.canvas.setAttribute("aria-label", text);
+    this.page.canvas.dataset["nodes"] = String(this.graph.nodes.size);
+    this.page.canvas.dataset["n"] = String(known().n);
+  }
+
+  private search(): void {
+    const wanted = String(new FormData(this.page.tools).get("q") ?? "").trim().toLowerCase();
+    let shown: Set<string> | null = null;
+    if (wanted) {
+      shown = new Set();
+      for (const node of this.graph.nodes.values()) {
+        if (!searchText(node).includes(wanted)) continue;
+        for (const id of neighbours(this.graph, node.id)) if (node.kind !== "host") shown.add(id);
+        shown.add(node.id);
+      }
+    }
+    this.shown = shown;
+    const { scene } = this.stage;
+    scene.bright = shown ?? (scene.selected ? neighbours(this.graph, scene.selected) : null);
+    this.stage.paint();
+    if (this.seen) this.tree.render(this.graph, shown);
+    this.table.changed();
+  }
+
+  private label(node: Node): string {
+    const state = node.state ? this.words[`state.${node.state}`] ?? this.words[node.state] ?? node.state : "";
+    const drift = node.drift ? fill(this.words["drift"] ?? "", { count: node.drift }) : "";
+    const folded = node.folded ? fill(this.words["folded"] ?? "", { count: node.folded }) : "";
+    return [this.words[`kind.${node.kind}`] ?? node.kind, title(node, this.words), state, node.detail, drift, folded].filter(Boolean).join(", ");
+  }
+
+  private choose(id: string | null, show: boolean): void {
+    const node = this.graph.nodes.get(id ?? "");
+    if (this.tracing.active && this.tracing.end(node)) return;
+    this.stage.scene.selected = id;
+    this.search();
+    this.tree.select(id, show);
+    this.inform();
+    if (node) this.stage.reveal(node.id);
+  }
+
+  private openPage(id: string): void {
+    this.choose(id, false);
+    this.page.side.querySelector<HTMLAnchorElement>("a.btn")?.click();
+  }
+
+  /** Fold a room's containers away, or bring them back. */
+  private fold(id: string): void {
+    if (!this.chosen.collapsed.delete(id)) this.chosen.collapsed.add(id);
+    this.asked();
+  }
+
+  /** Show `id` with what it touches alone; null: everything. */
+  private focus(id: string | null): void {
+    this.chosen.focused = id;
+    this.asked();
+    this.stage.fit();
+  }
+
+  private grabbed(x: number, y: number): boolean {
+    const node = this.graph.nodes.get(this.stage.find(x, y) ?? "");
+    const kind = grabs(node, node && this.stage.scene.layout.boxes.get(node.id), y);
+    return kind === "room" || (kind === "line" && this.mayConnect(node!));
+  }
+
+  private mayConnect(node: Node): boolean {
+    return this.moment.then === null && this.page.side.dataset["may"] === "1" && node.kind === "container" && mayBeConnected(node.data as ContainerData);
+  }
+
+  private move(id: string, to: [number, number]): void {
+    this.places.put(id, to);
+    this.stage.moved = true; // the view stays while things are put where they are wanted
+    this.arrange();
+    this.stage.paint();
+  }
+
+  /** Without a mouse: Shift and an arrow move the chosen room. */
+  private nudge([dx, dy]: [number, number]): boolean {
+    const node = this.graph.nodes.get(this.stage.scene.selected ?? "");
+    const box = node && this.stage.scene.layout.boxes.get(node.id);
+    const host = node && this.stage.scene.layout.boxes.get(node.parent ?? "");
+    if (!box || !host || !isRoom(node)) return false;
+    this.move(node.id, [box.x - host.x + dx, box.y - host.y + dy]);
+    return true;
   }
 
   /** Take in what the feed told. A large graph takes time to rebuild, so it gets three times as long for frames in between. */
   private follow(): void {
     const begun = performance.now();
     this.rebuild();
-    if (!this.moved) this.fit();
-    say(this.summary.textContent ?? "");
+    if (!this.stage.moved) this.stage.fit();
     this.pause = Math.min(LONGEST_PAUSE_MS, (performance.now() - begun) * 3);
   }
 
   /** Changes that move nothing, such as of a state, are taken in without building anything anew. */
   private patched(visible: boolean): void {
-    this.canvas.dataset["n"] = String(known().n);
+    this.page.canvas.dataset["n"] = String(known().n);
     if (!visible) return;
-    this.paint();
+    this.stage.paint();
     if (this.telling) return;
     this.telling = window.setTimeout(() => {
       const begun = performance.now();
@@ -118,295 +307,92 @@ class Topology {
     }, this.toTell);
   }
 
-  private wishes(): Wishes {
-    const data = new FormData(this.tools);
-    return { emptyPredefined: data.has("empty"), stopped: data.has("stopped"), collapsed: this.view.collapsed, focus: this.view.focused };
-  }
-
-  private grabbed(event: MouseEvent): boolean {
-    const [x, y] = this.transform.invert([event.offsetX, event.offsetY]);
-    const node = this.graph.nodes.get(this.find(x, y) ?? "");
-    const kind = grabs(node, node && this.layout.boxes.get(node.id), y);
-    return kind === "room" || (kind === "line" && this.mayConnect(node!));
-  }
-
-  private mayConnect(node: Node): boolean {
-    const mode = String(node.data?.["network_mode"] ?? "");
-    return this.side.dataset["may"] === "1" && node.kind === "container" && mode !== "host" && !mode.startsWith("container:");
-  }
-
-  /** Fold a network's containers away, or bring them back. */
-  private fold(id: string): void {
-    if (!this.view.collapsed.delete(id)) this.view.collapsed.add(id);
-    writeView(this.tools, this.view);
-    this.rebuild();
-  }
-
-  /** Show `id` with what it touches alone; null: everything. */
-  private focus(id: string | null): void {
-    this.view.focused = id;
-    writeView(this.tools, this.view);
-    this.rebuild();
-    this.fit();
-  }
-
-  /** Two shapes only, so that a window that grows a little moves nothing. */
-  private aspect(): number {
-    return this.canvas.clientWidth < this.canvas.clientHeight ? TALL : WIDE;
-  }
-
-  private rebuild(): void {
-    this.dirty = false;
-    this.graph = graph(known().state, this.wishes());
-    this.arrange();
-    if (this.scene.selected && !this.graph.nodes.has(this.scene.selected)) this.scene.selected = null;
-    this.search();
-    this.inform();
-    this.summarize();
-  }
-
-  /** Where everything stands, after something came, went or was moved. */
-  private arrange(): void {
-    this.layout = layout(this.graph, this.aspect(), this.places.moved);
-    this.spots = quadtree<Spot>(
-      [...this.layout.boxes].filter(([id]) => !["host", "network"].includes(this.graph.nodes.get(id)?.kind ?? "host")).map(([id, box]) => ({
-        id,
-        x: box.x + box.width / 2,
-        y: box.y + box.height / 2,
-      })),
-      (spot) => spot.x,
-      (spot) => spot.y,
-    );
-    this.scene = { ...this.scene, graph: this.graph, layout: this.layout };
-    document.querySelector<HTMLElement>("[data-put-back]")?.toggleAttribute("hidden", this.places.moved.size === 0);
-    document.querySelector<HTMLElement>("[data-unfocus]")?.toggleAttribute("hidden", this.view.focused === null);
-  }
-
-  private inform(): void {
-    panel(this.side, this.graph, this.graph.nodes.get(this.scene.selected ?? ""), this.words, {
-      choose: (id) => this.choose(id, true),
-      fold: (id) => this.fold(id),
-      folded: (id) => this.view.collapsed.has(id),
-      focus: (id) => this.focus(id),
-    });
-  }
-
-  private summarize(): void {
-    const count = (kind: string): number => [...this.graph.nodes.values()].filter((node) => node.kind === kind).length;
-    const text = fill(this.words["summary"] ?? "", { networks: count("network"), containers: count("container"), ports: count("port") });
-    this.summary.textContent = text;
-    this.canvas.setAttribute("aria-label", text);
-    this.canvas.dataset["nodes"] = String(this.graph.nodes.size);
-    this.canvas.dataset["n"] = String(known().n);
-  }
-
-  private search(): void {
-    const wanted = String(new FormData(this.tools).get("q") ?? "").trim().toLowerCase();
-    let shown: Set<string> | null = null;
-    if (wanted) {
-      shown = new Set();
-      for (const node of this.graph.nodes.values()) {
-        if (!node.text.includes(wanted)) continue;
-        for (const id of neighbours(this.graph, node.id)) if (node.kind !== "host") shown.add(id);
-        shown.add(node.id);
-      }
-    }
-    this.scene.bright = shown ?? (this.scene.selected ? neighbours(this.graph, this.scene.selected) : null);
-    this.paint();
-    if (this.shown) this.tree.render(this.graph, shown);
-    else window.setTimeout(() => this.tree.render(this.graph, shown), 0); // the picture first
-  }
-
-  private label(node: Node): string {
-    const state = node.state ? this.words[`state.${node.state}`] ?? node.state : "";
-    const drift = node.drift ? fill(this.words["drift"] ?? "", { count: node.drift }) : "";
-    const folded = node.folded ? fill(this.words["folded"] ?? "", { count: node.folded }) : "";
-    return [this.words[`kind.${node.kind}`] ?? node.kind, node.name, state, node.detail, drift, folded].filter(Boolean).join(", ");
-  }
-
-  private choose(id: string | null, show: boolean): void {
-    this.scene.selected = id;
-    this.search();
-    this.tree.select(id, show);
-    const node = this.graph.nodes.get(id ?? "");
-    this.inform();
-    if (node) this.reveal(node.id);
-    this.paint();
-  }
-
-  private openPage(id: string): void {
-    this.choose(id, false);
-    this.side.querySelector<HTMLAnchorElement>("a.btn")?.click();
-  }
-
-  /** Move the picture only where the chosen node is out of sight. */
-  private reveal(id: string): void {
-    const box = this.layout.boxes.get(id);
-    if (!box) return;
-    const [x, y] = this.transform.apply([box.x + box.width / 2, box.y + box.height / 2]);
-    const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (x > 20 && y > 20 && x < width - 20 && y < height - 20) return;
-    this.zoomer.translateTo(select(this.canvas), box.x + box.width / 2, box.y + box.height / 2);
-  }
-
-  private at(event: MouseEvent): string | null {
-    return this.find(...this.transform.invert([event.offsetX, event.offsetY]));
-  }
-
-  private find(x: number, y: number): string | null {
-    const inside = (box: Box | undefined): boolean =>
-      !!box && x >= box.x && y >= box.y && x <= box.x + box.width && y <= box.y + box.height;
-    const spot = this.spots.find(x, y, 90);
-    if (spot && inside(this.layout.boxes.get(spot.id))) return spot.id;
-    let found: string | null = null;
-    for (const node of this.graph.nodes.values()) {
-      if ((node.kind === "host" || node.kind === "network") && inside(this.layout.boxes.get(node.id))) found = node.kind === "network" || !found ? node.id : found;
-    }
-    return found;
-  }
-
-  private paint(): void {
-    this.frames.change();
-  }
-
-  /** Where each thing stands on the canvas, in its pixels: for tests and benchmarks, which have a mouse and no eyes. */
-  standing(): Record<string, { head: [number, number]; middle: [number, number] }> {
-    return Object.fromEntries(
-      [...this.layout.boxes].map(([id, box]) => [
-        id,
-        { head: this.transform.apply([box.x + 20, box.y + 14]), middle: this.transform.apply([box.x + box.width / 2, box.y + box.height / 2]) },
-      ]),
-    );
-  }
-
-  fit(): void {
-    const { bounds } = this.layout;
-    const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (!width || !height) return;
-    const k = Math.min(1.15, (width - 2 * MARGIN) / (bounds.width + 60), (height - 2 * MARGIN) / bounds.height);
-    const scale = Math.max(LEAST_ZOOM, k);
-    const x = (width - bounds.width * scale) / 2;
-    const y = Math.max(MARGIN, (height - bounds.height * scale) / 2);
-    this.zoomer.transform(select(this.canvas), zoomIdentity.translate(x, y).scale(scale));
-  }
-
-  private resize(): void {
-    const ratio = window.devicePixelRatio || 1;
-    const { clientWidth: width, clientHeight: height } = this.canvas;
-    this.canvas.width = Math.round(width * ratio);
-    this.canvas.height = Math.round(height * ratio);
-    if (!this.fitted && width) {
-      this.fitted = true;
-      this.fit();
-    }
-    this.frames.paint();
-  }
-
   private listen(): void {
-    new ResizeObserver(() => this.resize()).observe(this.canvas);
-    new MutationObserver(() => {
-      this.painter.colours = palette();
-      this.paint();
-    }).observe(document.documentElement, { attributes: true, attributeFilter: ["data-bs-theme"] });
-    this.canvas.addEventListener("pointermove", (event) => {
-      const found = this.at(event);
-      if (found === this.scene.hovered) return;
-      this.scene.hovered = found;
-      this.canvas.classList.toggle("pointing", found !== null);
-      this.paint();
-    });
-    this.canvas.addEventListener("pointerleave", () => {
-      this.scene.hovered = null;
-      this.paint();
-    });
-    this.canvas.addEventListener("click", (event) => this.choose(this.at(event), true));
-    this.canvas.addEventListener("dblclick", (event) => {
-      const found = this.at(event);
-      if (found) this.openPage(found);
-    });
-    const canvas = select(this.canvas);
-    keys(this.canvas, {
-      pan: (dx, dy) => this.zoomer.translateBy(canvas, dx / this.transform.k, dy / this.transform.k),
-      zoom: (factor) => this.zoomer.scaleBy(canvas, factor),
-      fit: () => this.fit(),
-      leave: () => this.choose(null, false),
+    const { canvas, tools, side, whole } = this.page;
+    const { stage } = this;
+    hands(canvas, stage, {
+      node: (id) => this.graph.nodes.get(id ?? ""),
+      choose: (id) => this.choose(id, true),
+      open: (id) => this.openPage(id),
       nudge: (by) => this.nudge(by),
-    });
-    this.tools.addEventListener("input", (event) => {
-      writeView(this.tools, this.view);
-      if ((event.target as HTMLInputElement).name === "q") this.search();
-      else this.rebuild();
-    });
-    this.tools.addEventListener("submit", (event) => event.preventDefault());
-    install(this.canvas, {
-      place: (event) => this.transform.invert([event.offsetX, event.offsetY]),
-      node: (x, y) => this.graph.nodes.get(this.find(x, y) ?? ""),
-      box: (id) => this.layout.boxes.get(id),
-      hostOf: (node) => this.layout.boxes.get(node.parent ?? ""),
+      move: (id, to) => this.move(id, to),
       mayConnect: (node) => this.mayConnect(node),
-      moved: (id, to) => this.move(id, to),
-      drawing: (line) => {
-        this.scene.drawing = line;
-        this.paint();
-      },
       connect: (container, network) => {
-        const url = (this.side.dataset["connectUrl"] ?? "").replace("OBJECT", encodeURIComponent(container));
+        const url = (side.dataset["connectUrl"] ?? "").replace("OBJECT", encodeURIComponent(container));
         location.href = `${url}?network=${encodeURIComponent(this.graph.nodes.get(network)?.name ?? "")}`;
       },
     });
-    document.querySelector(".topology")?.addEventListener("click", (event) => {
-      const target = event.target as Element;
-      const format = target.closest<HTMLElement>("[data-export]")?.dataset["export"] as Format | undefined;
-      if (format) void download(format, this.scene, this.painter.colours);
-      if (target.closest("[data-put-back]")) {
-        this.places.forget();
-        this.arrange();
-        this.paint();
+    tools.addEventListener("input", (event) => {
+      const { name } = event.target as HTMLInputElement;
+      if (name !== "q") this.asked();
+      else {
+        writeView(tools, this.chosen);
+        this.search();
       }
-      if (target.closest("[data-unfocus]")) this.focus(null);
-      const action = (event.target as Element).closest<HTMLElement>("[data-zoom]")?.dataset["zoom"];
-      if (action === "in") this.zoomer.scaleBy(select(this.canvas), 1.3);
-      else if (action === "out") this.zoomer.scaleBy(select(this.canvas), 1 / 1.3);
-      else if (action === "fit") {
-        this.moved = false;
-        this.fit();
-      }
+      if (name === "group") stage.fit();
     });
-    onFeed((changes) => {
-      if (changes !== null && changes.every((change) => patch(this.graph, change, this.wishes()))) {
-        this.patched(changes.some((change) => change.kind === "container"));
-        return;
-      }
-      if (this.dirty) return;
-      this.dirty = true;
-      window.setTimeout(() => requestAnimationFrame(() => this.follow()), this.pause);
-    });
+    tools.addEventListener("submit", (event) => event.preventDefault());
+    whole.addEventListener("click", (event) => this.pressed(event.target as Element));
+    onFeed((changes) => this.news(changes));
   }
 
-  private move(id: string, to: [number, number]): void {
-    this.places.put(id, to);
-    this.moved = true; // the view stays while things are put where they are wanted
-    this.arrange();
-    this.paint();
+  private pressed(target: Element): void {
+    const format = target.closest<HTMLElement>("[data-export]")?.dataset["export"] as Format | undefined;
+    if (format) void download(format, this.stage.scene, this.stage.painter.colours);
+    if (target.closest("[data-put-back]")) {
+      this.places.forget();
+      this.arrange();
+      this.stage.paint();
+    }
+    if (target.closest("[data-unfocus]")) this.focus(null);
+    const zoomed = target.closest<HTMLElement>("[data-zoom]")?.dataset["zoom"];
+    if (zoomed === "in") this.stage.closer();
+    else if (zoomed === "out") this.stage.farther();
+    else if (zoomed === "fit") {
+      this.stage.moved = false;
+      this.stage.fit();
+    }
   }
 
-  /** Without a mouse: Shift and an arrow move the chosen network. */
-  private nudge([dx, dy]: [number, number]): boolean {
-    const node = this.graph.nodes.get(this.scene.selected ?? "");
-    const box = node && this.layout.boxes.get(node.id);
-    const host = node && this.layout.boxes.get(node.parent ?? "");
-    if (!box || !host || node.kind !== "network") return false;
-    this.move(node.id, [box.x - host.x + dx, box.y - host.y + dy]);
-    return true;
+  private news(changes: Change[] | null): void {
+    if (this.moment.then) {
+      this.page.canvas.dataset["n"] = String(known().n);
+      return; // the past does not change
+    }
+    if (changes) announce(changes, (id) => this.graph.nodes.get(id)?.name, this.words);
+    const wishes = this.wishes();
+    if (changes !== null && changes.every((change) => patch(this.graph, change, wishes))) {
+      this.patched(changes.some((change) => change.kind === "container"));
+      return;
+    }
+    if (this.dirty) return;
+    this.dirty = true;
+    window.setTimeout(() => requestAnimationFrame(() => this.follow()), this.pause);
+  }
+
+  standing(): ReturnType<Stage["standing"]> {
+    return this.stage.standing();
   }
 }
 
+/** Once a frame that holds what was drawn by now is on the screen. */
+function onScreen(then: () => void): void {
+  requestAnimationFrame(() => requestAnimationFrame(() => window.setTimeout(then, 0)));
+}
+
 performance.mark("topology:begun");
-const canvas = document.querySelector<HTMLCanvasElement>("canvas.map");
-const side = document.getElementById("panel");
-const tree = document.getElementById("tree");
-const tools = document.querySelector<HTMLFormElement>("form.map-tools");
-const summary = document.getElementById("map-summary");
-if (canvas && side && tree && tools && summary) {
-  Object.assign(window, { cnmTopology: new Topology(canvas, side, tree, tools, summary) });
+const find = <T extends Element>(selector: string): T => document.querySelector<T>(selector)!;
+if (document.querySelector("canvas.map")) {
+  const page: Page = {
+    canvas: find("canvas.map"),
+    side: find("#panel"),
+    tree: find("#tree"),
+    tools: find("form.map-tools"),
+    summary: find("#map-summary"),
+    table: find("#table"),
+    details: find("#as-table"),
+    whole: find(".topology"),
+    changes: find("#changes"),
+  };
+  Object.assign(window, { cnmTopology: new Topology(page) });
 }

@@ -3,6 +3,7 @@ export interface Words {
   live: string;
   connecting: string;
   waiting: string;
+  polled: string;
   paused: string;
   out: string;
   gone: string;
@@ -21,9 +22,16 @@ export function words(): Words {
   return known;
 }
 
-/** `{name}` places of a sentence, filled. */
-export function fill(sentence: string, values: Record<string, string | number>): string {
-  return sentence.replace(/\{(\w+)\}/g, (place, key: string) => String(values[key] ?? place));
+/** `{name}` places of a sentence, filled; numbers are written as the page's language does. */
+export function fill(sentence: string, values: Record<string, string | number>, language = pageLanguage()): string {
+  return sentence.replace(/\{(\w+)\}/g, (place, key: string) => {
+    const value = values[key] ?? place;
+    return typeof value === "number" ? value.toLocaleString(language) : value;
+  });
+}
+
+function pageLanguage(): string | undefined {
+  return document.documentElement.lang || undefined;
 }
 
 const GAP_MS = 5000;

@@ -79,7 +79,7 @@ def test_refusals_name_field_cause_and_remedy(world: World, rest: People) -> Non
     problem(rest("operator")("DELETE", "networks/bridge"), 403, "forbidden")
     missing = problem(rest("operator")("GET", "networks/brige"), 404, "not_found")
     assert "bridge" in missing["remedy"]
-    problem(rest("operator")("POST", "networks", {"name": "o", "driver": "overlay"}), 501, "unsupported")
+    problem(rest("operator")("POST", "networks", {"name": "o", "driver": "remote"}), 501, "unsupported")
 
 
 def test_errors_speak_the_readers_language_or_english(world: World, rest: People) -> None:

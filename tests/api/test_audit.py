@@ -279,6 +279,7 @@ def test_findings_name_what_is_wrong_and_what_helps(world: Rows, rest: Person) -
         _row("filter", "FORWARD", "-A FORWARD -j ACCEPT"),
         _row("filter", "INPUT", "-A INPUT -j ufw-before-input"),
         _row("filter", "INPUT", "-A INPUT -j DROP"),
+        _row("filter", "ufw-before-input", "-A ufw-before-input -i lo -j ACCEPT"),
         _row("nat", "PREROUTING", "-A PREROUTING -p tcp -m tcp --dport 99 -j DNAT --to-destination 192.0.2.2:1"),
         _row("nat", "PREROUTING", "-A PREROUTING -p tcp -m tcp --dport 99 -j DNAT --to-destination 192.0.2.2:2"),
         _row(
@@ -306,7 +307,7 @@ def test_a_dump_of_another_host_is_audited_and_nothing_of_it_kept(world: Rows, r
         "*nat\n:PREROUTING ACCEPT [0:0]\n:DOCKER - [0:0]\n[5:300] -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n"
         "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.2:80\n"
         "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.3:80\nCOMMIT\n"
-        "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -m policy --dir in -j ufw-before-forward\nCOMMIT\n"
+        "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -m condition --condition night -j ufw-before-forward\nCOMMIT\n"
     )
     before = Observation.objects.count()
     found = rest("viewer")("POST", "firewall/dumps", {"iptables_save": text}).json()

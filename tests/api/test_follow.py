@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
+from django.db import connections
 from django.test import override_settings
 from django.utils import timezone
 
@@ -71,4 +72,5 @@ async def test_a_log_is_followed_line_by_line_and_ends_with_the_run(tmp_path: Pa
             rest += part["body"]
         assert rest == b"farewell\n"
         await followed.wait(20)
+    await sync_to_async(connections.close_all)()  # those of this test's own thread
     os.close(log)

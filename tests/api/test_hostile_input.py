@@ -193,3 +193,21 @@ def test_references_and_parameters_that_nobody_would_send(
             for parameter in (*PARAMETERS, odd or "%20"):
                 check(call("GET", path, **{parameter: odd}), (path, parameter))
     assert database() == before
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b'{"name": "a", "name": "b"}', "name"),
+        (b'{"name": "a", "options": {"x": "1", "y": "2", "x": "3"}}', "x"),
+        (b'{"name": "a", "subnets": [{"subnet": "10.5.0.0/24", "subnet": "10.6.0.0/24"}]}', "subnet"),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused_by_name(world: World, rest: People, body: bytes, name: str) -> None:
+    call = rest("operator")
+    call("GET", "me")
+    before = database()
+    answer = call("POST", "networks", body)
+    assert (answer.status_code, answer.json()["field"]) == (400, name)
+    assert repr(name) in answer.json()["detail"]
+    assert database() == before

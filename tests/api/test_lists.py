@@ -75,12 +75,33 @@ def test_every_list_has_pages_and_refuses_what_it_does_not_know(world: World, re
             assert call("GET", path, sort=direction + name).status_code == 200, name
 
 
+@pytest.mark.parametrize(
+    ("path", "name", "known"),
+    [
+        ("networks", "status", "ready"),
+        ("containers", "state", "running"),
+        ("containers", "kind", "sandbox"),
+        ("operations", "state", "done"),
+    ],
+)
+def test_a_value_that_no_object_can_have_is_refused(
+    world: World, rest: People, path: str, name: str, known: str
+) -> None:
+    refused = problem(rest("viewer")("GET", path, **{name: "redy"}), 400, "invalid")
+    assert refused["field"] == name
+    assert known in refused["remedy"]
+    assert rest("viewer")("GET", path, **{name: known}).status_code == 200
+
+
 @pytest.mark.parametrize("path", LISTS)
 def test_every_filter_and_the_search_are_applied(world: World, rest: People, path: str) -> None:
     world.container("web")
     call = asking(rest, path)
     for name in {*LISTS[path], "q"} - (OWN - {"q"}) - {"resolved", *NEEDS.get(path, ())}:
         answer = call("GET", path, **{name: "no-such-value"})
+        if answer.status_code == 400:  # of the few that there are it is none
+            assert problem(answer, 400, "invalid")["field"] == name
+            continue
         assert answer.status_code == 200, answer.content
         assert answer.json()["count"] == 0, name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -40,6 +41,19 @@ def test_two_people_see_each_others_changes(console: Console, new_page: NewPage)
     boris.get_by_role("button", name="Remove").click()
     expect(anna.get_by_text("does not exist any more")).to_be_visible()
     never_loaded_again(anna)
+
+
+def test_where_no_websocket_comes_through_the_page_asks_and_says_that_it_does(console: Console, page: Page) -> None:
+    page.route_web_socket("**/ws/live/**", lambda socket: socket.close())  # as many a proxy does
+    page.goto("/networks/?q=asked")
+    expect(page.locator("#live")).to_have_attribute("data-state", "polled")
+    expect(page.locator("#live")).to_have_text("Live, a few seconds late")
+    page.evaluate("window.sameAsBefore = true")
+    console.network("asked")
+    expect(page.get_by_role("row", name=re.compile("asked"))).to_contain_text("ready")
+    console.call("DELETE", "networks/asked")
+    expect(page.get_by_role("row", name=re.compile("asked"))).to_have_count(0)
+    never_loaded_again(page)
 
 
 def test_an_operation_shows_how_far_it_is_and_its_end(console: Console, page: Page) -> None:
@@ -133,3 +147,104 @@ def test_guessing_a_password_is_slowed_down(console: Console, new_page: NewPage)
     refused = admin.get_by_role("row", name=re.compile("mallory"))
     expect(refused).to_have_count(5)  # what was not even looked at is not written down
     never_loaded_again(admin)
+
+
+def test_a_page_that_was_cut_off_says_so_and_misses_none_of_fifty_changes(console: Console, page: Page) -> None:
+    told: list[int] = []
+
+    def heard(text: str | bytes) -> None:
+        told.extend(event["n"] for event in json.loads(text).get("events", ()))
+
+    page.on("websocket", lambda socket: socket.on("framereceived", heard))
+    open_once(page, "/containers/?q=missed")
+    before = int(page.evaluate("Number(document.body.dataset.n)"))
+    console.product.kill("web-tcp")
+    live = page.locator("#live")
+    expect(live).to_have_attribute("data-state", "waiting")
+    expect(live).to_contain_text("Reconnecting in")
+    expect(page.locator("body")).to_have_class(re.compile("stale"))
+    boxes = [{"name": f"missed-{number}", "kind": "sandbox", "start": False} for number in range(52)]
+    console.call("POST", "bulk", {"containers": boxes})
+    console.product.start("web-tcp")
+    live.click()  # as the person would who does not want to wait
+    expect(page.get_by_text(re.compile("^52 of "))).to_be_visible(timeout=60_000)
+    expect(live).to_have_attribute("data-state", "live")
+    expect(page.locator("body")).not_to_have_class(re.compile("stale"))
+    never_loaded_again(page)
+    assert len(told) > 50
+    assert told == list(range(before + 1, before + 1 + len(told))), "each once, in order, from where the page stood"
+    console.call("POST", "bulk/remove", {"containers": [box["name"] for box in boxes]})
+    expect(page.get_by_text("No container matches.")).to_be_visible()
+
+
+def test_a_worker_that_falls_silent_shows_by_itself_and_so_does_its_return(console: Console, page: Page) -> None:
+    open_once(page, "/")
+    silent = page.get_by_role("alert").filter(has_text="The worker does not answer.")
+    console.product.kill("kernel")
+    console.product.age_heartbeat()
+    expect(silent).to_be_visible()
+    expect(page.locator("#top-host")).to_contain_text("does not answer")
+    refused = console.raw("POST", "networks", {"name": "too-late"})
+    assert refused.status_code == 503
+    console.product.restart("kernel")
+    expect(silent).to_have_count(0)
+    never_loaded_again(page)
+
+
+def test_what_an_open_page_says_of_the_past_does_not_grow_old(console: Console, page: Page) -> None:
+    page.clock.install()
+    console.network("aging")
+    open_once(page, "/networks/?q=aging")
+    row = page.get_by_role("row", name=re.compile("aging"))
+    page.clock.fast_forward("05:00")
+    expect(row).to_contain_text("5 minutes ago")
+    never_loaded_again(page)
+    console.call("DELETE", "networks/aging")
+
+
+BREAKABLE = """
+const real = window.fetch;
+window.fetch = async (input, init) => {
+    const answer = await real(input, init);
+    if (!String(input).includes("/log/")) return answer;
+    const [stop, pipe] = [new AbortController(), new TransformStream()];
+    answer.body.pipeTo(pipe.writable, { signal: stop.signal }).catch(() => {});
+    window.breakTheLog = () => stop.abort();
+    return new Response(pipe.readable, { status: answer.status });
+};
+"""
+"""Gives a test a way to break the stream of a log; being offline in Chromium breaks none that flows."""
+
+
+def test_a_log_is_followed_over_a_broken_connection_without_a_gap(console: Console, page: Page) -> None:
+    script = "n=0; while :; do n=$((n+1)); echo out-$n; echo err-$n >&2; sleep 0.2; done"
+    console.run("talker", "sh", "-c", script)
+    page.add_init_script(BREAKABLE)
+    open_once(page, "/containers/talker/?tab=logs")
+    log = page.locator("#log")
+    expect(log).to_contain_text("out-5")
+    expect(log.locator(".stderr").first).to_have_text("err-1")
+    page.evaluate("window.breakTheLog()")
+    expect(log.locator(".log-note")).to_contain_text("Trying again")
+    expect(log.locator(".log-note")).to_have_count(0)
+    last = int(log.locator("div").last.inner_text().partition("-")[2]) + 5
+    expect(log).to_contain_text(f"out-{last}")
+    follow = page.get_by_role("button", name="Follow")
+    follow.click()
+    expect(follow).to_have_attribute("aria-pressed", "false")
+    for stream in ("out", "err"):
+        shown = [line for line in log.locator("div").all_inner_texts() if line.startswith(stream)]
+        assert shown == [f"{stream}-{number}" for number in range(1, len(shown) + 1)]
+    page.get_by_label("Search in the log").fill("out-3")
+    expect(log.get_by_text("out-3", exact=True)).to_be_visible()
+    expect(log.get_by_text("err-3", exact=True)).to_be_hidden()
+    expect(page.locator("#log-found")).to_contain_text("lines")
+    page.get_by_role("button", name="Times").click()
+    expect(log.get_by_text("out-3", exact=True)).to_have_attribute("data-shown", re.compile(r"\d\d:\d\d:\d\d\.\d{3}"))
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    text = download.value.path().read_text()
+    assert download.value.suggested_filename == "talker.log"
+    assert re.search(r"^\d{4}-\S+ out-1\n", text)
+    never_loaded_again(page)
+    console.remove("talker")

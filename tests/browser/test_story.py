@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.product.conftest import Console
 
@@ -55,6 +55,8 @@ def test_the_whole_story(console: Console, new_page: NewPage, shoot: Callable[[P
     page.get_by_role("button", name="Remove").click()
     page.wait_for_url(f"{ADDRESS}/networks/")
     expect(watcher.get_by_role("treeitem", name=re.compile("shop"))).to_have_count(0)
+    watcher.close()  # traffic is counted while somebody looks at the topology
+    console.until(lambda: console.bottle.dump() == before)
     assert console.bottle.dump() == before
 
 
@@ -62,6 +64,7 @@ def create_network(page: Page) -> None:
     page.goto("/networks/")
     page.get_by_role("link", name="Create network").first.click()
     page.locator("#f-name").fill("shop")
+    page.get_by_role("button", name="Next").click()
     page.get_by_label("Subnet", exact=True).fill("10.30.0.0/24")
     plan = page.locator("#plan")
     expect(plan).to_contain_text("10.30.0.1/24")
@@ -92,6 +95,7 @@ def test_a_mistake_is_told_beside_its_field_in_the_words_of_rest(console: Consol
     problem = console.raw("POST", "networks", body).json()
     page.goto("/networks/new/")
     page.locator("#f-name").fill("wrong")
+    page.get_by_role("button", name="Addressing").click()
     page.get_by_label("Subnet", exact=True).fill("10.30.0.0/24")
     page.get_by_label("Gateway", exact=True).fill("10.31.0.1")
     page.get_by_role("button", name="Show the plan").click()
@@ -156,7 +160,7 @@ def test_a_viewer_sees_everything_and_changes_nothing(console: Console, new_page
     admin.goto("/users/")
     admin.get_by_label("Name", exact=True).fill("vera")
     admin.get_by_label("Password", exact=True).fill("only-looking-around")
-    admin.get_by_label("Role").select_option("viewer")
+    admin.locator("#f-role").select_option("viewer")
     admin.get_by_role("button", name="Add user").click()
     expect(admin.get_by_role("row", name="vera")).to_be_visible()
     page = new_page(signed_in=False)
@@ -168,6 +172,11 @@ def test_a_viewer_sees_everything_and_changes_nothing(console: Console, new_page
     assert refused is not None
     assert refused.status == 403
     expect(page.get_by_role("heading", name="Not allowed")).to_be_visible()
+    page.goto("/containers/")
+    page.keyboard.press("Control+k")
+    palette = page.get_by_role("dialog", name="Go to a page or an object, or do something")
+    expect(palette.get_by_role("option", name="Containers")).to_be_visible()
+    expect(palette.get_by_role("option").filter(has_text=re.compile("Create|Run|Add|Repair|Users"))).to_have_count(0)
 
 
 def test_a_page_says_when_the_server_is_away_and_comes_back(console: Console, new_page: NewPage) -> None:
@@ -185,3 +194,119 @@ def test_a_page_says_when_the_server_is_away_and_comes_back(console: Console, ne
     expect(page.get_by_role("link", name="meanwhile")).to_be_visible()
     console.call("DELETE", "networks/meanwhile")
     expect(page.get_by_role("link", name="meanwhile")).to_have_count(0)
+
+
+def test_a_newcomer_is_led_from_nothing_to_a_published_port(console: Console, new_page: NewPage) -> None:
+    page = new_page(signed_in=False)
+    sign_in(page)
+    steps = page.locator(".first-run")
+    page.goto("/containers/")
+    expect(page.get_by_text("No container has been made yet.")).to_be_visible()
+    expect(page.get_by_role("link", name="Run the first one")).to_be_visible()
+    page.get_by_role("link", name="Dashboard").click()
+    expect(steps.get_by_role("link", name="Go")).to_have_count(3)
+
+    steps.get_by_role("listitem").filter(has_text="Make a network").get_by_role("link", name="Go").click()
+    page.locator("#f-name").fill("first")
+    expect(page.locator("#plan")).to_contain_text("network first")  # the free subnet was chosen
+    page.get_by_role("button", name="Create network").click()
+    page.wait_for_url(f"{ADDRESS}/networks/first/")
+    expect(page.get_by_text("No container is on this network.")).to_have_count(0)
+    page.get_by_role("link", name="Endpoints").click()
+    expect(page.get_by_text("No container is on this network.")).to_be_visible()
+
+    page.get_by_role("link", name="Dashboard").click()
+    expect(steps.get_by_role("link", name="Go")).to_have_count(2)
+    steps.get_by_role("listitem").filter(has_text="Publish a port").get_by_role("link", name="Go").click()
+    page.locator("#f-name").fill("hello")
+    page.get_by_label("Command").fill(SERVE)
+    page.get_by_label("Network", exact=True).first.select_option("first")
+    page.get_by_label("Container port").fill("80")
+    page.get_by_label("Host port").fill("8085")
+    expect(page.locator("#plan")).to_contain_text("DNAT")
+    page.get_by_role("button", name="Run container").click()
+    page.wait_for_url(f"{ADDRESS}/containers/hello/")
+    page.get_by_role("link", name="Rules").click()
+    expect(page.locator(".because").first).not_to_be_empty()
+    assert console.connects_soon("192.0.2.2", 8085) == "hello"
+
+    page.get_by_role("link", name="Dashboard").click()
+    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+    expect(steps).to_have_count(0)  # all of it is done
+    console.remove("hello")
+    console.call("DELETE", "networks/first")
+
+
+def test_everything_is_done_by_keyboard_alone(console: Console, page: Page) -> None:
+    keys = page.keyboard
+    page.goto("/")
+    page.wait_for_selector("#live[data-state=live]")
+    for key in ("g", "n"):
+        keys.press(key)
+    page.wait_for_url(f"{ADDRESS}/networks/")
+    keys.press("?")
+    helping = page.get_by_role("dialog", name="Keys")
+    expect(helping).to_contain_text("Containers")
+    keys.press("g")
+    keys.press("c")  # nothing happens behind an open dialog
+    keys.press("Escape")
+    expect(helping).to_be_hidden()
+    assert page.url == f"{ADDRESS}/networks/"
+    keys.press("/")
+    expect(page.get_by_label("Search networks")).to_be_focused()
+
+    keys.press("Control+k")
+    palette = page.get_by_role("dialog", name="Go to a page or an object, or do something")
+    expect(palette.get_by_role("combobox")).to_be_focused()
+    expect(palette.get_by_role("option").first).to_be_visible()
+    keys.press("Escape")
+    expect(page.get_by_label("Search networks")).to_be_focused()  # back where it was
+    keys.press("Control+k")
+    keys.type("create net")
+    expect(palette.get_by_role("option")).to_have_count(1)
+    expect(palette.get_by_role("option", selected=True)).to_contain_text("Create network")
+    keys.press("Enter")
+    page.wait_for_url(f"{ADDRESS}/networks/new/")
+
+    reach(page, page.locator("#f-name"))
+    keys.type("typed")
+    expect(page.locator("#plan")).to_contain_text("network typed")
+    reach(page, page.get_by_role("button", name="Create network"))
+    keys.press("Enter")
+    page.wait_for_url(f"{ADDRESS}/networks/typed/")
+
+    console.run("keyed", network="typed", stop_timeout=0)
+    keys.press("Control+k")
+    keys.type("keyed")
+    stop = palette.get_by_role("option", name="Stop keyed")
+    expect(stop).to_be_visible()
+    for _ in range(palette.get_by_role("option").count()):
+        if stop.get_attribute("aria-selected") == "true":
+            break
+        keys.press("ArrowDown")
+    expect(stop).to_have_attribute("aria-selected", "true")
+    active = palette.get_by_role("combobox").get_attribute("aria-activedescendant")
+    assert active == stop.get_attribute("id")
+    keys.press("Enter")
+    page.wait_for_url(f"{ADDRESS}/containers/keyed/")
+    expect(page.get_by_text("exited").first).to_be_visible()
+
+    keys.press("Control+k")
+    keys.type("remove keyed")
+    expect(palette.get_by_role("option")).to_have_count(1)
+    expect(palette.get_by_role("option", selected=True)).to_contain_text("Remove keyed")
+    keys.press("Enter")
+    page.wait_for_url(f"{ADDRESS}/containers/keyed/remove/")
+    reach(page, page.get_by_role("button", name="Remove"))
+    keys.press("Enter")
+    page.wait_for_url(f"{ADDRESS}/containers/")
+    console.call("DELETE", "networks/typed")
+
+
+def reach(page: Page, wanted: Locator) -> None:
+    """Press Tab until it has the focus; never into a trap."""
+    for _ in range(120):
+        if wanted.evaluate("(element) => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{wanted} is not reached by Tab")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -51,9 +53,9 @@ def test_a_moved_network_stays_where_it_was_put_until_it_is_put_back(graph: Cons
     again.goto("/topology/")
     assert json.loads(again.locator("#places").text_content() or "") == places
     with again.expect_response(re.compile("places")):
-        again.get_by_role("button", name="Put moved networks back").click()
+        again.get_by_role("button", name="Put moved things back").click()
     page.goto("/topology/")
-    expect(page.get_by_role("button", name="Put moved networks back")).to_be_hidden()
+    expect(page.get_by_role("button", name="Put moved things back")).to_be_hidden()
 
 
 def test_a_network_is_dragged_by_its_head_and_a_container_onto_a_network(graph: Console, page: Page) -> None:
@@ -82,13 +84,15 @@ def test_a_network_is_dragged_by_its_head_and_a_container_onto_a_network(graph: 
     expect(page.get_by_label("Network", exact=True)).to_have_value("left")
     page.get_by_role("button", name="Show the plan").click()
     expect(page.locator(".plan")).to_contain_text("endpoint omega on left")
-    page.get_by_role("button", name="Connect").click()
+    page.get_by_role("button", name="Connect", exact=True).click()
     page.wait_for_url(re.compile("tab=endpoints"))
     assert len(graph.get("containers/omega")["endpoints"]) == 2
 
 
 def test_what_is_chosen_is_stopped_started_collapsed_and_focused_from_its_panel(graph: Console, page: Page) -> None:
     page.goto("/topology/")
+    side = [page.locator(name).bounding_box() for name in ("canvas.map", "#panel", "#tree")]
+    assert all(box is not None and box["height"] > 50 for box in side), "the tree has the room that the panel leaves"
     item(page, "network, left").locator("[data-toggle]").first.click()
     panel = chosen(page, "container, alpha")
     expect(panel).to_contain_text("eth0 10.40.0.2/24")
@@ -110,6 +114,157 @@ def test_what_is_chosen_is_stopped_started_collapsed_and_focused_from_its_panel(
     expect(item(page, "network, right")).to_be_visible()
     page.get_by_role("button", name="Show everything again").click()
     expect(item(page, "network, left")).to_be_visible()
+
+
+def test_the_picture_fits_the_window_that_it_is_in_now(graph: Console, page: Page) -> None:
+    page.goto("/topology/")
+    expect(item(page, "network, left")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function("""() => {
+        const { clientWidth, clientHeight } = document.querySelector("canvas.map");
+        const places = Object.values(window.cnmTopology.standing()).map((one) => one.middle);
+        return places.length && places.every(([x, y]) => x > 0 && y > 0 && x < clientWidth && y < clientHeight);
+    }""")
+
+
+def test_rows_of_the_tree_stay_where_they_are_while_others_come_and_go(graph: Console, page: Page) -> None:
+    page.goto("/topology/")
+    row = item(page, "network, right").element_handle()
+    row.focus()
+    graph.network("passing-by")
+    expect(item(page, "network, passing-by")).to_be_visible()
+    expect(page.get_by_role("tree")).not_to_have_attribute("aria-busy", "true")
+    graph.call("DELETE", "networks/passing-by")
+    expect(item(page, "network, passing-by")).to_have_count(0)
+    assert row.evaluate("row => row.isConnected && row === document.activeElement"), (
+        "its focus is not given anew, it stays"
+    )
+
+
+def test_the_panel_leads_to_log_terminal_and_trace_and_out_of_a_network(graph: Console, page: Page) -> None:
+    graph.run("leaver", network="right")
+    graph.call("POST", "networks/left/connect", {"container": "leaver"})
+    page.goto("/topology/")
+    for network in ("left", "right"):
+        item(page, f"network, {network}").locator("[data-toggle]").first.click()
+    panel = chosen(page, "container, leaver")
+    for name, tab in (("Logs", "logs"), ("Terminal", "terminal")):
+        expect(panel.get_by_role("link", name=name)).to_have_attribute(
+            "href", re.compile(f"/containers/[0-9a-f]+/.tab={tab}")
+        )
+    panel.get_by_role("button", name="Trace to").click()
+    expect(panel).to_contain_text("Choose where a packet from leaver goes")
+    page.keyboard.press("Escape")
+    chosen(page, "container, leaver").get_by_role("button", name="Trace to").click()
+    item(page, "container, omega").locator(".tree-name").first.click()
+    page.wait_for_url(re.compile(r"/firewall/trace/\?from=leaver&to=omega"))
+    expect(page.get_by_role("heading", name=re.compile("leaver → omega"))).to_contain_text("allowed")
+    page.go_back()
+    item(page, "network, right").locator("[data-toggle]").first.click()
+    chosen(page, "container, leaver").get_by_role("link", name="Disconnect from left").click()
+    expect(page.locator(".plan")).to_contain_text("endpoint leaver on left")
+    page.get_by_role("button", name="Disconnect").click()
+    page.wait_for_url(re.compile("/containers/"))
+    assert [one["network"]["name"] for one in graph.get("containers/leaver")["endpoints"]] == ["right"]
+    graph.remove("leaver")
+
+
+def test_what_is_not_ours_appears_by_itself_and_can_be_hidden(graph: Console, page: Page) -> None:
+    page.goto("/topology/")
+    graph.bottle.run(["ip", "link", "add", "podman7", "type", "bridge"])
+    graph.bottle.run(["ip", "netns", "add", "lab"])
+    graph.bottle.run(["ip", "link", "add", "lab0", "type", "veth", "peer", "name", "eth0", "netns", "lab"])
+    graph.bottle.run(["ip", "link", "set", "lab0", "master", "podman7", "up"])
+    expect(item(page, "another program, podman7")).to_be_visible()
+    item(page, "podman7").locator("[data-toggle]").first.click()
+    panel = chosen(page, "not ours, lab")
+    expect(panel).to_contain_text("eth0 (lab0 @ podman7)")
+    expect(panel).to_contain_text("Podman")
+    expect(panel.get_by_role("button", name=re.compile("Start|Stop"))).to_have_count(0)
+    page.get_by_text("The same as a table").click()
+    expect(page.get_by_role("row", name=re.compile("lab.*Podman"))).to_be_visible()
+    page.get_by_role("checkbox", name="Not ours").uncheck()
+    expect(item(page, "podman7")).to_have_count(0)
+    page.reload()
+    expect(item(page, "network, left")).to_be_visible()
+    expect(item(page, "podman7")).to_have_count(0)
+    graph.bottle.run(["ip", "netns", "del", "lab"])
+    graph.bottle.run(["ip", "link", "del", "podman7"])
+
+
+def test_traffic_shows_as_it_happens_and_is_told_in_figures(graph: Console, page: Page) -> None:
+    graph.serve("talks", 80, "x" * 4000, network="left", ports=["8099:80"])
+    page.goto("/topology/")
+    item(page, "network, left").locator("[data-toggle]").first.click()
+    panel = chosen(page, "container, talks")
+    expect(panel.locator("[data-flow]").first).to_contain_text("↓ 0 B/s")
+
+    def moves(figure: Locator) -> bool:
+        assert graph.connects_soon("192.0.2.2", 8099)
+        return "kB/s" in (figure.text_content() or "") or bool(re.search(r"[1-9]\d* B/s", figure.text_content() or ""))
+
+    port = panel.locator("[data-flow^='port:']")
+    assert graph.until(lambda: moves(port)), port.text_content()
+    assert graph.until(lambda: moves(panel.locator("[data-flow]").first))
+    graph.remove("talks")
+
+
+def test_containers_stand_together_by_label_or_state_with_their_endpoints_as_lines(graph: Console, page: Page) -> None:
+    graph.run("labelled", network="left", labels={"tier": "front"})
+    page.goto("/topology/?group=label:tier")
+    expect(item(page, "group, front")).to_be_visible()
+    told = json.loads(exported(page, "JSON", "json"))
+    lines = [edge["label"] for edge in told["edges"] if edge["kind"] == "endpoint"]
+    assert any(re.match(r"eth0 10\.40\.0\.\d+ ([0-9a-f]{2}:){5}", label) for label in lines)
+    page.get_by_label("Together by").select_option("state")
+    expect(item(page, "group, running")).to_be_visible()
+    graph.remove("labelled")
+    page.get_by_label("Together by").select_option("network")
+    expect(item(page, "network, left")).to_be_visible()
+
+
+def test_the_past_is_shown_as_it_was_marked_as_such_and_compared_with_now(graph: Console, page: Page) -> None:
+    graph.run("passing", network="right")
+    address = graph.address("passing")
+
+    def stands(text: str) -> bool:
+        return text in json.dumps(graph.get("firewall/rules", page_size=500)["results"])
+
+    assert graph.until(lambda: stands(address))
+    then = datetime.now(UTC).isoformat()
+    graph.call("POST", "containers/passing/stop", {"timeout": 1})
+    assert graph.until(lambda: not stands(address)), "our own work was looked at, so what comes now is another's"
+    graph.bottle.run(["iptables", "-A", "FORWARD", "-s", "198.51.100.7", "-j", "DROP"])
+    assert graph.until(lambda: stands("198.51.100.7"))
+    page.goto(f"/topology/?{urlencode({'at': then})}")
+    expect(page.locator("[data-note]")).to_contain_text("Nothing here is of now")
+    item(page, "network, right").locator("[data-toggle]").first.click()
+    panel = chosen(page, "container, passing, running")
+    expect(panel).to_contain_text("10.41.0.")
+    expect(panel.get_by_role("button", name=re.compile("Start|Stop"))).to_have_count(0)
+    expect(panel.get_by_role("link", name=re.compile("Connect|Logs"))).to_have_count(0)
+    panel.get_by_text("Its rules then").click()
+    expect(panel.locator(".rule-change").first).to_contain_text("10.41.0.")
+
+    page.get_by_role("button", name="Back to now").click()
+    expect(item(page, "container, passing, exited")).to_be_visible()
+    expect(page.locator("[data-note]")).to_be_hidden()
+    assert "at=" not in page.url
+
+    page.goto(f"/topology/?{urlencode({'since': then})}")
+    changed = page.locator("#changes")
+    row = changed.locator("li", has_text="passing")
+    expect(row).to_contain_text("running → exited")
+    expect(row).to_contain_text("admin")
+    changed.get_by_text("Rules:").click()
+    expect(changed.locator("ins", has_text="198.51.100.7")).to_be_visible()
+    expect(changed).to_contain_text("seen to write: iptables")
+    page.get_by_role("slider").focus()
+    page.keyboard.press("Home")
+    expect(page.locator("[data-note]")).to_contain_text("The past")
+    expect(item(page, "network, right")).to_have_count(0)
+    graph.bottle.run(["iptables", "-D", "FORWARD", "-s", "198.51.100.7", "-j", "DROP"])
+    graph.remove("passing")
 
 
 def exported(page: Page, name: str, ending: str) -> str:

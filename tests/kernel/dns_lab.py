@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,12 @@ from worker.kernel.netns import Namespaces
 
 SOCKET = Path("/run/dns.sock")
 OWNER = Owner(kind="container", id="0123456789ab" + "c" * 52, name="web")
-SELF = Namespaces(Path("/run/netns"))
+
+
+@cache
+def namespaces() -> Namespaces:
+    """Of the throw-away host: it remembers where it was made, so it is made there."""
+    return Namespaces(Path("/run/netns"))
 
 
 def sandbox_name(number: int) -> str:
@@ -84,7 +90,7 @@ def dns(flavour: str = "iptables-nft", naming: str = "cnm") -> Iterator[Dns]:
 def sandbox(number: int = 1, **fields: Any) -> NameServer:
     """A new namespace, with lo up, and the server that is to be in it."""
     name = sandbox_name(number)
-    SELF.create(name, ipv6=False).close()
+    namespaces().create(name, ipv6=False).close()
     run("ip", "-n", name, "link", "set", "lo", "up")
     run("ip", "-n", name, "address", "add", "10.0.0.99/32", "dev", "lo")  # getent asks for families that are in use
     return server(number, **fields)
@@ -135,7 +141,7 @@ def status(number: int, *words: str) -> str:
 def in_namespace(path: str) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        with SELF.entered(descriptor):
+        with namespaces().entered(descriptor):
             yield
     finally:
         os.close(descriptor)

@@ -88,6 +88,9 @@ BRIDGE = network(1, "bridge", "172.30.0.0/16", icc=False)
 WEB = network(2, "web", "172.31.0.0/24", "fd00:31::/64")
 
 
+SPANNING = replace(network(9, "spanning", "10.0.0.0/24", encrypted=True), driver="overlay", scope="global", vni=4096)
+
+
 def small(*ports: PublishedPort, settings: HostSettings = CNM) -> Host:
     """The default bridge with one container."""
     bridge = network(1, "bridge", "172.30.0.0/16")
@@ -100,7 +103,7 @@ def small(*ports: PublishedPort, settings: HostSettings = CNM) -> Host:
 
 
 def everything(settings: HostSettings = CNM) -> Host:
-    """One of each: both families, every gateway mode, internal networks, links, restricted and loopback ports."""
+    """One of each: both families, every gateway mode, internal networks, links, restricted and loopback ports, one that is encrypted."""
     many = network(3, "many", "172.31.1.0/24", "172.31.2.0/24", internal=True)
     closed = network(4, "closed", "172.31.3.0/24", "fd00:33::/64", internal=True, icc=False)
     routed = network(
@@ -127,7 +130,7 @@ def everything(settings: HostSettings = CNM) -> Host:
     return Host(
         id=identity(0xF0),
         settings=settings,
-        networks=(BRIDGE, WEB, many, closed, routed, open_, fixed, unmasked),
+        networks=(BRIDGE, WEB, many, closed, routed, open_, fixed, unmasked, SPANNING),
         containers=(
             source,
             container(18, BRIDGE, "172.30.0.4/16", ports=(port(27, 8085, 85),), links=(link,)),
@@ -141,6 +144,7 @@ def everything(settings: HostSettings = CNM) -> Host:
             ),
             container(31, open_, "172.31.5.2/24", ports=(port(32, 7000, 7000),)),
             container(33, unmasked, "172.31.7.2/24", ports=(port(34, 7001, 7000),)),
+            container(37, SPANNING, "10.0.0.2/24"),
             container(35, closed, "172.31.3.2/24", "fd00:33::2/64", ports=(port(36, 7002, 7000),)),
         ),
     )

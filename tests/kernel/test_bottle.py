@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ def test_what_is_made_in_a_bottle_is_not_seen_outside(bottle: Bottle) -> None:
     bottle.run(["ip", "netns", "add", "inside"])
     bottle.write("/etc/cnm-inside", "x")
     assert [link["ifname"] for link in bottle.ip("link")] == ["lo", "br-inside"]
-    assert bottle.python(links) == ["br-inside", "lo"]
+    assert bottle.python(links) == bottle.call(links) == ["br-inside", "lo"]
     assert bottle.read("/etc/cnm-inside") == "x"
     assert links() == before
     assert not Path("/etc/cnm-inside").exists()
@@ -71,3 +72,15 @@ def test_a_failing_or_endless_command_is_told_with_what_it_printed(bottle: Bottl
         bottle.run(["sleep", "1000"], timeout=0.2)
     with pytest.raises(BottleError, match="ZeroDivisionError"):
         bottle.python("def main():\n    1 / 0\n")
+    with pytest.raises(BottleError, match="ZeroDivisionError"):
+        bottle.call(fail)
+    with pytest.raises(BottleError, match="not through"):
+        bottle.call(hang, timeout=0.2)
+
+
+def fail() -> None:
+    _ = 1 / 0
+
+
+def hang() -> None:
+    time.sleep(1000)

@@ -18,12 +18,12 @@ from tests.testlib.bottle import Bottle
 from tests.testlib.bottle import inside as in_bottle
 
 from .dns_lab import (
-    SELF,
     SOCKET,
     dig,
     dns,
     in_namespace,
     inside,
+    namespaces,
     record,
     run,
     sandbox,
@@ -61,7 +61,7 @@ def asks_by_every_program(flavour: str, naming: str) -> None:
 @pytest.mark.parametrize("naming", ["cnm", "docker"])
 @pytest.mark.parametrize("flavour", ["iptables-nft", "iptables-legacy"])
 def test_every_program_finds_every_name_and_port_53_stays_free(bottle: Bottle, flavour: str, naming: str) -> None:
-    bottle.python(asks_by_every_program, flavour, naming)
+    bottle.call(asks_by_every_program, flavour, naming)
 
 
 def inside_rules(flavour: str) -> str:
@@ -73,7 +73,7 @@ def inside_rules(flavour: str) -> str:
 @pytest.mark.parametrize("flavour", ["iptables-nft", "iptables-legacy"])
 def test_in_docker_naming_the_sandbox_has_dockers_rules_line_for_line(bottle: Bottle, flavour: str) -> None:
     captured = Path(__file__).parents[1] / "golden/captures/dns-options/pnet1.sandbox-iptables"
-    saved = re.sub(r"(127\.0\.0\.11:|--sport )\d+", r"\1<port>", bottle.python(inside_rules, flavour))
+    saved = re.sub(r"(127\.0\.0\.11:|--sport )\d+", r"\1<port>", bottle.call(inside_rules, flavour))
     lines = [re.sub(r"\[\d+:\d+\]", "[0:0]", line) for line in saved.splitlines() if line[:1] in "*:-C"]
     assert [line for line in lines if line] == captured.read_text().splitlines()
 
@@ -138,7 +138,7 @@ def test_it_goes_on_without_the_sandboxes_that_went_while_it_was_away() -> None:
     with dns() as made:
         made.make(sandbox(1), sandbox(2), WEB)
         made.kill_opener()
-        SELF.let_go(sandbox_name(1))
+        namespaces().let_go(sandbox_name(1))
         sandbox(1)  # another namespace by the same name
         made.start()
         assert until(lambda: dig(2, "web") == ["10.0.0.2"])
@@ -155,7 +155,7 @@ def test_a_sandbox_that_is_no_longer_served_ends_with_its_name() -> None:
             client.connect(("127.0.0.11", 53))  # a connection that stays open
             assert dig(1, "web") == ["10.0.0.2"]
             made.remove(served)
-        SELF.let_go(sandbox_name(1))
+        namespaces().let_go(sandbox_name(1))
         until(lambda: "probe" not in run("ip", "link"))
         assert made.handler.observe([served.key]) == ()
 
@@ -165,7 +165,7 @@ def test_a_sandbox_that_was_made_anew_is_served_anew() -> None:
     with dns() as made:
         served = sandbox()
         made.make(served, WEB)
-        SELF.let_go(sandbox_name(1))
+        namespaces().let_go(sandbox_name(1))
         sandbox()
         (seen,) = made.handler.observe([served.key])
         assert not seen.up  # type: ignore[union-attr]
@@ -199,7 +199,7 @@ def flush_and_mend(flavour: str, naming: str, *flush: str) -> None:
 def test_rules_flushed_inside_are_seen_and_mended(
     bottle: Bottle, flavour: str, naming: str, flush: tuple[str, ...]
 ) -> None:
-    bottle.python(flush_and_mend, flavour, naming, *flush)
+    bottle.call(flush_and_mend, flavour, naming, *flush)
 
 
 @in_bottle
@@ -340,4 +340,4 @@ def start_and_stop() -> list[int]:
 
 
 def test_with_the_opener_the_resolver_ends(bottle: Bottle) -> None:
-    assert bottle.python(start_and_stop) == [0]
+    assert bottle.call(start_and_stop) == [0]

@@ -13,12 +13,12 @@ import pytest
 from tests.testlib.bottle import inside as in_bottle
 
 from .dns_lab import (
-    SELF,
     Upstream,
     address_answer,
     dig,
     dns,
     inside,
+    namespaces,
     record,
     run,
     sandbox,
@@ -243,5 +243,5 @@ def test_questions_under_way_do_not_keep_a_sandbox_alive() -> None:
                 client.sendto(question(f"n{number}.example"), ("127.0.0.11", 53))
             until(lambda: len(run("ls", f"/proc/{pid}/fd").split()) >= idle + 50)
             made.remove(served)
-        SELF.let_go(sandbox_name(1))
+        namespaces().let_go(sandbox_name(1))
         until(lambda: "probe" not in run("ip", "link"))

@@ -77,9 +77,9 @@ def test_a_write_keeps_the_inode(handler: FilesHandler, folder: Path, content: s
 
 
 def test_a_change_is_seen_through_a_bind_mount(bottle: Bottle) -> None:
-    bottle.python(write_hosts, "127.0.0.1 localhost\n")
+    bottle.call(write_hosts, "127.0.0.1 localhost\n")
     bottle.run(["mount", "--bind", f"/var/lib/cnm/containers/{CONTAINER}/hosts", "/etc/hosts"])
-    bottle.python(write_hosts, "127.0.0.1 localhost\n172.17.0.2 web\n")
+    bottle.call(write_hosts, "127.0.0.1 localhost\n172.17.0.2 web\n")
     assert bottle.run(["cat", "/etc/hosts"]).stdout == "127.0.0.1 localhost\n172.17.0.2 web\n"
 
 

@@ -162,7 +162,7 @@ def test_a_port_that_only_is_held_answers_with_a_reset() -> None:
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
 def test_a_port_moves_between_one_address_and_all(bottle: Bottle, protocol: str) -> None:
-    bottle.python(move_a_port, protocol)
+    bottle.call(move_a_port, protocol)
 
 
 def move_a_port(protocol: str) -> None:

@@ -71,7 +71,7 @@ def import_and_run() -> dict[str, Any]:
 
 
 def test_a_packed_root_filesystem_becomes_an_image_that_runs(bottle: Bottle) -> None:
-    found = bottle.python(import_and_run)
+    found = bottle.call(import_and_run)
     assert found["ended"]["out"][0] == "hello from the image"
     assert found["ended"]["code"] == 1  # it has neither /usr nor an /etc/passwd that names root
     assert found["names"] == ["busybox:1", "host"]
@@ -115,7 +115,7 @@ def fetch_from_everywhere() -> list[Any]:
 
 
 def test_an_image_is_fetched_from_layouts_archives_and_a_registry_on_loopback(bottle: Bottle) -> None:
-    ids, outputs, overridden, folders, asked = bottle.python(fetch_from_everywhere)
+    ids, outputs, overridden, folders, asked = bottle.call(fetch_from_everywhere)
     assert outputs == [["from the image green", "1000", "1001", "/work"]] * 5
     assert overridden == ["red"]
     assert asked
@@ -153,7 +153,7 @@ def refuse(source: str) -> list[Any]:
     ],
 )
 def test_a_source_that_cannot_be_used_is_refused_and_leaves_nothing(bottle: Bottle, source: str, code: str) -> None:
-    found = bottle.python(refuse, source)
+    found = bottle.call(refuse, source)
     assert found[:2] == [code, "source"]
     assert found[2]
     assert found[3] == []
@@ -200,7 +200,7 @@ def import_hostile(*hostile: tuple[str, str, str]) -> dict[str, Any]:
 def test_a_hostile_archive_stays_inside_and_brings_no_devices(
     bottle: Bottle, entries: list[tuple[str, str, str]], ran: list[str]
 ) -> None:
-    found = bottle.python(import_hostile, *entries)
+    found = bottle.call(import_hostile, *entries)
     assert found == {"victim": {"kept": "safe\n"}, "ran": ran, "devices": []}
 
 
@@ -241,7 +241,7 @@ def commit_and_run() -> dict[str, Any]:
 
 
 def test_a_commit_holds_what_was_written_but_not_the_three_files(bottle: Bottle) -> None:
-    found = bottle.python(commit_and_run)
+    found = bottle.call(commit_and_run)
     assert found["files"] == ["etc/motd", "etc/new", "etc/newer"]
     assert found["whiteout"] == [True, 0]
     assert found["ran"]["out"] == ["new", "hosts of copy", "/data:", "5:6:2", "/bin/sh"]
@@ -268,7 +268,7 @@ def commit_host_image() -> list[Any]:
 
 
 def test_a_container_of_the_host_image_is_committed_with_its_programs(bottle: Bottle) -> None:
-    files, out, base, stacked, on_top = bottle.python(commit_host_image)
+    files, out, base, stacked, on_top = bottle.call(commit_host_image)
     assert files == ["etc/y", "opt/x", "usr/bin/awk", "usr/bin/cnm-test-tool"]
     assert out == ["tool", "x", "/usr/bin/env"]
     assert base == "host"
@@ -289,7 +289,7 @@ def move_name() -> list[Any]:
 
 
 def test_a_container_keeps_the_image_of_its_first_start(bottle: Bottle) -> None:
-    assert bottle.python(move_name) == [True, [], ["2"]]
+    assert bottle.call(move_name) == [True, [], ["2"]]
 
 
 def refuse_host_name() -> str:
@@ -301,7 +301,7 @@ def refuse_host_name() -> str:
 
 
 def test_the_host_image_cannot_be_removed(bottle: Bottle) -> None:
-    assert bottle.python(refuse_host_name) == "conflict"
+    assert bottle.call(refuse_host_name) == "conflict"
 
 
 def tamper() -> str:
@@ -317,7 +317,7 @@ def tamper() -> str:
 
 
 def test_a_layout_whose_digest_is_a_path_is_refused(bottle: Bottle) -> None:
-    assert bottle.python(tamper) == "invalid"
+    assert bottle.call(tamper) == "invalid"
 
 
 def cut_off_import() -> list[Any]:
@@ -340,4 +340,4 @@ Lab().runtime.images.import_tar("busybox:1", Path("/run/busybox.tar.gz"))
 
 
 def test_an_import_that_was_cut_off_is_no_image_and_is_tidied_away(bottle: Bottle) -> None:
-    assert bottle.python(cut_off_import) == [9, ["host"], 1, []]
+    assert bottle.call(cut_off_import) == [9, ["host"], 1, []]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
+import resource
 import subprocess
 from dataclasses import replace
 
 import pytest
 
-from networks.cnm.errors import Conflict
+from networks.cnm.errors import Conflict, KernelRefused, Unsupported
 from networks.cnm.plan import Action
-from networks.cnm.rules import Leftover, Rule
+from networks.cnm.rules import Chain, Leftover, Rule
 from tests.kernel.rules_lab import (
     CNM,
     NOTHING,
@@ -29,11 +33,21 @@ from tests.kernel.rules_lab import (
 )
 from tests.testlib.bottle import inside
 from tests.testlib.dump import dump
+from tests.testlib.nft_json import beforehand, document
 from worker.apply.leftovers import LeftoversHandler
 from worker.apply.rules import RulesHandler
 from worker.diff import diff
+from worker.firewall.backend import Script
 from worker.firewall.flavour import BACKENDS, NFTABLES, choose, command_flavour, survey
 from worker.firewall.generation import Generation
+from worker.firewall.nft.backend import Nft
+from worker.firewall.nft.change import change_table
+from worker.firewall.nft.table import NAME, Table
+from worker.kernel.netlink import attributes
+from worker.kernel.nft import Refused, delete_rule, transact
+from worker.kernel.nft import rules_of as rules_in
+from worker.kernel.nft import sets_of as sets_in
+from worker.kernel.nft_message import IPV4, IPV6
 from worker.machine import Machine
 from worker.observe.rules import snapshot
 
@@ -96,7 +110,7 @@ def test_a_thousand_ports_are_elements_and_one_more_is_one_small_transaction() -
     here.apply(plan_to(here, small(*many)).steps, lambda step: None)
     assert not plan_to(here, small(*many))
     chains = nft("-s list table ip cnm").partition("chain ")[2]
-    assert chains.count("dnat to") == 1
+    assert chains.count("dnat ip to") == 1
     assert chains.count("\n\t\t") < 40
     assert rules_before < 40
     found = [line for line in saved(NFTABLES) if line.via]
@@ -109,6 +123,146 @@ def test_a_thousand_ports_are_elements_and_one_more_is_one_small_transaction() -
     assert {step.action for step in plan} == {Action.CREATE}
 
 
+EVERY_WORD = """
+-A CNM -s 10.1.2.3/32 -d 10.0.0.0/8 -j ACCEPT
+-A CNM ! -s 10.1.0.0/17 ! -d 172.16.0.0/12 -j DROP
+-A CNM -s 128.0.0.0/1 -i eth+ ! -o br-0123456789ab -j RETURN
+-A CNM ! -i lo -o cnm+ -m comment --comment "one of \\"each\\"" -j CNM-USER
+-A CNM -p icmp -g CNM-USER
+-A CNM ! -p udp -j DROP
+-A CNM -p 47 -j DROP
+-A CNM -p tcp -m tcp --dport 80:90 -j ACCEPT
+-A CNM -p udp -m udp ! --sport 1000:2000
+-A CNM -p sctp -m sctp ! --dport 5 -m conntrack --ctorigdst 192.0.2.7 --ctorigdstport 6 -j ACCEPT
+-A CNM -m addrtype --dst-type LOCAL -m conntrack --ctstate NEW,UNTRACKED -j ACCEPT
+-A CNM -m addrtype ! --src-type MULTICAST -m conntrack ! --ctstate INVALID -j ACCEPT
+-A INPUT -p udp -m udp --dport 4790 -m policy --dir in --pol none -j DROP
+-A OUTPUT -p udp -m udp --dport 4790 -m policy --dir out --pol ipsec -j ACCEPT
+"""
+
+
+@inside
+def test_what_we_send_is_what_nft_would() -> None:
+    """Everything of a host, and every word that we know, once by ourselves and once by nft: the kernel holds the same bytes."""
+    scripts = [
+        {
+            4: {
+                "filter": [line for line in EVERY_WORD.splitlines() if line],
+                "nat": ["-A CNM -j DNAT --to-destination 10.0.0.9"],
+            }
+        },
+        {
+            6: {
+                "filter": [
+                    "-A CNM -s fd00::/9 ! -d fd00::7/128 -p ipv6-icmp -j DROP",
+                    "-A CNM ! -i br+ -s 2001:db8::/32",
+                ]
+            }
+        },
+    ]
+    changes = [
+        [
+            change_table(
+                Table(family), Script({name: ("-N CNM", "-N CNM-USER", *lines) for name, lines in tables.items()})
+            )
+        ]
+        for script in scripts
+        for family, tables in script.items()
+    ]
+    for settings in (CNM, replace(CNM, userland_proxy=False)):
+        texts: dict[int, dict[str, list[str]]] = {4: {}, 6: {}}
+        for item in rules_of(everything(settings)):
+            assert isinstance(item, Rule | Chain)
+            lines = texts[item.family].setdefault(item.table, [])
+            if isinstance(item, Rule):
+                lines.append(item.text)
+                slot = Nft().slot(item)
+                if slot is not None and slot.via.text not in lines:
+                    lines.append(slot.via.text)
+            else:
+                lines.insert(0, f"-N {item.name}")
+        changes.append(
+            [change_table(Table(f), Script({t: tuple(said) for t, said in of.items()})) for f, of in texts.items()]
+        )
+    for one in changes:
+        subprocess.run(["nft", "-f", "-"], input=beforehand(one), text=True, check=True, timeout=20)
+        subprocess.run(["nft", "-j", "-f", "-"], input=document(one), text=True, check=True, timeout=20)
+        theirs = raw_tables()
+        nft("flush ruleset")
+        before = Generation().read() or 0
+        Nft().send(one)
+        assert Generation().read() == before + 1
+        assert raw_tables() == theirs
+        nft("flush ruleset")
+
+
+def raw_tables() -> dict[str, list[object]]:
+    """What the kernel holds of our tables, byte for byte, without the numbers that it gives; elements as nft shows them."""
+    found: dict[str, list[object]] = {}
+    for family in (IPV4, IPV6):
+        for kind, read, numbers in (("rules", rules_in, {3, 6}), ("sets", sets_in, {10, 16})):
+            held = [attributes(memoryview(item), 4) for item in read("cnm", family)]
+            told = [{key: bytes(value) for key, value in item.items() if key not in numbers} for item in held]
+            found[f"{family} {kind}"] = sorted(told, key=lambda item: item[2]) if kind == "sets" else told
+    items = json.loads(nft("-j list ruleset"))["nftables"]
+    for one in filter(None, (item.get("set") or item.get("map") for item in items)):
+        found[f"{one['family']} {one['name']}"] = sorted(map(str, one.get("elem", ())))
+    return found
+
+
+@inside
+def test_ten_thousand_elements_and_their_rules_come_and_go_in_one_transaction() -> None:
+    here = handler(NFTABLES)
+    many = small(*(port(1000 + number, 20000 + number, 1000 + number) for number in range(2000)))
+    for host in (many, small(), NOTHING, many, NOTHING):
+        before = Generation().read() or 0
+        here.apply(plan_to(here, host).steps, lambda step: None)
+        assert Generation().read() == before + 1
+        assert not plan_to(handler(NFTABLES), host)
+    assert nft("list ruleset") == ""
+
+
+@inside
+def test_a_refusal_names_the_very_line_and_leaves_everything_as_it_was() -> None:
+    here = Nft()
+    here.carry_out({4: Script({"filter": ("-N CNM", "-A CNM -i lo -j ACCEPT")})})
+    before = nft("list ruleset")
+    bad = "-A CNM -j NOWHERE"
+    with pytest.raises(KernelRefused) as refusal:
+        here.carry_out({4: Script({"nat": ("-N CNM",), "filter": ("-A CNM -i eth0 -j DROP", bad, "-A CNM -j DROP")})})
+    assert refusal.value.facts["line"] == bad
+    assert nft("list ruleset") == before
+    with pytest.raises(Unsupported, match="cannot be written"):
+        here.carry_out({4: Script({"filter": ("-A CNM -m limit --limit 5/min -j DROP",)})})
+    here.carry_out({4: Script({"filter": ("-A CNM -i eth0 -j DROP",)})})
+    assert [line.text for line in here.read(4).lines] == ["-A CNM -i lo -j ACCEPT", "-A CNM -i eth0 -j DROP"]
+
+
+@inside
+def test_a_refusal_of_many_messages_names_the_first() -> None:
+    for count in (200, 1000):
+        with pytest.raises(Refused) as refused:
+            transact([delete_rule(NAME, "CNM", handle + 1) for handle in range(count)])
+        assert (refused.value.errno, refused.value.message) == (errno.ENOENT, 0)
+
+
+@inside
+def test_a_change_that_never_reaches_the_kernel_is_refused_in_words() -> None:
+    here, more = Nft(), {4: Script({"filter": ("-N CNM",)})}
+    here.read(4)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    next_free = os.dup(0)
+    os.close(next_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_free, limits[1]))  # there is no other socket to be had
+    try:
+        with pytest.raises(KernelRefused, match=os.strerror(errno.EMFILE)):
+            here.carry_out(more)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert here.carry_out(more) == 1
+    assert [(chain.table, chain.name) for chain in here.read(4).chains] == [("filter", "CNM")]
+
+
 @inside
 def test_an_element_taken_out_by_hand_is_missed_and_put_back() -> None:
     here = handler(NFTABLES)
@@ -117,7 +271,6 @@ def test_an_element_taken_out_by_hand_is_missed_and_put_back() -> None:
     good = saved(NFTABLES)
     for words, kind in (
         ("delete element ip cnm ports { tcp . 8080 }", {Action.CREATE}),
-        ("delete element ip cnm ports.port { tcp . 8080 }", {Action.CREATE}),
         ("delete element ip cnm admitted { 172.30.0.2 . cnm0 . tcp . 80 }", {Action.CREATE}),
         # Without its exception the rule is another one: wider than what was asked for.
         ("delete element ip cnm ports.not { cnm0 . tcp . 8080 }", {Action.CREATE, Action.DELETE}),
@@ -134,7 +287,7 @@ def test_an_element_taken_out_by_hand_is_missed_and_put_back() -> None:
 def test_the_rule_that_asks_a_map_is_missed_and_what_stayed_in_it_does_not_come_back() -> None:
     here = handler(NFTABLES)
     take_to(here, small(port(20, 8080, 80), port(21, 9090, 90)))
-    handle = next(line for line in nft("-a list chain ip cnm nat-CNM").splitlines() if "map @ports:" in line).split()[
+    handle = next(line for line in nft("-a list chain ip cnm nat-CNM").splitlines() if "map @ports " in line).split()[
         -1
     ]
     nft(f"delete rule ip cnm nat-CNM handle {handle}")

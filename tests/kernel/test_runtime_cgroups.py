@@ -87,7 +87,7 @@ def start_and_stop(layout: str) -> list[Any]:
 
 @pytest.mark.parametrize(("layout", "view"), [("v2", False), ("hybrid", True), ("v1", False), ("none", True)])
 def test_containers_start_whatever_the_host_s_cgroup_layout(bottle: Bottle, layout: str, view: bool) -> None:
-    found = bottle.python(start_and_stop, layout)
+    found = bottle.call(start_and_stop, layout)
     assert found == [layout, ["hostname of web"], ["hostname of db"], "kept\n", 1, [], view, []]
 
 
@@ -132,7 +132,7 @@ def _quota(cgroups: Cgroups) -> str:
 
 
 def test_limits_hold_where_the_host_has_the_controllers(bottle: Bottle) -> None:
-    found = bottle.python(exceed)
+    found = bottle.call(exceed)
     assert found["greedy"] == [137, True]
     assert found["forks"][:3] == ["made 1", "made 2", "made 3"]
     assert "made 4" not in found["forks"]  # the shell and three children are four
@@ -163,7 +163,7 @@ def start_from_a_service() -> list[Any]:
 
 
 def test_a_supervisor_leaves_the_worker_s_service(bottle: Bottle) -> None:
-    assert bottle.python(start_from_a_service) == [True, True]
+    assert bottle.call(start_from_a_service) == [True, True]
 
 
 def list_features(layout: str) -> dict[str, list[Any]]:
@@ -173,7 +173,7 @@ def list_features(layout: str) -> dict[str, list[Any]]:
 
 
 def test_what_is_missing_is_said_with_a_remedy(bottle: Bottle) -> None:
-    found = bottle.python(list_features, "none")
+    found = bottle.call(list_features, "none")
     assert found["cgroup"][0] is False
     for name in V1:
         assert found[f"limit.{name}"] == [False, True, True]
@@ -182,6 +182,6 @@ def test_what_is_missing_is_said_with_a_remedy(bottle: Bottle) -> None:
 
 
 def test_what_is_there_needs_no_remedy(bottle: Bottle) -> None:
-    found = bottle.python(list_features, "hybrid")
+    found = bottle.call(list_features, "hybrid")
     for name in V1:
         assert found[f"limit.{name}"] == [True, True, False]

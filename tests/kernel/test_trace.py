@@ -81,20 +81,20 @@ def report(wrong: list[str]) -> None:
 
 @pytest.mark.parametrize("flavour", BACKENDS)
 def test_predictions_equal_packets_in_our_own_modes(uplink_bottle: Bottle, flavour: str) -> None:
-    report(uplink_bottle.python(walk_matrix, flavour, 0, MATRIX_SAMPLE, timeout=150))
+    report(uplink_bottle.call(walk_matrix, flavour, 0, MATRIX_SAMPLE, timeout=150))
 
 
 @pytest.mark.parametrize("flavour", BACKENDS)
 @pytest.mark.parametrize("name", FOREIGN)
 def test_predictions_equal_packets_beside_other_programs_rules(uplink_bottle: Bottle, flavour: str, name: str) -> None:
-    report(uplink_bottle.python(walk_foreign, flavour, name, timeout=150))
+    report(uplink_bottle.call(walk_foreign, flavour, name, timeout=150))
 
 
 @pytest.mark.parametrize("flavour", BACKENDS)
 def test_predictions_equal_packets_under_random_rules(flavour: str) -> None:
     for seed in range(SAMPLE_SEED, SAMPLE_SEED + RANDOM_SAMPLE):
         with Bottle(uplink=True) as bottle:
-            report(bottle.python(walk_random, flavour, seed, timeout=150))
+            report(bottle.call(walk_random, flavour, seed, timeout=150))
 
 
 @pytest.mark.long
@@ -103,7 +103,7 @@ def test_predictions_equal_packets_under_random_rules(flavour: str) -> None:
 def test_predictions_equal_packets_in_many_modes(flavour: str) -> None:
     for first in range(MATRIX_SAMPLE, MATRIX_SAMPLE + LONG_MATRIX, IN_ONE_HOST):
         with Bottle(uplink=True) as bottle:
-            report(bottle.python(walk_matrix, flavour, first, IN_ONE_HOST, timeout=600))
+            report(bottle.call(walk_matrix, flavour, first, IN_ONE_HOST, timeout=600))
 
 
 @pytest.mark.long
@@ -113,7 +113,7 @@ def test_predictions_equal_packets_under_many_random_rules(flavour: str) -> None
     begin = int(os.environ.get("CNM_TRACE_SEED", "1000"))
     for seed in range(begin, begin + LONG_RANDOM):
         with Bottle(uplink=True) as bottle:
-            report(bottle.python(walk_random, flavour, seed, timeout=150))
+            report(bottle.call(walk_random, flavour, seed, timeout=150))
 
 
 SETS = """
@@ -149,4 +149,4 @@ def walk_ipsets(flavour: str) -> list[str]:
 
 @pytest.mark.parametrize("flavour", BACKENDS)
 def test_predictions_equal_packets_where_rules_ask_for_sets_of_ipset(uplink_bottle: Bottle, flavour: str) -> None:
-    report(uplink_bottle.python(walk_ipsets, flavour, timeout=150))
+    report(uplink_bottle.call(walk_ipsets, flavour, timeout=150))

@@ -157,7 +157,7 @@ def read_rules() -> Ruleset:
             parts.append(iptables.of_saved(saved, flavour, sets))
             if flavour != LEGACY:
                 shown |= {(family, chain.table) for chain in saved.chains}
-    parts.append(nftables.of_items(listing.native(shown)))
+    parts.append(nftables.of_items(listing.Ruleset().look(without=shown)))
     return Ruleset.joined(parts)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -13,46 +12,21 @@ from typing import Any
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, unix_connect
+from websockets.sync.client import ClientConnection
 
 from tests.product.conftest import Console
-from tests.testlib.product import ADMIN, PASSWORD, Product
+
+from .conftest import PATIENCE_S, websocket
 
 pytestmark = pytest.mark.kernel
-PATIENCE_S = 15
 State = dict[str, dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def console() -> Iterator[Console]:
-    with Product() as product:
-        yield Console(product)
-
-
-@pytest.fixture
-def browser(console: Console) -> Iterator[httpx.Client]:
-    """A browser's cookies, got as a browser gets them."""
-    transport = httpx.HTTPTransport(uds=str(console.bottle.root / "run/cnm/web.sock"))
-    with httpx.Client(transport=transport, base_url="http://localhost") as client:
-        form = client.get("/sign-in/").text
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
-        assert token
-        fields = {"username": ADMIN, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
-        assert client.post("/sign-in/", data=fields).status_code == 302
-        yield client
 
 
 @contextmanager
 def listen(
     console: Console, browser: httpx.Client | None, *, query: str = "", origin: str = "http://localhost"
 ) -> Iterator[ClientConnection]:
-    cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items()) if browser else ""
-    with unix_connect(
-        str(console.bottle.root / "run/cnm/web.sock"),
-        f"ws://localhost/ws/live/{query}",
-        additional_headers={"Origin": origin, "Cookie": cookies},
-        max_size=None,
-    ) as socket:
+    with websocket(console, browser, f"ws/live/{query}", origin=origin) as socket:
         yield socket
 
 
@@ -75,7 +49,7 @@ class Page:
 
     def follow(self, until: Any) -> None:
         for message in self.messages:
-            if message["type"] == "counters":
+            if message["type"] in {"counters", "traffic"}:
                 continue  # a firewall page asks for its rows anew; this one shows none
             assert message["type"] == "events"
             for event in message["events"]:
@@ -182,3 +156,33 @@ def test_changes_are_heard_while_redis_is_away(console: Console, browser: httpx.
         page.follow(lambda state: "quietly" in names(state))
         console.product.restart("redis")
         page.follow(lambda state: all(network["status"] == "ready" for network in state["network"].values()))
+
+
+def test_traffic_is_counted_while_somebody_looks_and_no_longer(console: Console, browser: httpx.Client) -> None:
+    console.serve("busy", 80, "x" * 2000, ports=["8095:80"])
+    device = console.get("containers/busy")["endpoints"][0]["device"]
+    address = "192.0.2.2"
+    tables = ["nft", "list", "tables"]
+    assert "cnm_traffic" not in console.bottle.run(tables).stdout
+    with listen(console, browser) as socket:
+        socket.send("traffic on")
+        samples = (m["hosts"].get("local") for m in messages(socket) if m["type"] == "traffic")
+        counted: dict[str, Any] = {}
+        for sample in samples:
+            if sample is not None:
+                counted = sample
+                if f"tcp {address} 8095" in (counted["ports"] or ()) and device in counted["links"]:
+                    break
+            assert console.connects_soon(address, 8095)
+        to, packets_to, back, packets_back = counted["ports"][f"tcp {address} 8095"]
+        assert back > 1000 > to
+        assert packets_to
+        assert packets_back
+        assert counted["links"][device][2] >= back * 0.5, "the endpoint's own device counts the same"
+        assert counted["every"] < 10
+        shown = console.get("firewall/rules", page_size=500)["results"]
+        assert shown
+        assert not [rule for rule in shown if rule["table"] == "cnm_traffic"], "it decides nothing, so it is no rule"
+        socket.send("traffic off")
+    assert console.until(lambda: "cnm_traffic" not in console.bottle.run(tables).stdout), "nothing stays in the kernel"
+    console.remove("busy")

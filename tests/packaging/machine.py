@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -124,6 +126,7 @@ class Machine:
             "worker kernel",
             "worker slow",
             "worker.monitor",
+            "networks.engine",
             "uvicorn",
         )
         found = {}
@@ -147,3 +150,26 @@ def fresh_machine() -> Iterator[Machine]:
     with tempfile.TemporaryDirectory() as state, Bottle(uplink=True, state_dir=Path(state)) as bottle:
         bottle.python(prepare)
         yield Machine(bottle)
+
+
+_built: list[Path] = []
+"""A copy of the release that a machine of this session has built."""
+
+
+@contextmanager
+def built_machine() -> Iterator[Machine]:
+    """A machine on which the product was built, but never started; it is built once a session."""
+    with fresh_machine() as machine:
+        if not _built:
+            build = f"import sys; sys.path.insert(0, '{REPOSITORY}/install'); import release; release.install_tree()"
+            env = {"npm_config_offline": "true"}
+            machine.bottle.run(["/usr/bin/python3", "-c", build], env=env, timeout=COMMAND_TIMEOUT_S)
+            folder = Path(tempfile.mkdtemp(prefix="cnm-release-"))
+            folder.chmod(0o755)  # as the installer's own: the user cnm goes through it
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            shutil.copytree(machine.bottle.root / "opt/cnmweb/releases", folder / "releases", symlinks=True)
+            shutil.copy(machine.bottle.root / "opt/cnmweb/current", folder / "current", follow_symlinks=False)
+            _built.append(folder)
+        else:
+            shutil.copytree(_built[0], machine.bottle.root / "opt/cnmweb", symlinks=True, dirs_exist_ok=True)
+        yield machine

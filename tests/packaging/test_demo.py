@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,6 +17,18 @@ from tests.testlib.bottle import REPOSITORY, Bottle
 from .machine import Machine, prepare, until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(900)]
+# Signs in as the form does, and asks REST with the session's cookie.
+LIST = """
+import json, re, sys, urllib.parse, urllib.request
+base, password = sys.argv[1:]
+opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+form = opener.open(base + "sign-in/", timeout=9).read().decode()
+token = re.search('name="csrfmiddlewaretoken" value="([^"]+)"', form)[1]
+fields = {"username": "admin", "password": password, "csrfmiddlewaretoken": token}
+opener.open(base + "sign-in/", urllib.parse.urlencode(fields).encode(), timeout=9)
+found = json.load(opener.open(base + "api/v1/containers", timeout=9))["results"]
+print(json.dumps({c["name"]: sorted(e["network"]["name"] for e in c["endpoints"]) for c in found}))
+"""
 FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())"
 PORT = 8123
 
@@ -56,9 +70,12 @@ def test_the_demo_works_from_a_fresh_clone_and_leaves_the_machine_as_it_was(clon
         said = log.read_text()
         log.unlink()
         assert f"http://127.0.0.1:{PORT}/" in said, said
-        assert "Password (shown once):" in said
         assert "<title>" in fetch(machine, PORT)
         assert "Directory listing" in until(lambda: fetch(machine, 8080), 20), "the sample's published port"
+        shown = re.search(r"Password \(shown once\): (\S+)", said)
+        assert shown is not None
+        listed = bottle.run(["python3", "-c", LIST, f"http://127.0.0.1:{PORT}/", shown[1]]).stdout
+        assert json.loads(listed) == {"web": ["backend", "frontend"], "db": ["backend"], "cache": ["backend"]}
         assert bottle.dump() == before, "the machine's own network is not touched"
 
         (installer,) = bottle.run(["pgrep", "-f", "install/demo.py"]).stdout.split()[:1]

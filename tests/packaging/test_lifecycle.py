@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .machine import PASSWORD, Machine, fresh_machine, until
+from .machine import PASSWORD, Machine, built_machine, fresh_machine, until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(900)]
 WEB = {"name": "web", "command": ["busybox", "nc", "-ll", "-p", "80", "-e", "echo", "hello"], "ports": ["8080:80"]}
@@ -24,6 +24,7 @@ ALL = {
     "worker kernel": "root",
     "worker slow": "root",
     "worker.monitor": "root",
+    "networks.engine": "cnm",
     "uvicorn": "cnm",
 }
 STEPS = ("system packages", "user cnm", "product", "configuration", "folders", "processes")
@@ -36,6 +37,13 @@ DEAF = "trap '' TERM; while :; do sleep 0.1; done"
 @pytest.fixture
 def machine() -> Iterator[Machine]:
     with fresh_machine() as made:
+        yield made
+
+
+@pytest.fixture
+def built() -> Iterator[Machine]:
+    """For what comes after the product was built."""
+    with built_machine() as made:
         yield made
 
 
@@ -80,55 +88,56 @@ def test_the_readmes_commands_do_what_they_say(machine: Machine) -> None:
     assert machine.bottle.run(["id", "cnm"], check=False).returncode != 0
 
 
-def test_changed_settings_take_effect_and_those_that_cannot_be_kept_change_nothing(machine: Machine) -> None:
-    code, said = machine.type("up", {"CNM_STATE_DIR": "/srv/cnm"})
+def test_changed_settings_take_effect_and_those_that_cannot_be_kept_change_nothing(built: Machine) -> None:
+    code, said = built.type("up", {"CNM_STATE_DIR": "/srv/cnm"})
     assert code
     assert "CNM_STATE_DIR=/srv/cnm cannot be used" in said
-    assert not (machine.bottle.root / "etc/cnm").exists(), "refused before anything is changed"
-    said = machine.make("up", {"CNM_MTU": "1400", "CNM_SECRET_KEY": 'odd " key \\ with # and $'})
-    machine.api("POST", "containers", WEB)
-    assert machine.bottle.ip("link", "show", "cnm0")[0]["mtu"] == 1400
+    assert not (built.bottle.root / "etc/cnm").exists(), "refused before anything is changed"
+    said = built.make("up", {"CNM_MTU": "1400", "CNM_SECRET_KEY": 'odd " key \\ with # and $'})
+    built.api("POST", "containers", WEB)
+    assert built.bottle.ip("link", "show", "cnm0")[0]["mtu"] == 1400
 
-    machine.set(CNM_BIND="0.0.0.0:8000", CNM_IP_MASQ="false", CNM_MTU="1300")
-    assert "every address of this host; name the host names" in machine.make("restart")
-    assert OUTWARD not in machine.bottle.run(["iptables", "-t", "nat", "-S"]).stdout
-    assert machine.bottle.ip("link", "show", "cnm0")[0]["mtu"] == 1300
-    machine.set(CNM_BIND="[::]:8001", CNM_IP_MASQ="")
-    assert "http://[::1]:8001/" in machine.make("up"), "make up sees that the file has changed"
-    machine.base = "http://[::1]:8001"
-    assert machine.state("web") == "running"
-    assert OUTWARD in machine.bottle.run(["iptables", "-t", "nat", "-S"]).stdout
-    assert "nothing had to be changed" in machine.make("up")
-    assert "CNM_ICC of this run's environment: not used" in machine.make("up", {"CNM_ICC": "false"})
+    built.set(CNM_BIND="0.0.0.0:8000", CNM_IP_MASQ="false", CNM_MTU="1300")
+    assert "every address of this host; name the host names" in built.make("restart")
+    assert OUTWARD not in built.bottle.run(["iptables", "-t", "nat", "-S"]).stdout
+    assert built.bottle.ip("link", "show", "cnm0")[0]["mtu"] == 1300
+    built.set(CNM_BIND="[::]:8001", CNM_IP_MASQ="")
+    assert "http://[::1]:8001/" in built.make("up"), "make up sees that the file has changed"
+    built.base = "http://[::1]:8001"
+    assert built.state("web") == "running"
+    assert OUTWARD in built.bottle.run(["iptables", "-t", "nat", "-S"]).stdout
+    assert "nothing had to be changed" in built.make("up")
+    assert "CNM_ICC of this run's environment: not used" in built.make("up", {"CNM_ICC": "false"})
 
-    running = machine.processes()
+    running = built.processes()
     for wrong, words in (
         ({"CNM_ICC": "perhaps"}, "CNM_ICC='perhaps' cannot be used"),
         ({"CNM_BIP": "192.0.2.65/26"}, "overlaps 192.0.2.0/24, which belongs to a route of the host"),
         ({"CNM_BIP": "10.9.0.1/24"}, "web have addresses there"),
         ({"CNM_BIND": "8000"}, "CNM_BIND=8000 cannot be used"),
     ):
-        machine.set(**wrong)
-        code, said = machine.type("restart")
+        built.set(**wrong)
+        code, said = built.type("restart")
         assert code
         assert words in said
-        assert machine.processes() == running
-        machine.set(**dict.fromkeys(wrong, "[::]:8001" if "CNM_BIND" in wrong else ""))
-    assert machine.hears("192.0.2.2", 8080) == "hello"
+        assert built.processes() == running
+        built.set(**dict.fromkeys(wrong, "[::]:8001" if "CNM_BIND" in wrong else ""))
+    assert built.hears("192.0.2.2", 8080) == "hello"
 
 
-def test_a_start_that_fails_says_why_and_loses_nothing(machine: Machine) -> None:
-    machine.bottle.run(["iptables", "-N", "DOCKER"])
-    code, said = machine.type("up", {"CNM_ADMIN_PASSWORD": "", "CNM_NAMES": "docker"})
+@pytest.mark.long
+def test_a_start_that_fails_says_why_and_loses_nothing(built: Machine) -> None:
+    built.bottle.run(["iptables", "-N", "DOCKER"])
+    code, said = built.type("up", {"CNM_ADMIN_PASSWORD": "", "CNM_NAMES": "docker"})
     assert code
     assert "the worker cannot start: Chains named DOCKER stand on this host already" in said
     assert "Set CNM_NAMES to cnm" in said
     shown = re.search(r"Password \(shown once\): (\S+)", said)
     assert shown is not None, said
-    machine.bottle.run(["iptables", "-X", "DOCKER"])
-    assert "Password" not in machine.make("up")
-    assert machine.bottle.python("tests.packaging.test_lifecycle:signs_in", "admin", shown[1])
-    assert not machine.bottle.python("tests.packaging.test_lifecycle:signs_in", "admin", PASSWORD)
+    built.bottle.run(["iptables", "-X", "DOCKER"])
+    assert "Password" not in built.make("up")
+    assert built.bottle.python("tests.packaging.test_lifecycle:signs_in", "admin", shown[1])
+    assert not built.bottle.python("tests.packaging.test_lifecycle:signs_in", "admin", PASSWORD)
 
 
 def signs_in(name: str, password: str) -> bool:
@@ -141,28 +150,30 @@ def signs_in(name: str, password: str) -> bool:
     return authenticate(username=name, password=password) is not None
 
 
-def test_down_lets_containers_end_and_up_starts_who_should_run(machine: Machine) -> None:
-    machine.make("up")
-    machine.bottle.run(["mkdir", "/run/out"])
+@pytest.mark.long
+def test_down_lets_containers_end_and_up_starts_who_should_run(built: Machine) -> None:
+    built.make("up")
+    built.bottle.run(["mkdir", "/run/out"])
     bind = {"binds": ["/run/out:/out"], "stop_signal": "SIGUSR1", "stop_timeout": 60}
-    machine.api("POST", "containers", {"name": "polite", "command": ["sh", "-c", SAYS_GOODBYE], **bind})
-    machine.api("POST", "containers", {"name": "deaf", "command": ["sh", "-c", DEAF], "stop_timeout": 1})
+    built.api("POST", "containers", {"name": "polite", "command": ["sh", "-c", SAYS_GOODBYE], **bind})
+    built.api("POST", "containers", {"name": "deaf", "command": ["sh", "-c", DEAF], "stop_timeout": 1})
     for policy in ("always", "unless-stopped"):
-        machine.api("POST", "containers", {"name": policy, "command": ["sleep", "999"], "restart_policy": policy})
-        machine.api("POST", f"containers/{policy}/stop", {"timeout": 0})
-        assert machine.state(policy) == "exited"
-    assert until(lambda: machine.bottle.read("/run/out/said").strip() == "ready", 20)
-    machine.make("restart")
-    assert machine.state("always") == "exited", "replacing our processes starts nothing"
+        built.api("POST", "containers", {"name": policy, "command": ["sleep", "999"], "restart_policy": policy})
+        built.api("POST", f"containers/{policy}/stop", {"timeout": 0})
+        assert built.state(policy) == "exited"
+    assert until(lambda: built.bottle.read("/run/out/said").strip() == "ready", 20)
+    built.make("restart")
+    assert built.state("always") == "exited", "replacing our processes starts nothing"
 
-    assert "1 containers did not end in their time" in machine.make("down")
-    assert machine.bottle.read("/run/out/said").strip() == "goodbye"
-    machine.make("up")
-    assert until(lambda: machine.state("always") == "running", 20)
-    assert machine.state("unless-stopped") == "exited"
-    assert {machine.state("polite"), machine.state("deaf")} == {"running"}
+    assert "1 containers did not end in their time" in built.make("down")
+    assert built.bottle.read("/run/out/said").strip() == "goodbye"
+    built.make("up")
+    assert until(lambda: built.state("always") == "running", 20)
+    assert built.state("unless-stopped") == "exited"
+    assert {built.state("polite"), built.state("deaf")} == {"running"}
 
 
+@pytest.mark.long
 def test_up_goes_on_where_an_interrupted_one_stopped(machine: Machine) -> None:
     for seconds in (0.7, 3, 8):
         process = machine.bottle.popen(

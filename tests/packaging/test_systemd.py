@@ -19,7 +19,7 @@ from .test_lifecycle import ALL, OUTWARD, WEB
 
 pytestmark = [pytest.mark.kernel, pytest.mark.long, pytest.mark.timeout(900)]
 SECRET = 'a key with % and %n, "quotes", $HOME and \\ in it'
-UNITS = ("redis", "holder", "dns", "bootstrap", "kernel", "slow", "monitor", "web")
+UNITS = ("redis", "holder", "dns", "bootstrap", "kernel", "slow", "sessions", "engine", "monitor", "web")
 
 
 @pytest.fixture

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from html import unescape
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from networks.models import User
+from networks.cnm.facts import Feature, HostFacts
+from networks.cnm.text import Text
+from networks.models import Container, Network, User
 from tests.api.test_audit import _row, see, two_networks
 from tests.testlib.world import World
 
 pytestmark = pytest.mark.django_db
+CHINESE = {"Accept-Language": "zh-CN"}
 
 
 @pytest.fixture
@@ -48,11 +54,46 @@ def test_the_firewall_page_begins_with_what_was_found(world: World, browser: Cli
     assert "A rule that is not ours decides before one of ours: -A FORWARD -j ACCEPT" in text
 
 
+def test_an_objects_page_lists_its_rules_and_what_else_in_the_kernel_is_its(world: World, browser: Client) -> None:
+    two_networks(world)
+    page = unescape(browser.get("/containers/web/", {"tab": "rules"}).content.decode())
+    rules, _, rest = page.partition("What else belongs to it")
+    assert "--dport 8080" in rules
+    assert "goes to port 80 of container web" in rules
+    assert "Asked for by " in rules
+    assert "--to-destination" not in rest
+    name = f"cnm-{Container.objects.get(name='web').pk[:12]}"
+    assert name in rest
+    of_network = unescape(browser.get("/networks/back/", {"tab": "rules"}).content.decode())
+    rules, _, rest = of_network.partition("What else belongs to it")
+    bridge = f"br-{Network.objects.get(name='back').pk[:12]}"
+    assert f"-o {bridge}" in rules
+    assert "--dport 8080" not in rules
+    assert bridge in rest
+
+
 def test_exposed_ports_are_listed_with_where_they_are_reached(world: World, browser: Client) -> None:
     two_networks(world)
     text = browser.get("/firewall/exposure/").content.decode()
     assert "8080/tcp" in text
     assert "<code>192.0.2.2</code> (eth0): <strong>allowed</strong>" in text
+
+
+def test_reasons_are_told_in_the_readers_language_whoever_asked_before(world: World, browser: Client) -> None:
+    two_networks(world)
+    facts = HostFacts.from_json(world.host.facts)
+    missing = Feature(key="esp", present=False, detail=Text.of("No IPsec ESP: {complaint}", complaint="refused"))
+    world.host.facts = replace(facts, features=(missing,)).to_json()
+    world.host.save()
+    english, chinese = "Lets traffic to the published port 80/tcp of container web in.", "容器 web 的已发布端口 80/tcp"
+    assert english in browser.get("/firewall/").content.decode()
+    shown = browser.get("/firewall/", {"q": chinese}, headers=CHINESE).content.decode()
+    assert chinese in shown
+    assert english not in shown
+    assert "应答也能返回" in browser.get("/firewall/exposure/", headers=CHINESE).content.decode()
+    assert "没有 IPsec ESP：refused" in browser.get("/host/", headers=CHINESE).content.decode()
+    rules = browser.get("/api/v1/firewall/rules", {"q": "container web in"}).json()["results"]
+    assert english in {rule["why"] for rule in rules}
 
 
 def test_saved_rules_are_audited_from_a_file(world: World, browser: Client) -> None:

@@ -7,7 +7,7 @@ import re
 import pytest
 from django.test import Client
 
-from networks.models import Network, Operation, User
+from networks.models import Host, Network, Operation, User
 from tests.testlib.world import World
 
 MTU = "options.com.docker.network.driver.mtu"
@@ -57,3 +57,32 @@ def test_the_default_bridge_offers_its_labels_alone(page: Client) -> None:
     shown = page.get("/networks/bridge/edit/").content.decode()
     assert 'name="icc"' not in shown
     assert 'name="labels.0.key"' in shown
+
+
+def offer_device(page: Client) -> None:
+    Host.objects.update(facts={"version": "1", "devices": [["lan0", 1400]]})
+
+
+MAKE = {"name": "lan", "driver": "macvlan", "options.parent": "lan0", "icc": "on", "masquerade": "on"}
+
+
+def test_a_network_in_the_hosts_lan_is_made_on_one_of_its_devices(page: Client) -> None:
+    offer_device(page)
+    shown = page.post("/networks/new/", {"name": "lan", "driver": "macvlan", "step": "live"}).content.decode()
+    assert "lan0 (MTU 1400)" in shown
+    assert "Gateway mode" not in shown
+    shown = page.post("/networks/new/", MAKE | {"step": "preview"}).content.decode()
+    digest = re.search(r'name="plan" value="([^"]+)"', shown)
+    assert digest is not None
+    assert page.post("/networks/new/", MAKE | {"step": "create", "plan": digest[1]}).status_code == 302
+    made = Network.objects.get(name="lan")
+    assert (made.driver, made.options) == ("macvlan", {"parent": "lan0"})
+    shown = page.get("/networks/lan/edit/").content.decode()
+    assert 'name="options.macvlan_mode"' in shown
+    assert 'name="icc"' not in shown
+
+
+def test_a_driver_that_was_only_looked_at_leaves_the_switches_of_the_other_as_they_were(page: Client) -> None:
+    offer_device(page)
+    shown = page.post("/networks/new/", MAKE | {"step": "live"}).content.decode()
+    assert '<input type="hidden" name="icc" value="on">' in shown

@@ -65,6 +65,14 @@ class Console:
         for name in names:
             self.call("DELETE", f"containers/{name}", force=1)
 
+    def tidy(self) -> None:
+        """Take away every container, and every network that was not there at first."""
+        for container in self.get("containers", page_size=500)["results"]:
+            self.remove(container["name"])
+        for network in self.get("networks", page_size=500)["results"]:
+            if not network["predefined"]:
+                self.call("DELETE", f"networks/{network['name']}")
+
     def sandbox(self, container: str) -> str:
         return str(self.get(f"containers/{container}")["sandbox"])
 
@@ -103,8 +111,4 @@ def shared_console() -> Iterator[Console]:
 @pytest.fixture
 def console(shared_console: Console) -> Iterator[Console]:
     yield shared_console
-    for container in shared_console.get("containers", page_size=500)["results"]:
-        shared_console.remove(container["name"])
-    for network in shared_console.get("networks", page_size=500)["results"]:
-        if not network["predefined"]:
-            shared_console.call("DELETE", f"networks/{network['name']}")
+    shared_console.tidy()

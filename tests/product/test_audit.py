@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from typing import Any
 
 import pytest
 
+from tests.testlib import pcapng
 from tests.testlib.product import Product
 
 from .conftest import Console
@@ -66,6 +68,20 @@ def test_a_trace_says_what_a_packet_then_does(console: Console) -> None:
     console.call("POST", proposed["request"]["path"].removeprefix("/api/v1/"), proposed["request"]["body"])
     soon(console, "allowed", "web", "db", 80)
     assert console.connects(console.address("db"), 80, netns=console.sandbox("web")) == "hello"
+
+
+def test_what_was_just_changed_is_in_the_audit_at_once(console: Console) -> None:
+    """No waiting and no second try: a read after a write is answered by a look of after the write."""
+    console.network("front")
+    for host_port in range(8101, 8104):
+        name = f"web{host_port}"
+        console.run(name, network="front", ports=[f"{host_port}:80"])
+        assert console.get("firewall/rules", q=f"--dport {host_port}")["count"]
+        found = trace(console, "192.0.2.1", "192.0.2.2", host_port)
+        assert (found["verdict"], found["current"]) == ("allowed", True)
+        assert found["received"].endswith(f"{console.address(name)}:80")
+        console.remove(name)
+        assert not console.get("firewall/rules", q=f"--dport {host_port}")["count"]
 
 
 def test_a_native_table_of_somebody_else_is_seen_and_named_as_what_decides(console: Console) -> None:
@@ -154,7 +170,10 @@ def verify(console: Console, source: str, destination: str, port: int, **more: A
     return console.call("POST", "firewall/verify", {"from": source, "to": destination, "port": port, **more})
 
 
-@pytest.mark.parametrize("firewall", ["iptables-nft", "nftables", "iptables-legacy"])
+@pytest.mark.parametrize(
+    "firewall",
+    ["nftables", *(pytest.param(name, marks=pytest.mark.long) for name in ("iptables-nft", "iptables-legacy"))],
+)
 def test_a_prediction_is_put_to_the_test_by_a_real_packet_and_the_kernels_own_trace(firewall: str) -> None:
     standing = [["iptables-legacy", "-A", "INPUT", "-j", "ACCEPT"]] if firewall == "iptables-legacy" else []
     with Prepared(standing, {"CNM_FIREWALL": "nftables"} if firewall == "nftables" else {}) as product:
@@ -187,3 +206,90 @@ def test_a_prediction_is_put_to_the_test_by_a_real_packet_and_the_kernels_own_tr
         assert "cnm_probe" not in console.bottle.run(["nft", "list", "tables"]).stdout
         refused = console.raw("POST", "firewall/verify", {"from": "192.0.2.1", "to": "web", "port": 80})
         assert refused.status_code == 501
+
+
+def test_what_a_container_reaches_is_tried_out_beside_what_was_expected(console: Console) -> None:
+    console.network("shop")
+    console.run("web", network="shop")
+    console.run("db", network="shop")
+    address = console.address("db")
+    asked = console.call("POST", "containers/web/look-up", {"name": "db"})
+    assert (asked["result"]["answer"], asked["result"]["addresses"]) == ("answered", [address])
+    assert asked["result"]["server"] == "127.0.0.11"
+    nobody = console.call("POST", "containers/web/look-up", {"name": "nosuch.invalid"})
+    assert nobody["result"]["addresses"] == []
+    refused = console.raw("POST", "containers/web/look-up", {"name": "not a name"})
+    assert (refused.status_code, refused.json()["field"]) == (400, "name")
+
+
+def test_packets_of_an_endpoint_and_of_a_bridge_are_captured_filtered_and_bounded(console: Console) -> None:
+    console.network("shop", subnets=[{"subnet": "10.40.0.0/24"}])
+    console.run("web", network="shop")
+    console.serve("db", 80, network="shop")
+    address = console.address("db")
+    sent = {"network": "shop", "protocol": "tcp", "port": 80, "seconds": 30, "snap_length": 96}
+    endpoint = console.call("POST", "captures", {"container": "web", **sent})
+    bridge = console.call("POST", "captures", {"network": "shop", "host": address, "seconds": 30})
+
+    def capture(which: Any) -> Any:
+        return console.get(f"captures/{which['id']}")
+
+    for which in (endpoint, bridge):
+        assert console.until(lambda which=which: capture(which)["state"] == "running"), console.product.logs()
+    assert console.inside("web", "busybox", "ping", "-c", "1", "-s", "1000", address)["exit_code"] == 0
+    said = console.inside("web", "sh", "-c", f"echo | busybox nc -w 2 {address} 80")
+    assert said["stdout"].strip() == "hello"
+    enough = console.until(lambda: capture(endpoint)["packets"] >= 7 and capture(bridge)["packets"] >= 9)
+    assert enough, (capture(endpoint), capture(bridge))
+    for which in (endpoint, bridge):
+        console.call("POST", f"captures/{which['id']}/stop", {})
+        assert console.until(lambda which=which: capture(which)["state"] == "done"), capture(which)
+        assert capture(which)["reason"] == "stopped"
+
+    file = pcapng.read(console.raw("GET", f"captures/{endpoint['id']}/file").content)
+    assert (file.interface, file.snap_length, file.dropped) == ("eth0", 96, 0)
+    assert "container web" in file.comment
+    assert len(file.packets) == capture(endpoint)["packets"] == file.received
+    assert {packet.data[23] for packet in file.packets} == {6}, "TCP alone"
+    assert {packet.direction for packet in file.packets} == {1, 2}
+    assert max(len(packet.data) for packet in file.packets) <= 96
+    times = [packet.ns for packet in file.packets]
+    assert times == sorted(times)
+    assert abs(times[0] / 1e9 - time.time()) < 600
+    whole = pcapng.read(console.raw("GET", f"captures/{bridge['id']}/file").content)
+    assert any(packet.length > 1000 and packet.length == len(packet.data) for packet in whole.packets), "the ping"
+    assert 1 in {packet.data[23] for packet in whole.packets if packet.data[12:14] == b"\x08\0"}
+
+    mode = console.bottle.run(["stat", "-c", "%a %u", "/var/lib/cnm/captures", "-L"]).stdout.split()
+    assert mode == ["750", "0"]
+    small = console.call("POST", "captures", {"container": "db", "seconds": 30, "size": 4096})
+    assert console.until(lambda: capture(small)["state"] == "running")
+    console.inside("web", "busybox", "ping", "-c", "6", "-i", "0.2", "-s", "1000", address)
+    assert console.until(lambda: capture(small)["state"] == "done")
+    assert (capture(small)["reason"], capture(small)["size"] <= 4096 + 128) == ("size", True)
+
+    for which in (endpoint, bridge, small):
+        console.call("DELETE", f"captures/{which['id']}")
+        assert which["id"] not in console.bottle.run(["ls", "/var/lib/cnm/captures"]).stdout
+    verbs = [row["verb"] for row in console.get("activity", page_size=50)["results"]]
+    assert {"capture.run", "capture.stop", "capture.download", "capture.remove"} <= set(verbs)
+
+
+def test_a_capture_ends_with_its_interface_and_with_its_worker(console: Console) -> None:
+    console.network("shop")
+    console.run("web", network="shop")
+    ids = [console.call("POST", "captures", {"container": "web", "seconds": 60})["id"]]
+    capture = lambda index: console.get(f"captures/{ids[index]}")  # noqa: E731  # asked again and again
+    assert console.until(lambda: capture(0)["state"] == "running")
+    console.call("POST", "containers/web/stop", {"timeout": 0})
+    assert console.until(lambda: capture(0)["state"] == "done")
+    assert capture(0)["reason"] == "gone"
+    refused = console.raw("POST", "captures", {"container": "web"})
+    assert (refused.status_code, refused.json()["field"]) == (409, "container")
+    console.call("POST", "containers/web/start", {})
+    ids.append(console.call("POST", "captures", {"container": "web", "seconds": 60})["id"])
+    assert console.until(lambda: capture(1)["state"] == "running")
+    console.product.restart("slow")
+    assert console.until(lambda: capture(1)["state"] == "done")
+    assert capture(1)["reason"] == "lost"
+    assert console.raw("DELETE", f"captures/{ids[1]}").status_code == 204

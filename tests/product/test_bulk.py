@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from tests.testlib import refusing
@@ -132,3 +133,81 @@ def test_one_that_does_not_go_is_told_and_goes_when_it_is_done_again(console: Co
     assert again["state"] == "done"
     assert states(console) == {}
     assert "cnm-" not in console.bottle.run(["ip", "netns", "list"]).stdout
+
+
+FILE = """
+networks:
+  app: {subnets: [{subnet: 10.44.0.0/24}]}
+containers:
+  web:
+    command: [sleep, "1000"]
+    stop_timeout: 0
+    networks: [{network: app, ipv4: 10.44.0.7, aliases: [shop]}]
+    ports: ["8090:80"]
+  old: {command: [sleep, "1000"], stop_timeout: 0, exposed_ports: [80]}
+  user: {command: [sleep, "1000"], stop_timeout: 0, links: ["old:store"]}
+"""
+
+
+def put(console: Console, text: str, **params: object) -> httpx.Response:
+    return console.product.api.request(
+        "PUT",
+        "/api/v1/topology",
+        content=text,
+        headers={"Content-Type": "application/yaml"},
+        params=params,
+        timeout=120,
+    )
+
+
+def test_a_file_is_made_real_once_changed_where_it_differs_and_pruned(console: Console) -> None:
+    """The desired state on a real kernel: as planned, idempotent to the last commit of the rules, and nothing is left at the end."""
+    before = console.iptables("nat"), console.iptables("filter")
+    applied = len(console.get("operations", verb="topology.apply")["results"])
+    planned = put(console, FILE, dry_run=1).json()["plan"]["summary"]
+    first = put(console, FILE).json()
+    assert first["operation"]["state"] == "done", first
+    assert first["operation"]["plan_summary"] == planned, "it is what the plan said"
+    assert len(console.get("operations", verb="topology.apply")["results"]) == applied + 1
+    assert console.address("web", "app") == "10.44.0.7"
+    assert console.inside("user", "getent", "hosts", "store")["exit_code"] == 0
+    assert "--dport 8090" in console.iptables("nat")
+
+    counted, processes = commits(console), {row["name"]: row["pid"] for row in console.get("containers")["results"]}
+    again = put(console, FILE).json()
+    assert (again["changes"], again["operation"]) == ([], None)
+    assert commits(console) == counted, "the second time writes nothing"
+
+    changed = put(console, FILE.replace("8090:80", "8091:80").replace("old: {", "old: {env: {A: b}, ")).json()
+    assert [(c["name"], c["action"]) for c in changed["changes"]] == [("web", "change"), ("old", "remake")]
+    assert console.get("containers/web")["pid"] == processes["web"], "it ran on"
+    assert console.get("containers/user")["pid"] == processes["user"]
+    assert "--dport 8091" in console.iptables("nat")
+    assert "--dport 8090" not in console.iptables("nat")
+    assert console.inside("old", "printenv", "A")["stdout"] == "b\n"
+    here, there = console.inside("user", "getent", "hosts", "store")["stdout"], console.address("old")
+    assert here.split()[0] == there, "the link leads to the new one"
+
+    exported = console.product.api.get("/api/v1/topology", params={"format": "yaml"}).text
+    assert put(console, exported).json()["changes"] == []
+    gone = put(console, "version: 1\n", prune=1).json()
+    assert gone["operation"]["state"] == "done"
+    assert states(console) == {}
+    assert (console.iptables("nat"), console.iptables("filter")) == before
+    assert "cnm-" not in console.bottle.run(["ip", "netns", "list"]).stdout
+    put(console, exported)
+    assert console.product.api.get("/api/v1/topology", params={"format": "yaml"}).text == exported
+
+
+def test_what_fails_of_a_file_is_told_and_made_when_it_is_applied_again(console: Console) -> None:
+    with refused(console, "process process user"):
+        answer = put(console, FILE)
+    assert answer.status_code == 500
+    told = answer.json()
+    assert [item["subject"] for item in told["facts"]["refused"]] == ["user"]
+    assert console.get(f"operations/{told['operation']}")["state"] == "failed"
+    assert states(console) == {"web": "running", "old": "running", "user": "failed"}
+    again = put(console, FILE).json()
+    assert [(c["name"], c["action"]) for c in again["changes"]] == [("user", "repair")]
+    assert states(console)["user"] == "running"
+    assert put(console, FILE).json()["changes"] == []

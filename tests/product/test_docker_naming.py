@@ -71,6 +71,7 @@ def test_publish() -> None:
         equals("publish/removed")
 
 
+@pytest.mark.long
 def test_links_without_icc() -> None:
     with engine(CNM_ICC="false") as (console, equals):
         console.run("db", exposed_ports=["5432", "53/udp"])
@@ -91,6 +92,7 @@ def test_links_without_icc() -> None:
         equals("icc-false-link/after-rm-children")
 
 
+@pytest.mark.long
 def test_two_networks() -> None:
     with engine() as (console, equals):
         for name in ("net1", "net2"):

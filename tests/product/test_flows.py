@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from .conftest import Console
@@ -30,6 +32,47 @@ def test_a_published_udp_port_is_reached_from_outside_and_from_the_host(console:
 
     assert console.until(lambda: ask("192.0.2.2", "outside")) == "ping"
     assert console.until(lambda: ask("127.0.0.1", None)) == "ping"
+
+
+HOLDS_ONE = (
+    "import socket; s = socket.create_server(('', 8080)); c, _ = s.accept(); s.close()\n"
+    "while said := c.recv(99): c.sendall(said)"
+)
+CALLS_TWICE = (
+    "import socket, sys; c = socket.create_connection(('192.0.2.2', 8080), 3)\n"
+    "for _ in range(2): c.sendall(b'ping'); print(c.recv(99).decode(), flush=True); sys.stdin.readline()"
+)
+ASKS_TWICE = (
+    "import socket, sys; s = socket.socket(2, 2); s.bind(('', 7777)); s.settimeout(1)\n"
+    "s.sendto(b'ping', ('192.0.2.2', 5353)); print('asked', flush=True); sys.stdin.readline()\n"
+    "s.sendto(b'ping', ('192.0.2.2', 5353)); print(s.recv(99).decode(), flush=True)"
+)
+SWALLOWS = "import socket; s = socket.socket(2, 2); s.bind(('', 5353)); s.recv(9); print('seen', flush=True)"
+
+
+def test_a_connection_of_the_hosts_own_outlives_that_its_port_is_published(console: Console) -> None:
+    holds = console.bottle.popen(["python3", "-c", HOLDS_ONE])
+    console.until(lambda: ":8080" in console.bottle.run(["ss", "-Hltn"]).stdout)
+    calls = console.bottle.popen(["python3", "-c", CALLS_TWICE], netns="outside", stdin=subprocess.PIPE)
+    assert calls.stdout is not None
+    assert calls.stdout.readline() == "ping\n"
+    console.until(lambda: ":8080" not in console.bottle.run(["ss", "-Hltn"]).stdout)
+    console.serve("web", 80, ports=["8080:80"])
+    out, _ = calls.communicate("\n\n", timeout=10)
+    assert out == "ping\n"
+    assert console.connects_soon("192.0.2.2", 8080) == "hello"
+    holds.wait(10)
+
+
+def test_datagrams_that_came_before_are_forgotten_when_their_port_is_published(console: Console) -> None:
+    program = console.bottle.popen(["python3", "-c", SWALLOWS])
+    console.until(lambda: ":5353" in console.bottle.run(["ss", "-Hlun"]).stdout)
+    asks = console.bottle.popen(["python3", "-c", ASKS_TWICE], netns="outside", stdin=subprocess.PIPE)
+    assert program.communicate(timeout=10)[0] == "seen\n"
+    console.run("echo", "python3", "-c", UDP_ECHO, ports=["5353:53/udp"])
+    console.until(lambda: console.inside("echo", "ss", "-Hlun")["stdout"])
+    out, _ = asks.communicate("\n", timeout=10)
+    assert out == "asked\nping\n"
 
 
 def test_a_published_port_is_reached_from_the_host_by_every_address(console: Console) -> None:
@@ -74,14 +117,56 @@ def test_an_unpublished_port_is_not_reached_by_routing_to_the_container(console:
         console.bottle.run(["ip", "route", "del", f"{address}/32"], netns="outside")
 
 
+KNOCK = """
+import socket, struct, sys
+device, mac, target, port = sys.argv[1], bytes.fromhex(sys.argv[2].replace(":", "")), sys.argv[3], int(sys.argv[4])
+link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+link.bind((device, 0x0800))
+link.settimeout(2)
+ends = socket.inet_aton("192.0.2.1") + socket.inet_aton(target)
+
+def summed(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total >> 16) + (total & 0xFFFF)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+def tcp(check):
+    return struct.pack("!HHIIBBHHH", 40000, port, 1, 0, 5 << 4, 2, 1024, check, 0)
+
+def ip(check):
+    return struct.pack("!BBHHHBBH", 0x45, 0, 40, 1, 0, 64, 6, check) + ends
+
+syn = tcp(summed(ends + struct.pack("!HH", 6, 20) + tcp(0)))
+link.send(mac + link.getsockname()[4] + b"\\x08\\0" + ip(summed(ip(0))) + syn)
+try:
+    while True:
+        frame = link.recv(2048)
+        if frame[23] == 6 and frame[34:38] == struct.pack("!HH", port, 40000):
+            print("answered", frame[47])
+            break
+except TimeoutError:
+    print("silence")
+"""
+"""A connection asked for by a bare frame to the host's MAC, which needs no route to the address that stands in it."""
+SYN_ACK = "answered 18"
+
+
 def test_a_port_published_on_loopback_is_closed_to_the_outside(console: Console) -> None:
-    console.serve("web", 80, ports=["127.0.0.1:8080:80"])
+    console.serve("web", 80, ports=["127.0.0.1:8080:80", "8081:80"])
     assert console.connects_soon("127.0.0.1", 8080, netns=None) == "hello"
+    assert console.connects_soon("192.0.2.2", 8081) == "hello"
     assert console.connects("192.0.2.2", 8080) is None
-    console.bottle.run(
-        ["ip", "route", "add", "127.0.0.1/32", "via", "192.0.2.2", "table", "local"], netns="outside", check=False
+    (device,) = (
+        link["ifname"] for link in console.bottle.ip("addr", "show", "to", "192.0.2.1", netns="outside") if link
     )
-    assert console.connects("127.0.0.1", 8080) is None
+    mac = console.bottle.ip("link", "show", "eth0")[0]["address"]
+
+    def knock(address: str, port: int) -> str:
+        command = ["python3", "-c", KNOCK, device, mac, address, str(port)]
+        return console.bottle.run(command, netns="outside").stdout.strip()
+
+    assert knock("192.0.2.2", 8081) == SYN_ACK
+    assert knock("127.0.0.1", 8080) == "silence"
 
 
 CALL_FROM = (
@@ -183,3 +268,48 @@ def test_nobody_else_can_take_a_published_port(console: Console, kind: str, reus
     console.serve("web", 80, ports=["8080:80", "8080:53/udp"])
     taken = console.bottle.run(["python3", "-c", TAKE, kind, reuse], check=False)
     assert "Address already in use" in taken.stderr
+
+
+def test_containers_stand_in_the_hosts_own_lan(console: Console) -> None:
+    before, rules = console.bottle.dump(), console.iptables("filter")
+    spec = {"driver": "macvlan", "options": {"parent": "eth0"}}
+    spec["subnets"] = [{"subnet": "192.0.2.0/24", "gateway": "192.0.2.1", "ip_range": "192.0.2.64/28"}]
+    console.network("lan", **spec)
+    console.serve("web", 80, network="lan")
+    console.run("client", network="lan")
+    console.run("app")
+    assert console.iptables("filter") == rules, "no rule is for the wire"
+    address, client = console.address("web"), console.sandbox("client")
+    assert console.connects_soon(address, 80) == "hello", "from a machine of the LAN"
+    assert console.connects_soon(address, 80, netns=client) == "hello"
+    assert "default via 192.0.2.1 dev eth0" in console.inside("web", "ip", "route")["stdout"]
+    assert console.inside("client", "busybox", "nslookup", "web", "127.0.0.11")["stdout"].count(address)
+    for source, verdict in (("client", "allowed"), ("host", "dropped")):
+        body = {"from": source, "to": "web", "port": 80}
+        assert console.call("POST", "firewall/trace", body)["verdict"] == verdict
+    assert console.connects(address, 80, netns=None, timeout_s=1) is None, "the host does not reach its own wire"
+    change_mode(console, "private")
+    assert console.connects(address, 80, netns=client, timeout_s=1) is None
+    change_mode(console, None)
+    console.bottle.run(["ip", "-n", client, "link", "del", "eth0"])
+    drifted = console.until(lambda: console.get("drift", resolved=0)["results"])
+    assert {row["resource_kind"] for row in drifted} >= {"macvlan"}
+    console.call("POST", "drift/repair", {})
+    assert console.connects_soon(address, 80, netns=client) == "hello"
+    console.call("POST", "networks/lan/connect", {"container": "app", "ipv4": "192.0.2.99"})
+    assert (
+        console.bottle.ip("addr", "show", "eth1", netns=console.sandbox("app"))[0]["addr_info"][0]["local"]
+        == "192.0.2.99"
+    )
+    console.call("POST", "networks/lan/disconnect", {"container": "app"})
+    assert [item["ifname"] for item in console.bottle.ip("link", netns=console.sandbox("app"))] == ["lo", "eth0"]
+    for _ in range(3):
+        console.call("POST", "containers/web/restart", {"timeout": 0})
+        assert console.connects_soon(address, 80) == "hello"
+    console.remove("web", "client", "app")
+    console.call("DELETE", "networks/lan")
+    assert console.until(lambda: console.bottle.dump() == before)
+
+
+def change_mode(console: Console, mode: str | None) -> None:
+    console.call("PATCH", "networks/lan", {"options": {"macvlan_mode": mode}})

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -89,6 +90,42 @@ def known(wanted: bool) -> Callable[[Console], bool]:
     )
 
 
+def mtu(wanted: int) -> Callable[[Console], bool]:
+    """Whether app's bridge, and what is plugged into it, has the MTU."""
+
+    def look(console: Console) -> bool:
+        links = console.bottle.ip("link", "show")
+        bridge = console.get("networks/app")["bridge"]
+        return {link["mtu"] for link in links if bridge in {link["ifname"], link.get("master")}} == {wanted}
+
+    return look
+
+
+CHANGE: Words = (
+    "PATCH",
+    "networks/app",
+    {
+        "options": {
+            "com.docker.network.driver.mtu": "1400",
+            "com.docker.network.bridge.enable_icc": "false",
+            "com.docker.network.bridge.enable_ip_masquerade": "false",
+        }
+    },
+)
+SERVING = {"command": ["sleep", "1000"], "stop_signal": "SIGKILL", "exposed_ports": ["80"]}
+WHOLE: Words = (
+    "PUT",
+    "topology?prune=1",
+    {
+        "version": 1,
+        "networks": {"app": {"subnets": [{"subnet": "10.99.0.0/24"}], "options": CHANGE[2]["options"]}},
+        "containers": {
+            "web": {**SERVING, "networks": ["app"], "ports": ["8081:80"]},
+            "db": {"command": ["sleep", "1000"], "network": "app"},
+        },
+    },
+)
+"""Changes app, makes web anew on it with another port, and adds db."""
 BULK: Words = ("POST", "bulk", {"networks": [APP[2]], "containers": [WEB[2], DB[2] | {"network": "app"}]})
 VERBS = (
     Verb("create a network", (), APP, exists("networks/app")),
@@ -115,6 +152,15 @@ VERBS = (
     Verb("unpublish", (WEB, PUBLISH), ("DELETE", "containers/web/ports/", None), translated(9090, False)),
     Verb("link", (WEB, DB), LINK, known(True)),
     Verb("unlink", (WEB, DB, LINK), ("DELETE", "links/", None), known(False)),
+    Verb("change a network", (APP, WEB, CONNECT), CHANGE, both(mtu(1400), inside("eth1", True))),
+    Verb(
+        "put the whole topology",
+        (APP, WEB),
+        WHOLE,
+        both(
+            mtu(1400), state("web", "running"), state("db", "running"), translated(8081, True), translated(8080, False)
+        ),
+    ),
     Verb("bulk", (), BULK, both(state("web", "running"), state("db", "running"), exists("networks/app"))),
 )
 
@@ -131,8 +177,8 @@ def asked(console: Console, words: Words, **params: Any) -> Any:
         path += next(port["id"] for port in console.get("containers/web")["ports"] if port["host_port"] == 9090)
     if path == "links/":
         path += console.get("containers/web")["links"][0]["id"]
-    if "?" in path:
-        path, params = path.partition("?")[0], params | {"force": 1}
+    path, _, query = path.partition("?")
+    params |= dict(parse_qsl(query))
     return console.call(method, path, body, **params)
 
 

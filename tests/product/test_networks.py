@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 
 import pytest
 
@@ -150,7 +151,7 @@ def test_an_address_that_the_host_does_not_have_is_refused_by_name_and_nothing_o
         console.remove("web")
 
 
-@pytest.mark.parametrize("backend", ["iptables", "nftables"])
+@pytest.mark.parametrize("backend", [pytest.param("iptables", marks=pytest.mark.long), "nftables"])
 def test_a_trusted_interface_reaches_containers_at_their_own_addresses(backend: str) -> None:
     trusted = BRIDGE + "trusted_host_interfaces"
     with Product({"CNM_FIREWALL": backend}) as product:
@@ -245,6 +246,27 @@ def test_a_port_that_a_program_holds_is_refused_by_its_name_and_free_the_moment_
         assert console.connects_soon("192.0.2.2", 8099) == "hello"
     finally:
         console.product.restart("monitor")
+
+
+def test_a_port_that_a_program_took_a_moment_ago_is_refused_and_nothing_is_made(console: Console) -> None:
+    def looked() -> str:
+        return str(console.get("hosts")["results"][0]["facts_at"])
+
+    before = looked()
+    assert console.until(lambda: looked() != before), "the worker looks every few seconds"
+    program = console.bottle.popen(["python3", "-c", LISTEN], stdin=subprocess.PIPE)
+    assert program.stdin is not None
+    assert program.stdout is not None
+    assert program.stdout.readline() == "up\n"
+    time.sleep(0.9)  # the monitor's glance, and the worker's look
+    operations = console.get("operations")["count"]
+    refused = console.raw("POST", "containers", {"name": "web", "command": ["sleep", "1000"], "ports": ["8099:80"]})
+    assert (refused.status_code, refused.json()["field"]) == (409, "ports"), refused.text
+    assert "8099/tcp is held by python3 (" in refused.json()["detail"]
+    assert console.raw("GET", "containers/web").status_code == 404
+    assert console.get("operations")["count"] == operations
+    print(file=program.stdin, flush=True)
+    assert program.wait(10) == 0
 
 
 def test_a_subnet_is_free_the_moment_its_route_is_gone(console: Console) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from .conftest import Console
@@ -43,3 +45,38 @@ def test_news_of_a_busy_time_is_one_message_and_operations_go_first(console: Con
     assert done["state"] == "done"
     assert done["finished_at"] < min(row["detected_at"] for row in found), "a look went first"
     assert console.until(lambda: messages(console) == 0)
+
+
+def test_who_wrote_is_known_though_we_look_before_the_news_of_it(console: Console) -> None:
+    console.run("web")
+    then = datetime.now(UTC).isoformat()
+    product = console.product
+    product.signal("monitor", "STOP")  # its news always come too late
+    try:
+        console.bottle.run(["iptables", "-A", "FORWARD", "-s", "198.51.100.99", "-j", "DROP"])
+        console.call("POST", "containers/web/stop", {"timeout": 1})  # what we look at after our own work shows it
+
+        def came() -> list[str]:
+            compared = console.get("history/changes", since=then)["rules"]
+            return compared["writers"] if any("198.51.100.99" in rule["text"] for rule in compared["added"]) else []
+
+        assert any(name.startswith("iptables") for name in console.until(came))
+    finally:
+        product.signal("monitor", "CONT")
+
+
+def test_what_our_own_work_mended_is_no_drift_any_more_though_nobody_tells_of_it(console: Console) -> None:
+    def drifted() -> list[dict[str, str]]:
+        return [row for row in console.get("drift", resolved=0)["results"] if row["resource_kind"] == "rule"]
+
+    console.run("web", ports=["8080:80"])
+    console.product.signal("monitor", "STOP")
+    try:
+        console.bottle.run(["iptables", "-t", "nat", "-F", "CNM"])
+        console.call("POST", "drift/look")
+        assert drifted()
+        console.run("other")  # rules are mended by whatever comes next
+        console.until(lambda: not drifted())
+        assert drifted() == []
+    finally:
+        console.product.signal("monitor", "CONT")

@@ -60,6 +60,7 @@ def test_by_choice_a_port_is_published_fetched_and_taken_away_without_a_trace() 
         assert console.bottle.run(["nft", "list", "ruleset"]).stdout == ""
 
 
+@pytest.mark.long
 def test_where_there_is_no_iptables_it_is_chosen_by_itself() -> None:
     with Prepared(hide(*XTABLES)) as product:
         console = Console(product)
@@ -70,6 +71,7 @@ def test_where_there_is_no_iptables_it_is_chosen_by_itself() -> None:
         assert console.connects_soon("192.0.2.2", 8080) == "hello"
 
 
+@pytest.mark.long
 def test_with_dockers_names_it_is_refused_with_the_reason() -> None:
     with WithoutWorker([], {"CNM_FIREWALL": "nftables", "CNM_NAMES": "docker"}) as product:
         console = Console(product)
@@ -78,6 +80,7 @@ def test_with_dockers_names_it_is_refused_with_the_reason() -> None:
         assert "CNM_NAMES" in error["remedy"]["text"]
 
 
+@pytest.mark.long
 def test_a_switch_moves_every_rule_and_shows_the_plan() -> None:
     with Product({"CNM_FIREWALL": "iptables"}) as product:
         console = Console(product)

@@ -13,6 +13,7 @@ from .conftest import Console
 pytestmark = pytest.mark.kernel
 
 BRIDGE = {
+    "CNM_BRIDGE_NAME": "lan0",
     "CNM_BIP": "10.80.0.1/24",
     "CNM_FIXED_CIDR": "10.80.0.128/25",
     "CNM_MTU": "1400",
@@ -36,10 +37,13 @@ def other() -> Iterator[Console]:
 def test_the_default_bridge_has_its_address_range_and_mtu(other: Console) -> None:
     console = other
     console.run("web")
-    assert "10.80.0.1/24" in console.bottle.run(["ip", "-4", "-o", "addr", "show", "cnm0"]).stdout
+    assert "10.80.0.1/24" in console.bottle.run(["ip", "-4", "-o", "addr", "show", "lan0"]).stdout
+    assert console.bottle.run(["ip", "link", "show", "cnm0"], check=False).returncode, (
+        "it has the name of the settings alone"
+    )
     assert console.address("web") == "10.80.0.128"
     device = console.get("containers/web")["endpoints"][0]["device"]
-    assert {console.bottle.ip("link", "show", name)[0]["mtu"] for name in ("cnm0", device)} == {1400}
+    assert {console.bottle.ip("link", "show", name)[0]["mtu"] for name in ("lan0", device)} == {1400}
     assert console.bottle.ip("link", "show", "eth0", netns=console.sandbox("web"))[0]["mtu"] == 1400
     console.remove("web")
     console.run("next")
@@ -76,7 +80,9 @@ def test_networks_take_their_subnets_from_the_pools(other: Console) -> None:
 def test_without_hardening_a_container_is_reached_by_routing(other: Console) -> None:
     console = other
     console.network("app", subnets=[{"subnet": "10.98.0.0/24"}])
-    console.run("web", network="app")
+    console.serve("web", 80, network="app")
+    console.bottle.run(["ip", "route", "add", "10.98.0.0/24", "via", "192.0.2.2"], netns="outside")
+    assert console.connects_soon(console.address("web"), 80) == "hello"
     assert "-j DROP" not in console.iptables("raw")
     console.remove("web")
     console.call("DELETE", "networks/app")

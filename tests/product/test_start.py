@@ -42,6 +42,32 @@ class Prepared(Product):
         return json.dumps([super()._kind(), self.before_start, self.loader])
 
 
+WATCHED = """#!/bin/sh
+echo "${0##*/}" >>/run/writes
+exec "/usr/sbin/${0##*/}" "$@"
+"""
+"""In the place of a program that writes rules: says that it was called. The legacy flavour has no sign of a write of its own."""
+
+
+def test_a_restart_with_nothing_changed_writes_no_rule_of_the_legacy_flavour() -> None:
+    with Prepared([["iptables-legacy", "-A", "INPUT", "-j", "ACCEPT"]]) as product:
+        console = Console(product)
+        assert console.get("hosts/local")["firewall_backend"] == "iptables-legacy"
+        for family in ("ip", "ip6"):
+            program = f"/run/bin/{family}tables-legacy-restore"
+            console.bottle.write(program, WATCHED)
+            (console.bottle.root / program.lstrip("/")).chmod(0o755)
+        console.network("app", enable_ipv6=True)
+        console.run("web", network="app", ports=["8080:80"])
+        before = console.bottle.read("/run/writes")
+        assert {"iptables-legacy-restore", "ip6tables-legacy-restore"} <= set(before.split())
+        product.restart("kernel")
+        assert console.until(lambda: console.get("hosts")["results"][0]["alive"])
+        console.until(lambda: not (console.bottle.root / "run/cnm/busy").exists())
+        assert console.bottle.read("/run/writes") == before
+        assert "--dport 8080" in console.bottle.run(["iptables-legacy", "-t", "nat", "-S"]).stdout
+
+
 def hide(*paths: str) -> list[list[str]]:
     """Programs that are not installed: what is no file that can be run is not found."""
     return [["mount", "--bind", "/dev/null", path] for path in paths]
@@ -88,6 +114,7 @@ def test_a_worker_that_cannot_start_says_why_everywhere_and_starts_when_the_reme
         console.network("app")
 
 
+@pytest.mark.long
 def test_without_any_iptables_it_starts_when_no_rules_are_wanted() -> None:
     with Prepared(hide(*XTABLES, "/usr/sbin/nft"), {"CNM_IPTABLES": "false"}) as product:
         console = Console(product)
@@ -97,6 +124,7 @@ def test_without_any_iptables_it_starts_when_no_rules_are_wanted() -> None:
         assert console.until(lambda: console.get("containers/web")["state"] == "running")
 
 
+@pytest.mark.long
 def test_a_remedy_that_was_followed_is_seen_without_a_reboot() -> None:
     with Prepared(hide("/usr/bin/umoci")) as product:
         console = Console(product)

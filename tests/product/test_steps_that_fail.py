@@ -125,7 +125,8 @@ def fails_and_is_repaired(
         assert "8080" not in console.iptables("nat"), "an operation about something else brought back a part of it"
         console.raw("DELETE", "networks/unrelated")
         assert console.bottle.dump() == troubled
-        assert drift is None or console.until(lambda: bool(console.get("drift")["results"]) == drift)
+        settled = console.until(lambda: drift is None or bool(console.get("drift")["results"]) == drift)
+        assert settled, console.get("drift")["results"]
     done = console.call("POST", f"operations/{failed['number']}/retry")
     assert done["state"] == "done", done
     shown = console.get(path)

@@ -6,17 +6,18 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from networks import audit, provenance, repairs, rule_filters, settle
+from networks import audit, caught_up, provenance, repairs, rule_filters, settle, tracing
 from networks.cnm.facts import HostFacts
 from networks.cnm.rules import Rule
 from networks.cnm.text import Text
 from networks.load import load_facts, load_host
-from networks.models import Drift, Network, Observation, Operation, User
+from networks.models import Drift, Host, Network, Observation, Operation, User
 from networks.services import networks, ports
 from networks.services.spec_container import AttachRequest
 from networks.services.spec_ports import PortRequest
@@ -96,6 +97,38 @@ def test_rules_that_were_never_hit_and_the_busiest_are_found_on_the_page(world: 
     assert [unescape(text) for text in texts] == list(reversed(RULES))
 
 
+def test_a_look_that_does_not_come_is_asked_for_and_waited_for_no_longer_than_a_moment(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen(world, "-A CNM -j RETURN")
+    monkeypatch.setattr(caught_up, "PATIENCE_S", 0.4)
+    asked: list[object] = []
+    monkeypatch.setattr(caught_up, "send", lambda *said: bool(asked.append(said)) or True)
+    assert caught_up.wait_for_look(world.host)
+    world.network("late")
+    last = Operation.objects.order_by("-number").first()
+    assert last is not None
+    last.finished_at = timezone.now()
+    last.save(update_fields=["finished_at"])
+    Host.objects.filter(pk=world.host.pk).update(heartbeat_at=timezone.now())
+    world.host.refresh_from_db()
+    assert not caught_up.wait_for_look(world.host)
+    assert asked == [("worker.tasks.notice", world.host.name, "kernel", {"what": ["pages"]})]
+    # It is asked for however long ago that was: a look that costs much is not taken by itself.
+    last.finished_at = timezone.now() - timedelta(minutes=1)
+    last.save(update_fields=["finished_at"])
+    Observation.objects.update(at=timezone.now() - timedelta(hours=1))
+    asked.clear()
+    monkeypatch.setattr(caught_up, "send", lambda *said: Observation.objects.update(at=timezone.now()))
+    assert caught_up.wait_for_look(world.host)
+    # Of a host whose worker is away nothing is expected.
+    Observation.objects.update(at=timezone.now() - timedelta(hours=1))
+    Host.objects.filter(pk=world.host.pk).update(heartbeat_at=timezone.now() - timedelta(hours=1))
+    world.host.refresh_from_db()
+    monkeypatch.setattr(caught_up.time, "sleep", lambda seconds: pytest.fail("nobody is there who would look"))
+    assert not caught_up.wait_for_look(world.host)
+
+
 def test_ten_thousand_rules_come_in_pages_with_the_chain_of_each(world: World) -> None:
     seen(world, *(f"-A CNM -d 10.{n // 250}.{n % 250}.1/32 -j ACCEPT" for n in range(10_000)))
     User.objects.create_user(username="vera", password="only-looking-around", role="viewer")
@@ -107,6 +140,16 @@ def test_ten_thousand_rules_come_in_pages_with_the_chain_of_each(world: World) -
     assert first.count('class="rule-text"') == 300
     last = browser.get("/firewall/?page=34").content.decode()
     assert "10.39.249.1/32" in last
+    assert 'aria-rowcount="10001"' in last
+    # Where there is script, the rows come as they are scrolled to.
+    part = browser.get("/firewall/rows/?first=9951&last=99999")
+    assert part["X-Found"] == "10000"
+    assert [at for at in ("9952", "10001", "9951", "10002") if f'aria-rowindex="{at}"' in part.content.decode()] == [
+        "9952",
+        "10001",
+    ]
+    for first, last in (("1", "9999"), ("0", "5"), ("-1", "x"), ("10001", "10002"), ("9" * 30, "")):
+        assert browser.get("/firewall/rows/", {"first": first, "last": last}).content.count(b"<tr") <= 200
     narrowed = browser.get("/firewall/?q=10.39.249.").content.decode()
     assert narrowed.count('class="rule-text"') == 1
 
@@ -155,3 +198,33 @@ def test_two_programs_do_not_fight_for_ever_and_the_page_says_so(world: World) -
     Operation.objects.filter(pk=last.pk).update(created_at=timezone.now() - timedelta(hours=2))
     assert repairs.may_repair(world.host)
     assert "is repaired by itself" in browser.get("/drift/").content.decode()
+
+
+def test_the_last_change_is_found_below_many_operations_that_wait_or_change_no_rule(world: World) -> None:
+    seen(world, "-A CNM -j RETURN")
+    world.network("late")
+    changed, at = Operation.objects.latest("number"), timezone.now()
+    Operation.objects.filter(pk=changed.pk).update(finished_at=at)
+    for beside in range(25):
+        ended = {"queue": "slow", "finished_at": at - timedelta(hours=1)} if beside % 2 else {}
+        Operation.objects.create(host=world.host, number=changed.number + 1 + beside, verb="image.pull", **ended)
+    assert not caught_up.is_current(world.host, at - timedelta(seconds=1))
+    assert caught_up.is_current(world.host, at)
+
+
+def test_a_trace_is_as_current_as_the_rows_that_it_rests_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that the worker stores while the trace is being reckoned is not what the trace saw."""
+    seen(world, "-A CNM -j RETURN")
+    Observation.objects.create(host=world.host, kind="world", data={}, generation="1")
+    world.network("late")
+    Operation.objects.update(finished_at=timezone.now())
+    reckon = tracing.trace
+
+    def reckoned_slowly(*asked: Any) -> Any:
+        Observation.objects.update(at=timezone.now())
+        return reckon(*asked)
+
+    monkeypatch.setattr(tracing, "trace", reckoned_slowly)
+    question = tracing.Request(source="host", destination="127.0.0.1", port=80)
+    assert not tracing.answer(world.host, question).current
+    assert tracing.answer(world.host, question).current

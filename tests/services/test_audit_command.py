@@ -34,7 +34,8 @@ def audit(*words: str, **options: Any) -> tuple[int, str]:
 def test_this_host_is_audited_and_what_was_found_is_the_exit_code(world: World) -> None:
     world.container("web", ports=[{"container_port": 80, "host_port": 8080}])
     see(world)
-    assert audit("--host", "local") == (0, "open: 8080/tcp of web\n")
+    reached = "127.0.0.1 (lo), 192.0.2.2 (eth0)"
+    assert audit("--host", "local") == (0, f"open: 8080/tcp of web, reached at {reached}\n")
     world.host.observations.all().delete()
     see(world, more=(_row("filter", "FORWARD", "-A FORWARD -j ACCEPT"),))
     world.host.observations.update(generation="another")

@@ -91,6 +91,23 @@ def test_host_ports_collide_by_address_and_protocol(world: World) -> None:
     world.container("three", ports=["8080:80/udp", "127.0.0.2:9000:80"])
 
 
+def test_what_only_a_start_needs_may_be_held_by_others_until_then(world: World) -> None:
+    """As Compose has it, which makes a container's replacement while that still runs."""
+    world.network("lan", subnets=[{"subnet": "10.5.0.0/24"}])
+    wanted = {"network": "lan", "ipv4": "10.5.0.9", "ports": ["8080:80"]}
+    old = world.container("old", **wanted)
+    new = world.container("new", start=False, **wanted)
+    with pytest.raises(Conflict, match=r"8080/tcp is held by container old|10\.5\.0\.9 is in use by container old"):
+        containers.start_container(OPERATOR, new)
+    assert Container.objects.get(pk=new.pk).status == "created"
+    containers.remove_container(OPERATOR, old, force=True)
+    world.work()
+    containers.start_container(OPERATOR, Container.objects.get(pk=new.pk))
+    world.work()
+    assert new.endpoints.get().ipv4 == "10.5.0.9/24"
+    assert new.ports.get().host_port == 8080
+
+
 def test_a_port_that_a_program_of_the_host_holds_names_it(world: World) -> None:
     facts = HostFacts(listeners=(Listener(protocol="tcp", address="0.0.0.0", port=80, process="nginx (12)"),))
     world.host.facts = facts.to_json()

@@ -11,7 +11,7 @@ import pytest
 from tests.testlib.bottle import REPOSITORY
 from tests.testlib.postgres import Postgres
 
-FILES = ("test_at_once.py", "test_failed.py")
+FILES = ("test_at_once.py", "test_failed.py", "test_steady.py", "test_odd_text.py")
 
 
 @pytest.mark.timeout(600)

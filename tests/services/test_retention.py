@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from networks import feed, retention
-from networks.models import Activity, Drift, Event, Operation
+from networks.models import Activity, Drift, Event, ExecSession, Operation
 from networks.services import networks
 from networks.services.spec_network import read_network
 from tests.testlib.world import OPERATOR, World
@@ -44,6 +44,16 @@ def test_what_is_old_goes_and_what_is_not_over_stays(world: World, settings: Any
     assert set(Activity.objects.values_list("subject_name", flat=True)) == {"new"}
     assert set(Drift.objects.values_list("key", flat=True)) == {"open", "just resolved"}
     assert retention.forget_history(world.host) == 0
+
+
+def test_ended_terminals_are_forgotten_and_open_ones_are_not(world: World, settings: Any) -> None:
+    settings.KEEP_HISTORY_DAYS = 30
+    container = world.container()
+    long_ago = timezone.now() - timedelta(days=31)
+    for state, ended_at in (("ended", long_ago), ("ended", timezone.now()), ("running", None)):
+        ExecSession.objects.create(container=container, created_by="olga", state=state, ended_at=ended_at)
+    retention.forget_history(world.host)
+    assert sorted(ExecSession.objects.values_list("state", flat=True)) == ["ended", "running"]
 
 
 def test_of_many_the_newest_stay(world: World, settings: Any) -> None:

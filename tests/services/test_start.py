@@ -9,6 +9,7 @@ import pytest
 
 from networks.cnm.errors import Conflict, InvalidSpec, Unavailable, Unsupported
 from networks.cnm.facts import Feature, HostFacts
+from networks.cnm.text import Text
 from networks.models import Container, Host, Lease, Network, Operation
 from networks.services import containers, networks
 from networks.services.boot import start_stopped
@@ -17,7 +18,7 @@ from tests.testlib.world import OPERATOR, World
 
 DOCKERS = HostFacts(addresses=(("docker0", ip_interface("172.17.0.1/16")),), onlink=(ip_network("172.18.0.0/16"),))
 NO_FILTERING = HostFacts(
-    features=(Feature(key="bridge-nf", present=False, detail="No filtering.", remedy="Load br_netfilter."),)
+    features=(Feature(key="bridge-nf", present=False, detail=Text("No filtering."), remedy=Text("Load br_netfilter.")),)
 )
 
 
@@ -102,6 +103,7 @@ def test_icc_false_is_refused_where_bridged_packets_meet_no_rules(world: World, 
         ({"memory": 2**26}, "limit.memory", "memory"),
         ({"cpus": 0.5}, "limit.cpu", "cpus"),
         ({"pids_limit": 9}, "limit.pids", "pids_limit"),
+        ({"init": True}, "program.init", "init"),
         ({"ports": ["80:80", {"container_port": 81, "host_address": "::1"}]}, "ipv6", "ports.1"),
     ],
 )

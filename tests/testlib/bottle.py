@@ -26,6 +26,8 @@ from typing import Any, Protocol, Self
 
 import pytest
 
+from .forked import run_forked
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 OUTSIDE = "outside"
 """The network namespace at the other end of a bottle's uplink: 192.0.2.1 and 2001:db8::1."""
@@ -213,6 +215,26 @@ class Bottle:
         sys.stderr.write(done.stderr)
         return json.loads(done.stdout)
 
+    def call(self, function: Callable[..., Any], *args: Any, timeout: float = 60) -> Any:
+        """Call *function* inside, in a fork of this process: sooner than :meth:`python`, for what keeps nothing in this process.
+
+        Arguments and result travel as JSON all the same. Raises :class:`BottleError` with the traceback when it raises.
+        """
+        given = json.loads(json.dumps(args))
+
+        def answer_as_text() -> str:
+            os.environ["PYTHONPATH"] = str(REPOSITORY)  # for programs of ours that it starts
+            return json.dumps(function(*given), default=str)
+
+        inside = [Path(f"/proc/{self.pid}/ns/{kind}") for kind in ("net", "uts", "ipc", "pid", "mnt")]
+        code, answer, printed = run_forked(inside, answer_as_text, timeout)
+        if code is None:
+            raise BottleError(f"{function.__qualname__} was not through after {timeout} s.\n{printed}")
+        if code:
+            raise BottleError(f"{function.__qualname__} gave {code}.\n{printed}")
+        sys.stderr.write(printed)
+        return json.loads(answer)
+
     def ip(self, *words: str, netns: str | None = None) -> Any:
         """What ``ip -j`` answers, as JSON."""
         out = self.run(["ip", "-j", *words], netns=netns).stdout
@@ -236,10 +258,9 @@ def inside(function: Callable[[], Any]) -> Callable[[Bottle], None]:
     """Make a test of a function at the top level of a module: it runs in a throw-away host of its own."""
 
     def test(bottle: Bottle) -> None:
-        bottle.python(f"{function.__module__}:{function.__name__}.inner")
+        bottle.call(function)
 
     test.__name__, test.__doc__, test.__module__ = function.__name__, function.__doc__, function.__module__
-    test.inner = function  # type: ignore[attr-defined]
     return test
 
 

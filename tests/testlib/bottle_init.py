@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 PRIVATE = "/run/bottle"
 """What the bottle needs and a product inside it need not see."""
@@ -82,6 +83,11 @@ def make_uplink() -> None:
     with open("/proc/sys/net/ipv6/conf/default/accept_dad", "w") as file:
         file.write("1")
     run("nsenter", f"--net={outside}", "ip", "-batch", "-", stdin=OUTSIDE)
+    # On a busy machine the kernel comes to the route of the address some time later, which would change the dump by itself too.
+    deadline = time.monotonic() + 10
+    shows = ["ip", "-6", "route", "show", "table", "local", "2001:db8::2"]
+    while not subprocess.run(shows, capture_output=True).stdout and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def reap(*_: object) -> None:

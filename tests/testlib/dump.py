@@ -25,7 +25,7 @@ BUILT_IN_TABLES = {"filter", "nat", "mangle", "raw", "security"}
 
 
 def dump() -> str:
-    """The whole dump: links, addresses, routes, sysctls, named namespaces, rules of both flavours."""
+    """The whole dump: links, addresses, routes, sysctls, named namespaces, rules of both flavours, IPsec."""
     parts = {
         "links": _links(),
         "addresses": _addresses(),
@@ -34,6 +34,7 @@ def dump() -> str:
         "namespaces": sorted(os.listdir("/run/netns")),
         "legacy": _legacy("iptables", "ip") + _legacy("ip6tables", "ip6"),
         "nft": _nft(),
+        "ipsec": _ipsec(),
     }
     return "".join(f"# {title}\n" + "".join(f"{line}\n" for line in lines) for title, lines in parts.items())
 
@@ -100,6 +101,13 @@ def _legacy(program: str, family: str) -> list[str]:
         if any(line.startswith("-") or not line.endswith(" ACCEPT") for line in rules):
             lines += [f"{family} {table} {line}" for line in rules]
     return lines
+
+
+def _ipsec() -> list[str]:
+    """Policies, and states without their keys."""
+    lines = _out("ip", "xfrm", "policy").splitlines()
+    lines += [line for line in _out("ip", "xfrm", "state").splitlines() if " spi " in line or line.startswith("src ")]
+    return [line.strip() for line in lines]
 
 
 def _nft() -> list[str]:

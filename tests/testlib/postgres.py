@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -19,7 +21,16 @@ USER = "nobody"
 
 
 class Postgres:
-    """The server, running; ``url`` is what ``CNM_DATABASE_URL`` takes."""
+    """The server, running; ``url`` is what ``CNM_DATABASE_URL`` takes.
+
+    *namespace* is a network namespace's file in which it also listens on TCP, at *address*, and wants a password (``tcp_url``).
+    *connections* at most are open at once; by default as many as those who never change a setting have.
+    """
+
+    def __init__(self, namespace: str = "", address: str = "", connections: int = 100) -> None:
+        self._namespace, self._address = namespace, address
+        self._connections = connections
+        self._password = secrets.token_hex(8)
 
     def __enter__(self) -> Self:
         # Host names have no capitals, and a folder in the place of one loses them.
@@ -27,8 +38,10 @@ class Postgres:
         self._server: subprocess.Popen[bytes] | None = None
         user = pwd.getpwnam(USER)
         os.chown(self._folder, user.pw_uid, user.pw_gid)
+        self._folder.chmod(0o755)  # the product's own user connects, too
         try:
-            self._start()
+            self._initialise()
+            self.start()
         except BaseException:
             self.close()
             raise
@@ -43,23 +56,58 @@ class Postgres:
     def url(self) -> str:
         return f"postgres://{USER}@{quote(str(self._folder), safe='')}/postgres"
 
+    @property
+    def tcp_url(self) -> str:
+        return f"postgres://{USER}:{self._password}@{self._address}:5432/postgres"
+
     def close(self) -> None:
-        if self._server is not None:
-            self._server.kill()
-            self._server.wait(timeout=20)
+        self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _start(self) -> None:
+    def stop(self) -> None:
+        """At once: whoever is connected is cut off."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.send_signal(signal.SIGQUIT)  # not KILL, which leaves its shared memory to the machine
+            server.wait(timeout=20)
+
+    def restart(self) -> None:
+        """As at a power cut, with what was committed still there."""
+        self.stop()
+        self.start()
+
+    def log(self) -> str:
+        """All that the server has said."""
+        return (self._folder / "log").read_text(errors="replace")
+
+    def _initialise(self) -> None:
         data = self._folder / "data"
+        word = self._folder / "password"
+        word.write_text(self._password)
+        word.chmod(0o644)
         initdb = [_program("initdb"), "-D", data, "-U", USER, "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C"]
-        done = subprocess.run(initdb, capture_output=True, text=True, timeout=120, check=False, **self._as_user())
+        # As most servers sort: by a language's rules, and not by bytes.
+        initdb += ["--locale-provider=icu", "--icu-locale=en-US", "--auth-host=scram-sha-256", f"--pwfile={word}"]
+        done = subprocess.run(
+            initdb, capture_output=True, text=True, timeout=120, check=False, **_as_user(self._folder)
+        )
         assert done.returncode == 0, done.stdout + done.stderr
+        if self._namespace:
+            with (data / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all samenet scram-sha-256\n")
+
+    def start(self) -> None:
         log = self._folder / "log"
-        words = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", f"unix_socket_directories={self._folder}"]
-        with log.open("wb") as output:
-            self._server = subprocess.Popen(
-                [_program("postgres"), "-D", data, *words], stdout=output, stderr=output, **self._as_user()
-            )
+        listen = f"listen_addresses={self._address}"
+        words = ["-c", listen, "-c", "fsync=off", "-c", f"unix_socket_directories={self._folder}"]
+        words += ["-c", f"max_connections={self._connections}"]
+        who = pwd.getpwnam(USER)
+        drop = ["setpriv", f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--clear-groups", "--pdeathsig=QUIT"]
+        command = [*drop, _program("postgres"), "-D", str(self._folder / "data"), *words]
+        if self._namespace:
+            command = ["nsenter", f"--net={self._namespace}", *command]
+        with log.open("ab") as output:
+            self._server = subprocess.Popen(command, stdout=output, stderr=output, cwd=self._folder)
         deadline = time.monotonic() + START_TIMEOUT_S
         ready = [_program("pg_isready"), "-q", "-h", self._folder]
         while subprocess.run(ready, check=False, timeout=20).returncode:
@@ -67,8 +115,9 @@ class Postgres:
             assert self._server.poll() is None, log.read_text()
             time.sleep(0.05)
 
-    def _as_user(self) -> dict[str, object]:
-        return {"user": USER, "group": pwd.getpwnam(USER).pw_gid, "extra_groups": [], "cwd": self._folder}
+
+def _as_user(folder: Path) -> dict[str, object]:
+    return {"user": USER, "group": pwd.getpwnam(USER).pw_gid, "extra_groups": [], "cwd": folder}
 
 
 def _program(name: str) -> str:

@@ -13,12 +13,12 @@ import json
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +26,7 @@ from typing import Self
 import httpx
 
 from .bottle import REPOSITORY, Bottle
+from .databases import database_for
 
 ADMIN, PASSWORD = "admin", "a-password-for-tests"
 START_TIMEOUT_S = 60
@@ -47,7 +48,9 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "dns": (sys.executable, "-m", "worker.dns", "--socket", "/run/cnm/dns.sock"),
     "kernel": (sys.executable, "-m", "worker", "kernel", "--log-level", "INFO"),
     "slow": (sys.executable, "-m", "worker", "slow", "--log-level", "INFO"),
+    "sessions": (sys.executable, "-m", "worker.sessions"),
     "monitor": (sys.executable, "-m", "worker.monitor"),
+    "engine": (sys.executable, "-m", "networks.engine"),
     "web": (
         sys.executable,
         "-m",
@@ -61,13 +64,28 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 }
 """Every process of the product, in the order in which they are started."""
 OUTLIVES = ("holder", "redis")
+ON_DEMAND = ("engine",)
+"""What no other process needs: started by :meth:`Product.serve_engine`, for each start costs a second."""
+DOCKER_SOCKET = "/run/cnm/docker.sock"
+
+
+@dataclass(frozen=True)
+class _Template:
+    """A copy of the state folder and of the database after a first start, and the token that is in there."""
+
+    state: Path
+    database: str
+    token: str
 
 
 class Product:
     """The product, running. *env* adds to its environment (``CNM_NAMES="docker"``, …); *celery* is another module with the
-    Celery application of its kernel worker."""
+    Celery application of its kernel worker; *server* is the PostgreSQL that it uses, where that is not the run's."""
 
-    def __init__(self, env: Mapping[str, str] | None = None, celery: str = "cnmweb.celery") -> None:
+    def __init__(
+        self, env: Mapping[str, str] | None = None, celery: str = "cnmweb.celery", server: str | None = None
+    ) -> None:
+        self._server = server
         self.commands = dict(COMMANDS)
         self.commands["kernel"] = (*COMMANDS["kernel"], "--app", celery)
         self._stack = contextlib.ExitStack()
@@ -111,7 +129,8 @@ class Product:
         self.bottle.run(["mkdir", "-p", "/run/cnm/redis", "/var/lib/cnm"])
         self._database()
         for name in COMMANDS:
-            self.start(name)
+            if name not in ON_DEMAND:
+                self.start(name)
         self.api = httpx.Client(
             transport=httpx.HTTPTransport(uds=str(self.bottle.root / "run/cnm/web.sock")),
             base_url="http://localhost",
@@ -126,29 +145,38 @@ class Product:
 
         That takes seconds, so it is made once a session for each kind of host, and then copied.
         """
-        state = self._folder / "state"
-        if (state / "db").exists():
+        if (self._folder / "state/db").exists():
             return
-        kind = self._kind()
-        if kind not in _templates:
-            self._migrate(state)
-            self.manage("bootstrap")
-            token = str(self.bottle.python("tests.testlib.product:make_token", env=self.env))
-            _templates[kind] = (_keep(state), token)
+        database = database_for(self._folder / "state", self._server)
+        self.database = self._stack.enter_context(contextlib.closing(database))
+        kind, migrated = self._kind(), f"{database.server} migrated"
+        self.env |= database.env
+        if kind in _templates:
+            self._begin_with(_templates[kind])
         else:
-            shutil.copytree(_templates[kind][0], state, dirs_exist_ok=True)
-        self._token = _templates[kind][1]
+            if migrated in _templates:
+                self._begin_with(_templates[migrated])
+            else:
+                self.manage("migrate", "-v0")
+                _templates[migrated] = self._keep("")
+            token = str(self.bottle.python("tests.testlib.product:first_start", env=self.env))
+            _templates[kind] = self._keep(token)
+        self._token = _templates[kind].token
 
     def _kind(self) -> str:
         """What the first start makes depends on this alone."""
-        return json.dumps(self.env, sort_keys=True)
+        return json.dumps([self.database.server, self.env], sort_keys=True)
 
-    def _migrate(self, state: Path) -> None:
-        if "migrated" in _templates:
-            shutil.copytree(_templates["migrated"][0], state, dirs_exist_ok=True)
-            return
-        self.manage("migrate", "-v0")
-        _templates["migrated"] = (_keep(state), "")
+    def _keep(self, token: str) -> _Template:
+        """What there is now, for as long as this session lasts."""
+        folder = tempfile.mkdtemp(prefix="cnm-product-template-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        shutil.copytree(self._folder / "state", folder, dirs_exist_ok=True)
+        return _Template(Path(folder), self.database.keep(), token)
+
+    def _begin_with(self, template: _Template) -> None:
+        shutil.copytree(template.state, self._folder / "state", dirs_exist_ok=True)
+        self.database.begin_with(template.database)
 
     def manage(self, *words: str) -> str:
         """Run a management command inside; what it printed."""
@@ -161,7 +189,7 @@ class Product:
         listens = False
         while time.monotonic() < deadline:
             # Asked by hand first: an httpx client that is refused leaves its socket to the garbage collector.
-            listens = listens or _accepts(self.bottle.root / "run/cnm/web.sock")
+            listens = listens or accepts(self.bottle.root / "run/cnm/web.sock")
             if listens:
                 answer = self.api.get("/api/v1/hosts")
                 if answer.status_code == 200 and answer.json()["results"][0]["alive"]:
@@ -177,12 +205,22 @@ class Product:
         with log:
             self._processes[name] = self.bottle.popen(command, env=self.env, stdout=log, stderr=subprocess.STDOUT)
 
-    def serve_tcp(self, port: int) -> None:
-        """A second web process, for browsers: on 127.0.0.1 of the throw-away host."""
+    def serve_engine(self, env: Mapping[str, str] | None = None) -> None:
+        """Start the Docker Engine API, and wait until it listens. *env*: more settings, for what starts from now on."""
+        self.env |= env or {}
+        self.start("engine")
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not accepts(self.bottle.root / DOCKER_SOCKET.lstrip("/")):
+            assert time.monotonic() < deadline, self.logs()
+            time.sleep(0.05)
+
+    def serve_tcp(self, port: int, address: str = "127.0.0.1") -> None:
+        """A second web process, for browsers and other hosts: at *address* of the throw-away host."""
         self.env["CNM_STATIC_ROOT"] = "/var/lib/cnm/staticfiles"
         self.manage("collectstatic", "--noinput", "-v0")
         uvicorn = (sys.executable, "-m", "uvicorn", "cnmweb.asgi:application", "--log-level", "warning")
-        self._start("web-tcp", (*uvicorn, "--host", "127.0.0.1", "--port", str(port)))
+        self.commands["web-tcp"] = (*uvicorn, "--host", address, "--port", str(port))
+        self.start("web-tcp")
         deadline = time.monotonic() + START_TIMEOUT_S
         while f":{port} " not in self.bottle.run(["ss", "-Hltn"]).stdout:
             assert time.monotonic() < deadline, self.logs()
@@ -241,11 +279,11 @@ class Product:
 
     def forget_addresses(self) -> None:
         """As if another container had had every free address meanwhile: nobody gets its own again."""
-        with (
-            contextlib.closing(sqlite3.connect(self._folder / "state/db/cnm.sqlite3", timeout=20)) as database,
-            database,
-        ):
-            database.execute("UPDATE networks_lease SET last_container_id = '' WHERE endpoint_id IS NULL")
+        self.database.execute("UPDATE networks_lease SET last_container_id = '' WHERE endpoint_id IS NULL")
+
+    def log(self, name: str) -> str:
+        """All that the process *name* has printed."""
+        return (self._folder / "logs" / name).read_text(errors="replace")
 
     def logs(self) -> str:
         """The end of every process's log."""
@@ -255,18 +293,12 @@ class Product:
         return "\n".join(parts)
 
 
-_templates: dict[str, tuple[Path, str]] = {}
-"""Kind of host -> a copy of the state folder after its first start, and the token in its database."""
+_templates: dict[str, _Template] = {}
+"""Kind of host -> what its first start makes."""
 
 
-def _keep(state: Path) -> Path:
-    """A copy of *state* that lasts as long as this session."""
-    folder = tempfile.mkdtemp(prefix="cnm-product-template-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(shutil.copytree(state, folder, dirs_exist_ok=True))
-
-
-def _accepts(path: Path) -> bool:
+def accepts(path: Path) -> bool:
+    """Whether somebody listens at the socket *path*."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
@@ -279,6 +311,17 @@ def _unix(text: str) -> float:
     from datetime import datetime
 
     return datetime.fromisoformat(text).timestamp()
+
+
+def first_start() -> str:
+    """Runs inside: what ``make up`` does after the migrations, and an admin's token."""
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("bootstrap")
+    return make_token()
 
 
 def make_token() -> str:

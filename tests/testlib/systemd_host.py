@@ -20,12 +20,14 @@ BOOT_TIMEOUT_S = 90
 class SystemdHost(Bottle):
     """One boot; another with the same *disk* (an empty folder at first) is the same host after a reboot.
 
-    It has a control group of its own, as systemd expects, and its own view of the hierarchy below that.
+    It has a control group of its own, as systemd expects, and its own view of the hierarchy below that. *whole*: the disk is all that there
+    is, with a distribution of its own on it; else it has the files of this machine beneath.
     """
 
-    def __init__(self, disk: Path) -> None:
+    def __init__(self, disk: Path, *, whole: bool = False) -> None:
         super().__init__(uplink=True)
         self.disk = disk
+        self.whole = whole
         self._group = _unified() / f"cnm-systemd-{uuid.uuid4().hex[:12]}"
 
     def __enter__(self) -> Self:
@@ -55,7 +57,7 @@ class SystemdHost(Bottle):
         return self
 
     def options(self) -> dict[str, Any]:
-        return {"disk": str(self.disk)}
+        return {"disk": str(self.disk), "whole": self.whole}
 
     def command(self, command: Any, netns: str | None = None) -> list[str]:
         entered = super().command(command, netns)

@@ -4,6 +4,7 @@ Run by :mod:`tests.testlib.systemd_host` under ``unshare``, in a cgroup of its o
 line of options, answers one JSON line, and becomes systemd.
 """
 
+import ctypes
 import json
 import os
 import shutil
@@ -14,6 +15,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bottle_init
 from bottle_init import PRIVATE, run
 
+OLD = "/mnt"
+"""Where the machine's files are on the way to a disk that is whole."""
 UNITS = "/etc/systemd/system"
 SHIPPED = "/lib/systemd/system"
 NEEDED = ("systemd-journald", "systemd-tmpfiles-setup.service")
@@ -42,6 +45,27 @@ def make_file_systems(disk: str) -> None:
     run("mount", "--bind", f"{disk}/state", "/var/lib/cnm")
     run("mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", "/tmp")
     make_devices()
+
+
+def enter(disk: str) -> None:
+    """*disk* is the root, with nothing of this machine in sight but a few devices."""
+    run("mount", "--bind", disk, disk)
+    os.makedirs(f"{disk}{OLD}", exist_ok=True)
+    os.chdir(disk)
+    if ctypes.CDLL(None, use_errno=True).pivot_root(b".", OLD.lstrip("/").encode()):
+        raise OSError(ctypes.get_errno(), "pivot_root")
+    os.chdir("/")
+    run("mount", "-t", "proc", "-o", "nosuid,nodev,noexec", "proc", "/proc")
+    run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
+    for folder in ("/run/lock", PRIVATE):
+        os.makedirs(folder, exist_ok=True)
+    run("mount", "-t", "sysfs", "-o", "nosuid,nodev,noexec", "sysfs", "/sys")
+    run("mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup")
+    run("mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", "/tmp")
+    run("mount", "--rbind", f"{OLD}/dev", "/dev")
+    make_devices()
+    run("umount", "-l", OLD)
+    run("mount", "--make-rshared", "/")
 
 
 def make_devices() -> None:
@@ -81,8 +105,13 @@ def make_first_boot() -> None:
 def main() -> None:
     pid = int(os.readlink("/proc/self"))  # as the parent sees it: /proc is still the outer one
     options = json.loads(sys.stdin.readline())
-    first = not os.path.exists(f"{options['disk']}/state")
-    make_file_systems(options["disk"])
+    mark = "/var/lib/cnm-first-boot" if options["whole"] else "/state"
+    first = not os.path.exists(options["disk"] + mark)
+    if options["whole"]:
+        enter(options["disk"])
+        open(mark, "w").close()
+    else:
+        make_file_systems(options["disk"])
     if first:
         make_first_boot()
     run("hostname", "bottle")

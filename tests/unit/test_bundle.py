@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from networks.cnm.errors import InvalidSpec
 from networks.cnm.resources import Process
 from worker.runtime import bundle
 from worker.runtime.bundle import HostLimits, ImageConfig, User
+from worker.runtime.init import find_init, is_static
 
 NGINX = ImageConfig(
     env=("PATH=/opt/bin:/bin", "VERSION=1.25"),
@@ -171,3 +174,45 @@ def test_an_image_configuration_with_nulls_and_strings_is_read() -> None:
     assert ImageConfig.from_oci({"Env": None, "Cmd": "sh", "Entrypoint": None, "User": None}) == ImageConfig(
         cmd=("sh",)
     )
+
+
+def test_an_init_is_mounted_and_runs_the_command() -> None:
+    value = bundle.config(
+        process(ProcessSpec(args=("sleep", "9"), init=True)),
+        SHELL,
+        User(),
+        rootfs=Path("/rootfs"),
+        files=Path("/files"),
+        limits=HostLimits(),
+        init=Path("/usr/bin/tini-static"),
+    )
+    assert value["process"]["args"] == ["/sbin/docker-init", "--", "sleep", "9"]
+    mounted = value["mounts"][-1]
+    assert (mounted["source"], mounted["destination"]) == ("/usr/bin/tini-static", "/sbin/docker-init")
+    assert "ro" in mounted["options"]
+
+
+def test_an_init_needs_no_libraries(tmp_path: Path) -> None:
+    busybox = Path(shutil.which("busybox") or "")
+    assert is_static(busybox)
+    assert not is_static(Path(sys.executable).resolve()), "it needs the C library"
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh\n")
+    assert not is_static(script)
+    assert not is_static(tmp_path / "nothing")
+    assert find_init(str(tmp_path)) is None
+    shutil.copy(Path(sys.executable).resolve(), tmp_path / "docker-init")
+    assert find_init(str(tmp_path)) is None, "that one would find no libraries in a container"
+    shutil.copy(busybox, tmp_path / "tini")
+    assert find_init(str(tmp_path)) == tmp_path / "tini"
+
+
+def test_folders_in_memory_are_mounted_with_docker_s_options_each_after_what_it_lies_in() -> None:
+    spec = ProcessSpec(binds=("/srv/x:/data/in/deep",), tmpfs=("/data/in", "/run:size=1m,mode=1777", "/data:exec"))
+    mounts = config(spec)["mounts"]
+    own = [mount["destination"] for mount in mounts if mount["destination"].startswith(("/data", "/run"))]
+    assert own == ["/run", "/data", "/data/in", "/data/in/deep"]
+    found = {mount["destination"]: mount for mount in mounts}
+    assert found["/run"]["type"] == "tmpfs"
+    assert found["/run"]["options"] == ["noexec", "nosuid", "nodev", "size=1m", "mode=1777"]
+    assert found["/data"]["options"] == ["noexec", "nosuid", "nodev", "exec"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from networks import logs
-from networks.logs import LogFollower, LogLine, LogParser
+from networks.logs import FileFollower, LogFollower, LogLine, LogParser
 
 
 def entry(number: int, text: str, kind: str = "F", stream: str = "stdout") -> str:
@@ -105,8 +105,80 @@ def test_a_follower_survives_a_rotation_and_a_file_that_comes_late(log: Path) ->
     new = log.with_name("log.tmp")
     new.write_text(entry(3, "three"))
     new.rename(log)
-    assert texts(follower.read()) == ["two", "three"]
+    assert texts(follower.read()) == ["two"]
+    assert follower.missed, "there may have been another file between"
+    follower.missed = False
+    assert texts(follower.read()) == ["three"]
     follower.close()
+
+
+def rotated(log: Path, content: str) -> None:
+    """As conmon does it."""
+    new = log.with_name("log.tmp")
+    new.write_text(content)
+    new.rename(log)
+
+
+def turn(follower: FileFollower) -> list[str]:
+    return [line.text for line in LogParser().lines(follower.entries())]
+
+
+def test_a_follower_reads_no_more_at_once_than_a_turn(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "TURN", logs.BLOCK)
+    words = [f"{number:06d}" for number in range(5000)]
+    log.write_text("".join(entry(1, word) for word in words))
+    follower = FileFollower(log)
+    found: list[list[str]] = []
+    while follower.grown:
+        found.append(turn(follower))
+    assert [word for some in found for word in some] == words
+    assert max(map(len, found)) < 2500
+    with log.open("a") as file:
+        file.write(entry(1, "more"))
+    assert follower.grown
+    assert turn(follower) == ["more"]
+    assert not follower.grown
+    follower.close()
+
+
+def test_a_follower_that_was_slow_reads_the_file_between_or_says_that_entries_are_lost(log: Path) -> None:
+    log.write_text(entry(1, "one"))
+    log.with_name("log.tmp").touch()  # as the worker makes it, in time
+    follower = FileFollower(log)
+    for number, word in enumerate(("two", "three"), 2):
+        rotated(log, entry(number, word))
+    assert turn(follower) == ["one", "two"]
+    assert follower.missed, "nobody knows whether there was another between the second and the third"
+    assert follower.behind
+    follower.missed = False
+    assert (turn(follower), follower.missed, follower.behind) == (["three"], False, False)
+    follower.close()
+    log.with_name("log.tmp").touch()
+    for words, missed in ((["four"], False), (["five", "six", "seven"], True)):
+        follower = FileFollower(log, at_end=True)
+        for word in words:
+            rotated(log, entry(4, word))
+        found, lost = turn(follower), follower.missed
+        follower.missed = False
+        found += turn(follower)
+        assert (found, lost) == ([word for word in words if word != "six"], missed)
+        follower.close()
+        log.with_name("log.tmp").touch()
+
+
+def test_a_follower_knows_whether_what_a_removed_container_printed_is_whole(log: Path) -> None:
+    for size, missed in ((0, False), (logs.LARGEST, True)):
+        log.write_text(entry(1, "one"))
+        log.with_name("log.tmp").touch()
+        follower = FileFollower(log)
+        rotated(log, entry(2, "x" * size))
+        log.unlink()
+        found = follower.entries()
+        while follower.behind:
+            found += follower.entries()
+        assert len(found) == 2
+        assert follower.missed is missed
+        follower.close()
 
 
 def test_a_follower_starts_over_when_the_file_was_emptied(log: Path) -> None:
@@ -114,4 +186,39 @@ def test_a_follower_starts_over_when_the_file_was_emptied(log: Path) -> None:
     follower = LogFollower(log)
     log.write_text(entry(2, "two"))
     assert texts(follower.read()) == ["two"]
+    follower.close()
+
+
+def test_who_comes_back_reads_on_and_nothing_is_lost_or_comes_twice(log: Path) -> None:
+    log.write_text(entry(1, "one") + entry(2, "two ", "P", "stderr") + entry(3, "three"))
+    first = LogFollower(log, tail=10)
+    assert texts(first.first) == ["one", "three"]
+    with log.open("a") as file:
+        file.write(entry(4, "halves", "F", "stderr") + entry(5, "four") + "2026 stdout F fi")
+    place = first.position
+    assert texts(first.read()) == ["two halves", "four"]
+    first.close()
+    second = LogFollower(log, tail=0, since=place)
+    assert (texts(second.first), second.gap) == (["two halves", "four"], False)
+    place = second.position
+    second.close()
+    with log.open("a") as file:
+        file.write("ve\n")
+    third = LogFollower(log, tail=0, since=place)
+    assert texts(third.first) == ["five"]
+    place = third.position
+    third.close()
+    new = log.with_name("log.tmp")
+    new.write_text(entry(6, "six"))
+    new.rename(log)
+    fourth = LogFollower(log, tail=5, since=place)
+    assert (texts(fourth.first), fourth.gap) == (["six"], True)
+    fourth.close()
+
+
+@pytest.mark.parametrize("place", ["x", "1-", "-5", "1-99999999999999999999", "0-0", "\0"])
+def test_a_place_that_makes_no_sense_is_a_gap(log: Path, place: str) -> None:
+    log.write_text(entry(1, "one"))
+    follower = LogFollower(log, tail=5, since=place)
+    assert (texts(follower.first), follower.gap) == (["one"], True)
     follower.close()

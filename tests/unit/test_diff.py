@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from networks.cnm.plan import Action
-from networks.cnm.resources import Address, Bridge, EtcFile, Owner, Resource, Route, Sandbox, Sysctl
+from networks.cnm.resources import Address, Bridge, EtcFile, Macvlan, Owner, Resource, Route, Sandbox, Sysctl
 from networks.cnm.rules import Chain, Rule, Target
 from worker.diff import diff, patch
 from worker.order import stage
@@ -86,3 +87,14 @@ def test_two_different_resources_of_one_key_are_refused() -> None:
     both: Sequence[Resource] = (Bridge(name="br0"), Bridge(name="br0", mtu=1400))
     with pytest.raises(ValueError, match="one key"):
         diff(both, ())
+
+
+def test_what_stood_on_a_device_that_is_made_anew_goes_along() -> None:
+    device = Macvlan(sandbox="s", ifname="eth0", parent="lan0", mode="bridge", mac="02:42:ac:1e:00:02")
+    address = Address(sandbox="s", device="eth0", address=ip_interface("10.0.0.2/8"))
+    beside = [replace(address, device="eth1"), replace(address, sandbox="t")]
+    route = Route(sandbox="s", destination=ip_network("::/0"), gateway=ip_address("fd00::1"), device="eth0")
+    state = [device, address, *beside, route]
+    plan = diff(state, [replace(device, parent="lan1"), *state[1:]])
+    assert {step.key for step in plan} == {device.key, address.key, route.key}
+    assert {step.key for step in diff(state, [replace(device, mode="private"), *state[1:]])} == {device.key}

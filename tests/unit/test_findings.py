@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from ipaddress import ip_interface
+from ipaddress import ip_address, ip_interface
+from pathlib import Path
 
 import pytest
 
 from networks.cnm.findings import find_all
+from networks.cnm.guards import calls_closed, guard_of, guarded
 from networks.cnm.iptables_text import parse_rule, parse_save, render_save
 from networks.cnm.plan import Step
 from networks.cnm.resources import Owner
 from networks.cnm.ruleset.iptables import parse_tables
 from networks.cnm.ruleset.model import IPTABLES_NFT, LEGACY, Ruleset
+from networks.cnm.ruleset.nftables import of_items
 from networks.cnm.text import Text
+from networks.cnm.trace.trace import Question
+from networks.cnm.trace.walk import OUTSIDE, Party
 from networks.cnm.trace.world import Device
 from tests.unit.test_trace import WORLD
 from worker.drift import kind_of
@@ -64,6 +70,36 @@ def test_a_translation_to_nobody_is_dead_and_one_to_somebody_is_not() -> None:
     assert "dead_translation" in codes(to("172.17.0.99"), WORLD)
     assert "dead_translation" not in codes(to("172.17.0.2"), WORLD)
     assert "dead_translation" not in codes(to("198.51.100.1"), WORLD)
+
+
+def test_a_map_of_nftables_that_leads_to_nobody_is_found_by_its_key() -> None:
+    def to(*places: tuple[int, str]) -> Ruleset:
+        chain = {"family": "ip", "table": "pub", "name": "pre", "type": "nat", "hook": "prerouting", "prio": -100}
+        elements = [[{"concat": ["tcp", port]}, {"concat": [address, 80]}] for port, address in places]
+        key = {"concat": [{"meta": {"key": "l4proto"}}, {"payload": {"protocol": "th", "field": "dport"}}]}
+        kind = {"type": ["inet_proto", "inet_service"], "map": "ipv4_addr . inet_service"}
+        rule = {"dnat": {"family": "ip", "addr": {"map": {"key": key, "data": "@doors"}}}}
+        return of_items(
+            [
+                {"chain": chain},
+                {"map": {"family": "ip", "table": "pub", "name": "doors", "elem": elements, **kind}},
+                {"rule": {"family": "ip", "table": "pub", "chain": "pre", "handle": 1, "expr": [rule]}},
+            ]
+        )
+
+    found = find_all(to((8080, "172.17.0.99"), (8081, "172.17.0.2"), (8082, "198.51.100.1")), WORLD)
+    assert [one.code for one in found] == ["dead_translation"]
+    assert "protocol tcp, dport 8080" in str(found[0].sentence)
+    assert "172.17.0.99" in str(found[0].sentence)
+
+
+def test_firewalld_calls_closed_what_its_zone_does_not_open() -> None:
+    rules = of_items(json.loads((Path(__file__).parent / "dumps" / "firewalld.json").read_text())["nftables"])
+    assert guard_of(rules) == "firewalld"
+    caller = ip_address("203.0.113.77")  # 198.51.100.0/24 is blocked whatever it asks for
+    ask = Question(source=Party(OUTSIDE, "eth0"), destination=ip_address("192.0.2.2"), source_address=caller)
+    closed = [port for port in (22, 8080) if calls_closed(guarded(rules), WORLD, replace(ask, port=port))]
+    assert closed == [8080]
 
 
 def test_a_bridge_wider_than_what_leads_outside_and_a_loopback_route_are_found() -> None:

@@ -137,3 +137,20 @@ def test_no_policy_of_ours_is_left_and_the_hosts_own_is_not_touched(
     with packages.no_services_started():
         pass
     assert policy.read_text() == "#!/bin/sh\nexit 0\n"
+
+
+def test_packages_that_nobody_offers_are_named() -> None:
+    assert packages.not_offered(["base-files", "no-such-package-anywhere", "apt"]) == ["no-such-package-anywhere"]
+
+
+@pytest.mark.parametrize(
+    ("release", "word"),
+    [
+        ('NAME="Ubuntu"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian\n', "add-apt-repository universe"),
+        ('NAME="Linux Mint"\nID=linuxmint\nID_LIKE="ubuntu debian"\n', "add-apt-repository universe"),
+        ("ID=debian\n", "sources.list"),
+    ],
+)
+def test_ubuntus_second_component_is_named_on_ubuntu_alone(tmp_path: Path, release: str, word: str) -> None:
+    (tmp_path / "os-release").write_text(release)
+    assert word in packages.where_they_are(tmp_path / "os-release")

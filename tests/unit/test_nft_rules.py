@@ -15,6 +15,7 @@ from networks.cnm.errors import KernelRefused, Unsupported
 from networks.cnm.iptables_text import parse_rule as parse_line
 from networks.cnm.rules import Match, Rule, Target
 from tests.kernel.rules_lab import CNM, FACTS, everything, port, rules_of, small
+from tests.testlib.nft_json import commands
 from worker.compile import compile_host
 from worker.firewall import words
 from worker.firewall.backend import Script
@@ -64,6 +65,8 @@ def rules(draw: st.DrawFn) -> Rule:
         matches.append(Match(protocol, draw(st.sampled_from(["--dport", "--sport"])), (draw(PORTS),)))
     elif protocol:
         matches.append(Match("", "-p", (protocol,), draw(st.booleans())))
+    if draw(st.booleans()):
+        matches += words.in_the_clear(draw(st.sampled_from(["in", "out"])))
     for extra in (words.TO_LOCAL, words.FROM_LOCAL, words.ESTABLISHED, words.RELATED_OR_ESTABLISHED):
         if draw(st.booleans()):
             matches += extra
@@ -167,9 +170,10 @@ def test_a_rule_of_a_lookup_is_its_elements(settings: Any) -> None:
     for rule in found:
         place = lookup_for(rule)
         if place is not None:
-            lookup, key = place
+            _, key, lookup, elements = place
             names.add(lookup.name)
-            assert lookup.assemble(rule.family, list(lookup.elements(rule, key))).text == rule.text
+            assert lookup.assemble(rule.family, list(elements)).text == rule.text
+            assert {element.key for element in elements if element.set == lookup.name} == {key}
     assert names == {lookup.name for lookup in LOOKUPS}
     # Who may use a port with allowed sources is asked by order, and so by rules.
     assert not [rule for rule in found if lookup_for(rule) and "ctorig" in rule.text]
@@ -184,7 +188,7 @@ def test_a_lookup_is_known_by_its_own_rule_alone() -> None:
 def listed(table: Table, script: dict[str, list[str]]) -> Table:
     """*table* after *script*, read from a list as nft would print it."""
     change = change_table(table, Script({name: tuple(lines) for name, lines in script.items()}))
-    return parse_table(4, as_nft_lists([command for command, _ in change.commands]))
+    return parse_table(4, as_nft_lists(list(commands(change))))
 
 
 def as_nft_lists(commands: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -214,7 +218,7 @@ def test_a_table_made_from_nothing_is_read_back_as_it_was_asked_for() -> None:
             wanted[item.table].append(item.text)
             place = lookup_for(item)
             if place:
-                slotted.add(place[0])
+                slotted.add(place.lookup)
         else:
             wanted[item.table].insert(0, f"-N {item.name}")  # type: ignore[attr-defined]
     for lookup in slotted:

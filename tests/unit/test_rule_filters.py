@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from networks.cnm.text import NOTHING
 from networks.rule_filters import filtered, ordered
 
 TEXTS = (
@@ -26,7 +27,7 @@ def rows() -> list[dict[str, Any]]:
         "table": "filter",
         "chain": "X",
         "owner": None,
-        "why": "",
+        "why": NOTHING,
         "foreign_class": "x",
     }
     return [

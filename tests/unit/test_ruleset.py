@@ -99,7 +99,8 @@ def test_targets(text: str, last: object) -> None:
 def test_what_depends_on_more_than_the_packet_is_told_from_what_is_not_known() -> None:
     assert Depends("limit") in rule("-A F -m limit --limit 3/min -j ACCEPT")
     assert Depends("owner") in rule("-A OUTPUT -m owner --uid-owner 0 -j ACCEPT")
-    unknown = rule("-A F -m policy --dir in --pol ipsec -j ACCEPT")
+    assert Depends("policy") in rule("-A INPUT -m policy --dir in --pol none -j DROP")
+    unknown = rule("-A F -m ipvs --vproto 6 --vport 80 -j ACCEPT")
     assert [type(one) for one in unknown[:2]] == [Unknown, Unknown]
     queued = rule("-A F -j NFQUEUE --queue-num 3")[-1]
     assert isinstance(queued, Unknown)

@@ -201,3 +201,41 @@ def test_policy_routing_is_followed_and_what_is_not_modelled_is_named() -> None:
 
 def test_a_world_survives_its_json() -> None:
     assert from_json(to_json(WORLD)) == WORLD
+
+
+def on_wire(name: str, number: int, mode: str = "bridge") -> Sandbox:
+    inner = device("eth0", 2, f"192.0.2.{number}/24", kind="macvlan", peer=2, mode=mode)
+    routes = (route("192.0.2.0/24", "eth0"), route("0.0.0.0/0", "eth0", "192.0.2.1"))
+    return Sandbox(name=f"cnm-{name}", container=name, container_id=name * 12, devices=(inner,), routes=routes)
+
+
+def wired(mode: str = "bridge") -> World:
+    return replace(WORLD, sandboxes=(*WORLD.sandboxes, on_wire("m", 51, mode), on_wire("n", 52, mode)))
+
+
+M, N = Party(CONTAINER, "cnm-m"), Party(CONTAINER, "cnm-n")
+
+
+def test_on_a_wire_no_rule_of_the_host_is_asked() -> None:
+    drop = rules("*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT DROP [0:0]\nCOMMIT\n")
+    assert from_json(to_json(wired())).wires == wired().wires
+    for source, destination, arrived in (
+        (M, "192.0.2.52", N),
+        (M, "198.51.100.7", INTERNET),
+        (INTERNET, "192.0.2.51", M),
+    ):
+        found = ask(source, destination, drop, wired())
+        assert (found.verdict, found.outcome.arrived) == ("allowed", arrived)
+
+
+def test_in_private_mode_those_on_a_wire_do_not_hear_one_another() -> None:
+    assert ask(M, "192.0.2.52", NOTHING, wired("private")).verdict == "dropped"
+    assert ask(M, "198.51.100.7", NOTHING, wired("private")).verdict == "allowed"
+
+
+def test_the_host_and_the_wire_on_its_device_do_not_reach_each_other() -> None:
+    for source, destination in ((M, "192.0.2.2"), (Party(HOST), "192.0.2.51"), (A, "192.0.2.51")):
+        found = ask(source, destination, NOTHING, wired())
+        assert found.verdict == "dropped"
+        assert "only others on that wire reach them" in str(found.reason)
+    assert ask(M, "172.17.0.2", NOTHING, wired()).verdict == "allowed", "its router may know the way back in"

@@ -14,7 +14,7 @@ from typing import Any
 from networks.cnm.errors import Conflict, InvalidSpec, KernelRefused, Unavailable, Unsupported
 from networks.cnm.plan import Step
 from networks.cnm.resources import Key, PortReservation, Resource
-from networks.cnm.text import gettext_noop
+from networks.cnm.text import Text, gettext_noop
 from worker.handler import Done
 from worker.kernel.sockets import holder_of
 
@@ -158,5 +158,5 @@ def _refusal(answer: dict[str, Any], by_key: dict[Key, Step]) -> Exception:
         facts=facts,
         port=port,
         protocol=protocol,
-        holder=holder_of(protocol, port) or "another program",
+        holder=holder_of(protocol, port) or Text(gettext_noop("another program")),
     )

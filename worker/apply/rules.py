@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,9 @@ from worker.firewall.backend import Backend, Script
 from worker.firewall.edit import Put, edit_chain
 from worker.firewall.iptables import restore_lines
 from worker.firewall.ledger import RuleLedger
+from worker.firewall.nft.listing import Ruleset
 from worker.handler import Done
-from worker.observe.rules import ChainKey, FamilyState, RuleReader, snapshot
+from worker.observe.rules import ChainKey, FamilyState, RuleReader, SlotPlace, snapshot
 
 log = logging.getLogger(__name__)
 
@@ -37,22 +40,23 @@ class RulesHandler:
         self.reader = RuleReader(backend, naming, self.ledger)
         self.backend = backend
         self.naming = naming
+        self._ruleset = Ruleset()
 
     def observe(self, keys: Collection[Key] | None) -> Iterable[Resource]:
         """Our chains and rules. A rule out of order has an empty rank, so that it differs from what is wanted."""
         found = list(self.reader.observe())
         return found if keys is None else [item for item in found if item.key in keys]
 
-    def snapshot(self) -> dict[str, Any]:
-        """Everybody's rules with their counters, for the firewall page."""
-        return snapshot(self.backend.flavour)
+    def snapshot(self, *, counters: bool = True) -> dict[str, Any]:
+        """Everybody's rules with their counters, for the firewall page; see :func:`worker.observe.rules.snapshot`."""
+        return snapshot(self.backend.flavour, self._ruleset, counters=counters)
 
     def apply(self, steps: Sequence[Step], done: Done) -> None:
         """Carry out *steps* together. Each table changes whole or not at all; when one is refused, those before it are put back."""
-        families = sorted({_family(step) for step in steps})
-        by_family = {family: [step for step in steps if _family(step) == family] for family in families}
+        by_family = _by_family(steps)
         try:
-            self._write(by_family)
+            with _uncollected():
+                self._write(by_family)
         except CnmError as error:
             self._put_back(by_family)
             error.facts = error.facts | _blame(error, steps)
@@ -97,9 +101,12 @@ class RulesHandler:
                 log.exception("the rules of IPv%s could not be put back", family)
 
     def _forget_flows(self, steps: Sequence[Step]) -> None:
-        changed = [step.resource for step in steps if step.action is not Action.CHANGE]
+        if not flows.any_remembered():
+            return
+        made = [step.after for step in steps if step.action is Action.CREATE and isinstance(step.after, Rule)]
+        gone = [step.before for step in steps if step.action is Action.DELETE and isinstance(step.before, Rule)]
         try:
-            flows.forget(flows.called(item for item in changed if isinstance(item, Rule)))
+            flows.forget(flows.called(made, gone))
         except OSError:
             log.exception("old connections to published ports could not be forgotten")
 
@@ -120,7 +127,7 @@ class _Change:
         self._drops: dict[ChainKey, set[str]] = defaultdict(set)
         self._commands: dict[str, list[str]] = defaultdict(list)
         self._lines: dict[ChainKey, tuple[str, ...]] = {}
-        self._slots: dict[ChainKey, dict[str, tuple[str, str]]] = {}
+        self._slots: dict[ChainKey, dict[str, SlotPlace]] = {}
         self._new: list[Chain] = []
         self._gone: list[ChainKey] = []
         self._sort(steps)
@@ -193,17 +200,19 @@ class _Change:
         taken = {slot: text for text, slot in slots.items()}
         vias: dict[str, Rule] = {}
         puts = []
+        standing = set(lines)
         for rule in self._wanted.get(key, ()):
-            slot = backend.slot(rule)
-            place = (slot.via.text, slot.key) if slot is not None else ("", "")
-            if slot is None or taken.setdefault(place, rule.text) != rule.text:
-                puts.append(Put(rule.text, rule.rank, rule.anchor))
+            slot, text = backend.slot(rule), rule.text
+            place: SlotPlace = (slot.via.text, slot.key) if slot is not None else ("", ())
+            if slot is None or taken.setdefault(place, text) != text:
+                puts.append(Put(text, rule.rank, rule.anchor))
                 continue
-            if rule.text not in slots:
-                commands.append(f"-A {rule.text[3:]}")
-                slots[rule.text] = place
-            vias[slot.via.text] = slot.via
-            drops.add(rule.text)
+            if text not in slots:
+                commands.append(text)
+                slots[text] = place
+            vias[place[0]] = slot.via
+            if text in standing:
+                drops.add(text)
         asked = {via for via, _ in slots.values()}
         idle = {text for text in lines if backend.is_via(text) and text not in asked}
         drops |= idle
@@ -234,6 +243,18 @@ class _Change:
         return any(jump.search(text) for (table, _), lines in tables.items() if table == chain.table for text in lines)
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Inside, Python does not look for garbage: what thousands of rules are made of stays, and would be gone through again and again."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
 def _blame(error: CnmError, steps: Sequence[Step]) -> dict[str, Any]:
     """The key of the step that was refused: by the line that iptables names, or else by the name that it quotes."""
     line = str(error.facts.get("line", ""))
@@ -255,7 +276,9 @@ def _first_rule(chain: str) -> str:
     return f"-A {chain} -j RETURN"
 
 
-def _family(step: Step) -> int:
-    resource = step.resource
-    assert isinstance(resource, Rule | Chain)  # noqa: S101  # the kinds that this handler looks after
-    return resource.family
+def _by_family(steps: Sequence[Step]) -> dict[int, list[Step]]:
+    found: dict[int, list[Step]] = {4: [], 6: []}
+    for step in steps:
+        resource: Rule | Chain = step.resource  # type: ignore[assignment]  # the kinds that this handler looks after
+        found[resource.family].append(step)
+    return {family: some for family, some in found.items() if some}

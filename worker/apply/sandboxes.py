@@ -1,4 +1,4 @@
-"""Writing sandboxes and what is in them: veths, addresses, routes."""
+"""Writing sandboxes and what is in them: veths, macvlans, addresses, routes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import os
 import secrets
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from networks.cnm.errors import CnmError, Conflict, Unsupported
 from networks.cnm.plan import Action, Step
-from networks.cnm.resources import Address, Resource, Route, Sandbox, Veth
+from networks.cnm.resources import Address, Macvlan, Resource, Route, Sandbox, Veth
 from networks.cnm.text import gettext_noop
 from worker.kernel import netns, rtnl, sysctl
 from worker.kernel.ledger import Ledger
@@ -20,6 +21,7 @@ from worker.kernel.rtnl import Link
 from worker.observe.links import is_our_veth, sandbox_entry, sysctls_entry
 
 from .batch import Batch, Unfinished, not_tried, refused
+from .macvlans import Macvlans, link_in
 
 VANISH_WAIT_S = 2.0
 """How long removed namespaces may take to let their links go, before these are deleted by name."""
@@ -33,6 +35,7 @@ class Sandboxes:
         self._host = host
         self._namespaces = namespaces
         self._ledger = ledger
+        self._macvlans = Macvlans(host)
 
     def write(self, steps: Sequence[Step]) -> Unfinished:
         """Carry out creations and changes that are all about one sandbox."""
@@ -48,7 +51,9 @@ class Sandboxes:
         with sandbox:
             failed = self._lo_up(own, sandbox) if own is not None else {}
             veths = [step for step in rest if isinstance(step.after, Veth)]
-            failed = failed or self._write_host_ends(veths, sandbox) or self._set_sysctls(veths, sandbox)
+            macvlans = [step for step in rest if isinstance(step.after, Macvlan)]
+            failed = failed or self._write_host_ends(veths, sandbox) or self._macvlans.write(macvlans, sandbox)
+            failed = failed or self._set_sysctls([*veths, *macvlans], sandbox)
             if failed:
                 return not_tried(rest) | failed
             return self._write_inside(rest, sandbox)
@@ -58,6 +63,7 @@ class Sandboxes:
         leaving = {step.resource.key[1] for step in steps if isinstance(step.resource, Sandbox)}
         dying = {name for name in leaving if self._ledger.get(sandbox_entry(name)) is None}
         failed = self._remove_inside([step for step in steps if sandbox_of(step) not in dying])
+        self._remove_macvlans([step for step in steps if isinstance(step.resource, Macvlan)])
         veths = [step for step in steps if isinstance(step.resource, Veth)]
         ours = self._ours(veths)
         self._delete_links(
@@ -147,12 +153,13 @@ class Sandboxes:
     def _set_sysctls(self, steps: Sequence[Step], sandbox: netns.Sandbox) -> Unfinished:
         """What was asked for of an interface, before it is up."""
         for step in steps:
-            veth = step.after
-            if not isinstance(veth, Veth) or not veth.sysctls:
+            wanted = step.after
+            if not isinstance(wanted, Veth | Macvlan) or not wanted.sysctls:
                 continue
-            self._ledger.put(sysctls_entry(veth.sandbox, veth.name), [name for name, _ in veth.sysctls])
+            device = wanted.name if isinstance(wanted, Veth) else wanted.ifname
+            self._ledger.put(sysctls_entry(wanted.sandbox, device), [name for name, _ in wanted.sysctls])
             with self._namespaces.entered(sandbox.descriptor):
-                for name, value in veth.sysctls:
+                for name, value in wanted.sysctls:
                     try:
                         sysctl.write(name, value)
                     except OSError as error:
@@ -182,7 +189,7 @@ class Sandboxes:
         if sandbox is None:
             return False
         with sandbox:
-            peer = _link_in(sandbox, veth.ifname)
+            peer = link_in(sandbox, veth.ifname)
         return peer is not None and peer.peer == link.index and link.peer == peer.index
 
     def _write_inside(self, steps: Sequence[Step], sandbox: netns.Sandbox) -> Unfinished:
@@ -195,7 +202,7 @@ class Sandboxes:
             index = indexes.get(name)
             if index is None:
                 missing[id(step)] = refused(step, errno.ENODEV, f"there is no {name} in it")
-            elif isinstance(wanted, Veth):
+            elif isinstance(wanted, Veth | Macvlan):
                 mac = wanted.mac if step.before is not None else None
                 batch.add(step, rtnl.set_link(index, mac=mac, mtu=wanted.mtu, up=True))
             elif isinstance(wanted, Address):
@@ -232,6 +239,17 @@ class Sandboxes:
                         batch.add(step, message, fine=(errno.EADDRNOTAVAIL, errno.ENODEV))
                 failed |= batch.send()
         return failed
+
+    def _remove_macvlans(self, steps: Sequence[Step]) -> None:
+        """Also of a sandbox that goes: it is not gone at once, and until then its devices keep their MACs from their successors."""
+        for name in dict.fromkeys(sandbox_of(step) for step in steps):
+            sandbox = self._namespaces.open(name)
+            if sandbox is not None:
+                with sandbox:
+                    self._macvlans.remove([step for step in steps if sandbox_of(step) == name], sandbox)
+            for step in steps:
+                if sandbox_of(step) == name:
+                    self._ledger.drop(sysctls_entry(name, step.resource.key[2]))
 
     def _ours(self, steps: Sequence[Step]) -> set[int]:
         """``id(step)`` of the veths that are ours to delete: a device of somebody else may have taken the name."""
@@ -306,7 +324,7 @@ def _no_such_setting(step: Step, name: str, value: str, error: OSError) -> CnmEr
 
 def _place(step: Step) -> int:
     """Addresses before their link is up, routes after it."""
-    kinds: tuple[type, ...] = (Address, Veth, Route)
+    kinds: tuple[Any, ...] = (Address, Veth | Macvlan, Route)
     return next(place for place, kind in enumerate(kinds) if isinstance(step.resource, kind))
 
 
@@ -319,14 +337,9 @@ def _indexes(sandbox: netns.Sandbox, names: Sequence[str]) -> dict[str, int]:
     }
 
 
-def _link_in(sandbox: netns.Sandbox, name: str) -> Link | None:
-    (answer,) = sandbox.netlink.exchange([rtnl.get_link(name)])
-    return rtnl.read_link(answer.data) if not answer.errno and answer.data is not None else None
-
-
 def _device(resource: Resource | None) -> str:
     """The link inside a sandbox that a resource is or is on."""
-    if isinstance(resource, Veth):
+    if isinstance(resource, Veth | Macvlan):
         return resource.ifname
     return resource.device if isinstance(resource, Address | Route) else ""
 
@@ -349,4 +362,4 @@ def sandbox_of(step: Step) -> str:
     resource = step.resource
     if isinstance(resource, Sandbox):
         return resource.name
-    return resource.sandbox if isinstance(resource, Veth | Address | Route) else ""
+    return resource.sandbox if isinstance(resource, Veth | Macvlan | Address | Route) else ""

@@ -75,11 +75,12 @@ def shares(container: Container) -> str:
 
 
 def ways_out(container: Container, around: Surroundings) -> dict[int, tuple[Endpoint, Network]]:
-    """For each address family the endpoint that leads outside.
+    """For each address family the endpoint that leads outside. A network that spans hosts leads to its own members alone.
 
     Docker's order: the higher gateway priority, a network that is not internal, one with both families, then the network's name.
     """
     attached = [(endpoint, around.networks[endpoint.network_id]) for endpoint in container.endpoints]
+    attached = [(endpoint, network) for endpoint, network in attached if DRIVERS[network.driver].leads_out]
     if len(attached) > 1:
         attached.sort(key=lambda pair: _preference(*pair))
     ways: dict[int, tuple[Endpoint, Network]] = {}
@@ -127,22 +128,17 @@ def _attachments(container: Container, sandbox: str, around: Surroundings) -> It
 
 
 def _default_route(way: _Way, container: Container, sandbox: str) -> Iterator[Resource]:
-    options = way.network.options
-    mode = options.gateway_mode_ipv4 if way.family == 4 else options.gateway_mode_ipv6
     interface: IPv4Interface | IPv6Interface | None = way.endpoint.ipv4 if way.family == 4 else way.endpoint.ipv6
-    if mode == "isolated" or interface is None:
-        return
-    for item in way.network.subnets:
-        if item.gateway is not None and item.subnet.version == way.family and interface.ip in item.subnet:
-            yield Route(
-                sandbox=sandbox,
-                destination=DEFAULT_ROUTE[way.family],
-                gateway=item.gateway,
-                device=way.endpoint.ifname,
-                owner=Owner(kind="endpoint", id=way.endpoint.id, name=f"{container.name} on {way.network.name}"),
-                why=Text.of(_ROUTE, container=container.name, network=way.network.name),
-            )
-            return
+    gateway = DRIVERS[way.network.driver].gateway(way.network, interface) if interface is not None else None
+    if gateway is not None:
+        yield Route(
+            sandbox=sandbox,
+            destination=DEFAULT_ROUTE[way.family],
+            gateway=gateway,
+            device=way.endpoint.ifname,
+            owner=Owner(kind="endpoint", id=way.endpoint.id, name=f"{container.name} on {way.network.name}"),
+            why=Text.of(_ROUTE, container=container.name, network=way.network.name),
+        )
 
 
 def _process(container: Container, home: Container | None, sandbox: str, owner: Owner, around: Surroundings) -> Process:

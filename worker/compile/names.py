@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from networks.cnm.desired import Container, Endpoint, Network
-from networks.cnm.names import short
+from networks.cnm.names import endpoint_names
 from networks.cnm.resources import NameRecord, NameServer, Owner, Resource
 from networks.cnm.text import Text, gettext_noop
 from worker.drivers import DRIVERS, Surroundings
@@ -36,7 +36,7 @@ def compile_names(container: Container, sandbox: str, around: Surroundings) -> I
             endpoint_id=endpoint.id,
             network_name=network.name,
             container_id=container.id,
-            names=_names(container, endpoint),
+            names=endpoint_names(container.name, endpoint.aliases, container.id, container.hostname),
             addresses=tuple(item.ip for item in (endpoint.ipv4, endpoint.ipv6) if item is not None),
             ports=tuple(sorted(linkable_ports(container))),
             owner=Owner(kind="endpoint", id=endpoint.id, name=f"{container.name} on {network.name}"),
@@ -45,11 +45,17 @@ def compile_names(container: Container, sandbox: str, around: Surroundings) -> I
 
 
 def named_endpoints(container: Container, around: Surroundings) -> list[tuple[Endpoint, Network]]:
-    """The endpoints on networks whose names the embedded server tells: user-defined ones. None where it is switched off."""
+    """The endpoints on networks whose names the embedded server tells: user-defined ones, save for the gateway network, on which
+    nobody has business with anybody. None where it is switched off."""
     if not around.settings.embedded_dns:
         return []
     attached = [(endpoint, around.networks[endpoint.network_id]) for endpoint in container.endpoints]
-    return [pair for pair in attached if DRIVERS[pair[1].driver].attaches and not is_default(pair[1])]
+    gateway = around.naming.gateway_network
+    return [
+        pair
+        for pair in attached
+        if DRIVERS[pair[1].driver].attaches and not is_default(pair[1]) and pair[1].name != gateway
+    ]
 
 
 def has_ndots(options: Iterable[str]) -> bool:
@@ -89,15 +95,10 @@ def _server(container: Container, sandbox: str, networks: list[Network], around:
     )
 
 
-def _names(container: Container, endpoint: Endpoint) -> tuple[str, ...]:
-    """Docker's: the name, the aliases, the short id, the host name; each once."""
-    hostname = (container.hostname,) if container.hostname else ()
-    return tuple(dict.fromkeys((container.name, *endpoint.aliases, short(container.id), *hostname)))
-
-
 def _leads_out(network: Network) -> bool:
     """Whether a container on *network* reaches anybody but its neighbours."""
-    return DRIVERS[network.driver].attaches and not network.internal
+    chosen = DRIVERS[network.driver]
+    return chosen.attaches and chosen.leads_out and not network.internal
 
 
 def _sets_ndots(container: Container) -> bool:

@@ -8,6 +8,7 @@ from networks.cnm.text import gettext_noop
 from .base import Attachment, Driver, Surroundings
 from .bridge import BridgeDriver
 from .host import HostDriver
+from .ipvlan import IpvlanDriver
 from .macvlan import MacvlanDriver
 from .null import NullDriver
 from .overlay import OverlayDriver
@@ -15,7 +16,15 @@ from .remote import RemoteDriver
 
 DRIVERS: dict[str, Driver] = {
     driver.name: driver
-    for driver in (BridgeDriver(), HostDriver(), NullDriver(), OverlayDriver(), RemoteDriver(), MacvlanDriver())
+    for driver in (
+        BridgeDriver(),
+        HostDriver(),
+        NullDriver(),
+        OverlayDriver(),
+        RemoteDriver(),
+        MacvlanDriver(),
+        IpvlanDriver(),
+    )
 }
 """Every driver by the name that a request gives."""
 

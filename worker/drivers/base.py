@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from networks.cnm.desired import Container, Endpoint, Host, HostSettings, Network
+from networks.cnm.addresses import AnyAddress, AnyInterface
+from networks.cnm.desired import Association, Container, Endpoint, Host, HostSettings, Network, RemoteEndpoint
 from networks.cnm.errors import Unsupported
 from networks.cnm.facts import HostFacts
-from networks.cnm.names import Naming
+from networks.cnm.names import Naming, mac_from_ipv4
 from networks.cnm.resources import Owner, Resource
 from worker.firewall.words import Writer
 
@@ -50,10 +51,43 @@ class Surroundings:
         return tuple(container for container in self.containers.values() if container.live)
 
     @cached_property
+    def occupied(self) -> frozenset[str]:
+        """The ids of the networks that live containers of this host are on."""
+        return frozenset(endpoint.network_id for container in self.live for endpoint in container.endpoints)
+
+    @cached_property
+    def remotes(self) -> Mapping[str, tuple[RemoteEndpoint, ...]]:
+        """The endpoints on other hosts by network id, sorted."""
+        found: dict[str, list[RemoteEndpoint]] = {}
+        for remote in sorted(self.host.remotes, key=lambda item: item.id):
+            found.setdefault(remote.network_id, []).append(remote)
+        return {network_id: tuple(items) for network_id, items in found.items()}
+
+    @cached_property
+    def associations(self) -> Mapping[tuple[str, str], tuple[Association, ...]]:
+        """What this host encrypts and decrypts by, by (sender, receiver), oldest first."""
+        found: dict[tuple[str, str], list[Association]] = {}
+        for one in sorted(self.host.associations, key=lambda item: item.id):
+            found.setdefault((one.sender, one.receiver), []).append(one)
+        return {pair: tuple(items) for pair, items in found.items()}
+
+    @cached_property
+    def encrypted_peers(self) -> Mapping[str, Mapping[str, AnyAddress]]:
+        """The networks here that are encrypted, by id, each with the hosts (name -> underlay address) that it is the first to share."""
+        found: dict[str, dict[str, AnyAddress]] = {}
+        known: set[str] = set()
+        for network in self.networks.values():
+            if network.options.encrypted and network.id in self.occupied:
+                peers = {remote.host: remote.underlay for remote in self.remotes.get(network.id, ())}
+                found[network.id] = {host: peers[host] for host in sorted(peers.keys() - known)}
+                known |= peers.keys()
+        return found
+
+    @cached_property
     def has_ipv6(self) -> bool:
         """Whether the kernel speaks IPv6 at all; one that nobody has looked at does."""
         feature = self.facts.feature("ipv6")
-        return feature is None or feature.present
+        return feature is None or feature.present is not False
 
     @cached_property
     def writers(self) -> Mapping[int, Writer]:
@@ -89,13 +123,27 @@ class Driver:
     """One sentence for the page on which a driver is chosen, marked for translation."""
     attaches: ClassVar[bool] = True
     """Whether an endpoint of its networks is a link in a sandbox."""
+    scope: ClassVar[str] = "local"
+    """``local``: its networks are each on one host; ``global``: they span hosts."""
+    leads_out: ClassVar[bool] = True
+    """Whether a container may reach the outside through its networks."""
+    publishes: ClassVar[bool] = False
+    """Whether a port of a container can be published at the host by one of its networks."""
+    one_subnet: ClassVar[bool] = True
+    """Whether a network has at most one subnet of each address family."""
+    joins_lan: ClassVar[bool] = False
+    """Whether its subnets are those of the host's own LAN: they may be the host's, whose addresses nobody else gets then."""
+    options: ClassVar[frozenset[str]] = frozenset()
+    """The options that its networks take: fields of :class:`networks.cnm.options.NetworkOptions`."""
 
     def availability(self, facts: HostFacts) -> Unsupported | None:
         """None where the driver can be used, else the reason why not, with the remedy."""
         return None
 
     def check(self, network: Network, facts: HostFacts) -> None:
-        """Raises :class:`Unsupported` when *network* cannot be made on a host of these facts."""
+        """Raises a CnmError when *network* cannot be made on a host of these facts; :class:`NotFound` where the host lacks what it
+        names, for the facts may be older than that.
+        """
         if (reason := self.availability(facts)) is not None:
             raise reason
 
@@ -103,10 +151,44 @@ class Driver:
         """The host's device of *network*; empty when the driver makes none."""
         return ""
 
+    def endpoint_device(self, endpoint_id: str) -> str:
+        """The host's end of an endpoint; empty where the host has none."""
+        return ""
+
+    def gateway(self, network: Network, interface: AnyInterface) -> AnyAddress | None:
+        """Whom a container with the address *interface* sends what is for the outside; None: the driver sees to that itself."""
+        isolated = network.options.gateway_mode_ipv4 if interface.version == 4 else network.options.gateway_mode_ipv6
+        if isolated == "isolated":
+            return None
+        here = (item for item in network.subnets if item.subnet.version == interface.version)
+        return next((item.gateway for item in here if item.gateway is not None and interface.ip in item.subnet), None)
+
     def compile_network(self, network: Network, around: Surroundings) -> Iterator[Resource]:
-        """What *network* needs by itself, whether or not anything is attached."""
+        """What *network* needs by itself, whether or not anything is attached.
+
+        It follows from the network, the settings and the facts (and of one that spans hosts, from what is known of the others): until
+        they change it is not asked for again.
+        """
         yield from ()
 
     def compile_endpoint(self, attachment: Attachment, around: Surroundings) -> Iterator[Resource]:
         """What attaches a live container to a network, and what lets traffic reach it."""
         yield from ()
+
+
+def mac_of(endpoint: Endpoint) -> str:
+    """The endpoint's own MAC, or one that follows from its address, or from its id where it has none."""
+    if endpoint.mac:
+        return endpoint.mac
+    if endpoint.ipv4 is not None:
+        return mac_from_ipv4(endpoint.ipv4.ip)
+    digits = endpoint.id[:8]
+    return "02:42:" + ":".join(digits[at : at + 2] for at in range(0, 8, 2))
+
+
+def lacks(facts: HostFacts, key: str, field: str) -> Unsupported | None:
+    """The refusal where the host was seen to lack the feature *key*; what nobody has looked for may be there."""
+    feature = facts.feature(key)
+    if feature is None or feature.present is not False:
+        return None
+    return Unsupported("{reason}", remedy=feature.remedy, field=field, reason=feature.detail)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_interface
+from types import MappingProxyType
 
-from networks.cnm.desired import Container, Endpoint, Network
-from networks.cnm.names import bridge_device, mac_from_ipv4, veth_device
+from networks.cnm.addresses import AnyAddress
+from networks.cnm.desired import Container, Network, PublishedPort
+from networks.cnm.names import bridge_device, veth_device
 from networks.cnm.options import sysctl_of
 from networks.cnm.resources import Address, Bridge, Owner, PortReservation, Resource, Sysctl, Veth
 from networks.cnm.rules import Rule
@@ -17,7 +20,7 @@ from worker.firewall.linked import compile_link
 from worker.firewall.published import Place, compile_port, effective_addresses, every_address, guard_holder
 from worker.firewall.words import Writer
 
-from .base import Attachment, Driver, Surroundings
+from .base import Attachment, Driver, Surroundings, mac_of
 
 DEFAULT_MTU = 1500
 
@@ -48,12 +51,33 @@ class BridgeDriver(Driver):
 
     name = "bridge"
     description = gettext_noop("A switch inside this host; containers reach the outside by address translation.")
+    publishes = True
+    options = frozenset(
+        {
+            "bridge_name",
+            "icc",
+            "masquerade",
+            "mtu",
+            "host_binding",
+            "gateway_mode_ipv4",
+            "gateway_mode_ipv6",
+            "inhibit_ipv4",
+            "host_ipv4",
+            "host_ipv6",
+            "default_bridge",
+            "iface_prefix",
+            "trusted_interfaces",
+        }
+    )
 
     def device(self, network: Network, around: Surroundings) -> str:
         """The bridge: the name that was chosen, the default bridge's, or one made from the network's id."""
         if network.options.bridge_name:
             return network.options.bridge_name
         return around.naming.bridge if is_default(network) else bridge_device(network.id)
+
+    def endpoint_device(self, endpoint_id: str) -> str:
+        return veth_device(endpoint_id)
 
     def compile_network(self, network: Network, around: Surroundings) -> Iterator[Resource]:
         device = self.device(network, around)
@@ -77,31 +101,52 @@ class BridgeDriver(Driver):
     def compile_endpoint(self, attachment: Attachment, around: Surroundings) -> Iterator[Resource]:
         endpoint, network, container = attachment.endpoint, attachment.network, attachment.container
         device = self.device(network, around)
-        owner = Owner(kind="endpoint", id=endpoint.id, name=f"{container.name} on {network.name}")
-        said = {"container": container.name, "network": network.name, "ifname": endpoint.ifname}
-        yield Veth(
-            name=veth_device(endpoint.id),
-            bridge=device,
-            sandbox=attachment.sandbox,
-            ifname=endpoint.ifname,
-            mac=_mac(endpoint),
-            mtu=_mtu(network, around),
-            hairpin=not around.settings.userland_proxy,
-            sysctls=tuple((sysctl_of(name, endpoint.ifname), value) for name, value in endpoint.sysctls),
-            owner=owner,
-            why=Text.of(_VETH, **said),
-        )
-        why = Text.of(_ADDRESS, **said)
+        owner = _owner(attachment)
+        yield from plug_in(attachment, device, _mtu(network, around), around)
         for interface in (endpoint.ipv4, endpoint.ipv6):
-            if interface is not None:
-                yield Address(
-                    sandbox=attachment.sandbox, device=endpoint.ifname, address=interface, owner=owner, why=why
-                )
-                writer = around.writers.get(interface.version)
-                if writer is not None:
-                    yield from _traffic(attachment, interface.ip, device, owner, around, writer)
+            writer = around.writers.get(interface.version) if interface is not None else None
+            if interface is not None and writer is not None:
+                yield from _traffic(attachment, interface.ip, device, owner, around, writer)
         if container.ports and attachment.leads_out and not network.internal:
             yield from _reservations(attachment, around)
+
+
+def plug_in(
+    attachment: Attachment,
+    device: str,
+    mtu: int,
+    around: Surroundings,
+    sysctls: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Resource]:
+    """The veth pair between the bridge *device* and a sandbox, and the addresses in there: for every driver with a bridge.
+
+    *sysctls* of the interface (full names) are the driver's; those that a person chose come before them.
+    """
+    endpoint, network, container = attachment.endpoint, attachment.network, attachment.container
+    owner = _owner(attachment)
+    said = {"container": container.name, "network": network.name, "ifname": endpoint.ifname}
+    chosen = {sysctl_of(name, endpoint.ifname): value for name, value in endpoint.sysctls}
+    yield Veth(
+        name=veth_device(endpoint.id),
+        bridge=device,
+        sandbox=attachment.sandbox,
+        ifname=endpoint.ifname,
+        mac=mac_of(endpoint),
+        mtu=mtu,
+        hairpin=not around.settings.userland_proxy,
+        sysctls=tuple(sorted({**sysctls, **chosen}.items())),
+        owner=owner,
+        why=Text.of(_VETH, **said),
+    )
+    why = Text.of(_ADDRESS, **said)
+    for interface in (endpoint.ipv4, endpoint.ipv6):
+        if interface is not None:
+            yield Address(sandbox=attachment.sandbox, device=endpoint.ifname, address=interface, owner=owner, why=why)
+
+
+def _owner(attachment: Attachment) -> Owner:
+    name = f"{attachment.container.name} on {attachment.network.name}"
+    return Owner(kind="endpoint", id=attachment.endpoint.id, name=name)
 
 
 def is_default(network: Network) -> bool:
@@ -120,16 +165,6 @@ def _has_family(network: Network, family: int) -> bool:
 
 def _mtu(network: Network, around: Surroundings) -> int:
     return network.options.mtu or around.facts.default_mtu or DEFAULT_MTU
-
-
-def _mac(endpoint: Endpoint) -> str:
-    """The endpoint's own, or one that follows from its address, or from its id where it has none."""
-    if endpoint.mac:
-        return endpoint.mac
-    if endpoint.ipv4 is not None:
-        return mac_from_ipv4(endpoint.ipv4.ip)
-    digits = endpoint.id[:8]
-    return "02:42:" + ":".join(digits[at : at + 2] for at in range(0, 8, 2))
 
 
 def _gateways(network: Network, device: str, owner: Owner) -> Iterator[Resource]:
@@ -231,6 +266,7 @@ def _reservations(attachment: Attachment, around: Surroundings) -> Iterator[Reso
     """A port that is published on every address is held twice: once for IPv4, and once for IPv6, which the holder carries over to
     IPv4 where the container has nothing else."""
     network, endpoint = attachment.network, attachment.endpoint
+    addresses = {4: endpoint.ipv4 and endpoint.ipv4.ip, 6: endpoint.ipv6 and endpoint.ipv6.ip}
     for port in attachment.container.ports:
         if not port.host_port:
             continue
@@ -239,27 +275,34 @@ def _reservations(attachment: Attachment, around: Surroundings) -> Iterator[Reso
                 continue
             if family == 6 and not around.has_ipv6:
                 continue  # booted with ipv6.disable=1: no program could take the port either
-            own = endpoint.ipv4 if family == 4 else endpoint.ipv6
-            interface = own or endpoint.ipv4 or endpoint.ipv6
+            target = addresses[family] or addresses[4] or addresses[6]
             writer = around.writers.get(family)
-            carried = around.settings.userland_proxy and interface is not None
+            carried = around.settings.userland_proxy and target is not None
             if carried and port.allowed_sources:
                 # Without rules nothing would keep the others out of the holder: then it only holds the port.
                 carried = writer is not None
                 if writer is not None:
                     yield from guard_holder(port, host_address, attachment.container.activation, writer)
-            address = host_address or every_address(family)
-            yield PortReservation(
-                protocol=port.protocol,
-                host_address=address,
-                host_port=port.host_port,
-                target=(str(interface.ip), port.container_port) if carried and interface is not None else None,
-                owner=Owner(kind="port", id=port.id, name=f"{port.host_port}/{port.protocol}"),
-                why=Text.of(
-                    _CARRIED if carried else _RESERVED,
-                    port=port.host_port,
-                    protocol=port.protocol,
-                    address=address,
-                    container=attachment.container.name,
-                ),
-            )
+            carried_to = target if carried else None
+            yield _reservation(port, host_address or every_address(family), carried_to, attachment.container.name)
+
+
+@lru_cache(maxsize=1 << 16)
+def _reservation(
+    port: PublishedPort, address: AnyAddress, carried_to: AnyAddress | None, container: str
+) -> PortReservation:
+    """Remembered: of a thousand ports of a container, a change touches one or two."""
+    return PortReservation(
+        protocol=port.protocol,
+        host_address=address,
+        host_port=port.host_port,
+        target=(str(carried_to), port.container_port) if carried_to is not None else None,
+        owner=Owner(kind="port", id=port.id, name=f"{port.host_port}/{port.protocol}"),
+        why=Text.of(
+            _CARRIED if carried_to is not None else _RESERVED,
+            port=port.host_port,
+            protocol=port.protocol,
+            address=address,
+            container=container,
+        ),
+    )

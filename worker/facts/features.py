@@ -7,30 +7,59 @@ import re
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from networks.cnm.associations import KEY_BYTES
 from networks.cnm.facts import Feature
-from networks.cnm.text import gettext_noop
+from networks.cnm.text import NOTHING, Text, gettext_noop
 from worker.kernel import modules
 from worker.runtime.features import features as runtime_features
 
 PROBE_TIMEOUT_S = 20
+AGAIN_S = 60.0
+"""After how long it is tried again where nothing was found out."""
 _LINKS = {
-    "veth": ("link add cnmp0 type veth peer name cnmp1", "CONFIG_VETH: without it there are no endpoints"),
-    "bridge": ("link add cnmp2 type bridge", "CONFIG_BRIDGE: without it there are no bridge networks"),
-    "vxlan": ("link add cnmp3 type vxlan id 42 dstport 4789", "CONFIG_VXLAN: needed for overlay networks"),
-    "macvlan": ("link add cnmp4 link lo type macvlan", "CONFIG_MACVLAN: needed for macvlan networks"),
-    "ipvlan": ("link add cnmp5 link lo type ipvlan", "CONFIG_IPVLAN: needed for ipvlan networks"),
-    "vlan": ("link add cnmp6 link lo type vlan id 7", "CONFIG_VLAN_8021Q: needed for VLAN sub-interfaces"),
+    "veth": (
+        "link add cnmp0 type veth peer name cnmp1",
+        gettext_noop("Use a kernel with CONFIG_VETH: without it there are no endpoints."),
+    ),
+    "bridge": (
+        "link add cnmp2 type bridge",
+        gettext_noop("Use a kernel with CONFIG_BRIDGE: without it there are no bridge networks."),
+    ),
+    "vxlan": (
+        "link add cnmp3 type vxlan id 42 dstport 4789",
+        gettext_noop("Use a kernel with CONFIG_VXLAN: needed for overlay networks."),
+    ),
+    "macvlan": (
+        "link add cnmp4 link cnmp0 type macvlan",
+        gettext_noop("Use a kernel with CONFIG_MACVLAN: needed for macvlan networks."),
+    ),
+    "ipvlan": (
+        "link add cnmp5 link cnmp1 type ipvlan",
+        gettext_noop("Use a kernel with CONFIG_IPVLAN: needed for ipvlan networks."),
+    ),
+    "vlan": (
+        "link add cnmp6 link cnmp0 type vlan id 7",
+        gettext_noop("Use a kernel with CONFIG_VLAN_8021Q: needed for VLAN sub-interfaces."),
+    ),
 }
 _ESP = (
-    "xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x101 mode transport"
-    " aead rfc4106(gcm(aes)) 0x0102030405060708090a0b0c0d0e0f1011121314 128"
+    "xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x101 mode transport replay-window 128 flag esn"
+    f" aead rfc4106(gcm(aes)) 0x{bytes(range(KEY_BYTES)).hex()} 128"
 )
+"""As encrypted networks have it."""
 _CAPABILITIES = {12: "CAP_NET_ADMIN", 13: "CAP_NET_RAW", 21: "CAP_SYS_ADMIN", 24: "CAP_SYS_RESOURCE"}
-
-
+_NO_DEVICES = gettext_noop("The kernel has no {kind} devices: {complaint}")
+_NOT_FOUND_OUT = gettext_noop("This could not be found out: {cause}. It is tried again.")
+_NO_ESP = gettext_noop("No IPsec ESP: {complaint}")
+_WITH_ESP = gettext_noop("Use a kernel with CONFIG_INET_ESP: needed for encrypted overlay networks.")
+_NOT_INSTALLED = gettext_noop("{name} is not installed.")
+_INSTALL = gettext_noop("Install the package {package}.")
+_LACKS = gettext_noop("The worker lacks {name}.")
+_GIVE = gettext_noop("Give the worker this capability, or run it outside a restricted container.")
 _FAILED = re.compile(r"Command failed -:(\d+)")
 
 
@@ -40,19 +69,30 @@ class Features:
     def __init__(self) -> None:
         self._tried_when = ""
         self._tried: tuple[Feature, ...] = ()
+        self._again_at = 0.0
 
     def __call__(self) -> tuple[Feature, ...]:
         """What the host can do now, so that a remedy that was followed is seen within seconds."""
         when = modules.fingerprint()
-        if when != self._tried_when:
-            self._tried, self._tried_when = tuple(_tries()), modules.fingerprint()  # trying may load modules itself
+        if when != self._tried_when and time.monotonic() >= self._again_at:
+            self._tried = tuple(_tries())
+            if any(feature.present is None for feature in self._tried):
+                self._again_at = time.monotonic() + AGAIN_S
+            else:
+                self._tried_when = modules.fingerprint()  # trying may load modules itself
         return (*self._tried, *readable_features(), *_programs(), *_rights(), *runtime_features())
 
 
 def _tries() -> list[Feature]:
     """Make one device of each kind, and an ESP state, in a network namespace that vanishes with the process."""
     commands = [command for command, _ in _LINKS.values()] + [_ESP]
-    complaints = _complaints(commands)
+    try:
+        complaints = _complaints(commands)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [
+            Feature(key=key, present=None, detail=Text.of(_NOT_FOUND_OUT, cause=error))
+            for key in (*(f"link.{kind}" for kind in _LINKS), "esp")
+        ]
     links = [
         _link(kind, remedy, complaint)
         for (kind, (_, remedy)), complaint in zip(_LINKS.items(), complaints[:-1], strict=True)
@@ -61,18 +101,15 @@ def _tries() -> list[Feature]:
 
 
 def _complaints(commands: Sequence[str]) -> list[str]:
-    """What ``ip`` complains of at each command; empty where it worked."""
-    try:
-        done = subprocess.run(
-            ["unshare", "--net", "ip", "-force", "-batch", "-"],
-            input="\n".join(commands) + "\n",
-            capture_output=True,
-            text=True,
-            timeout=PROBE_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return [str(error)] * len(commands)
+    """What ``ip`` complains of at each command; empty where it worked. Raises OSError, TimeoutExpired: then nothing is known."""
+    done = subprocess.run(
+        ["unshare", "--net", "ip", "-force", "-batch", "-"],
+        input="\n".join(commands) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=PROBE_TIMEOUT_S,
+        check=False,
+    )
     result, said = [""] * len(commands), ""
     for line in done.stderr.splitlines():
         failed = _FAILED.match(line)
@@ -82,20 +119,20 @@ def _complaints(commands: Sequence[str]) -> list[str]:
         else:
             said = f"{said} {line}"
     if said.strip().startswith("unshare:"):  # it did not come as far as the first command
-        return [said.strip()] * len(commands)
+        raise OSError(said.strip())
     if said and done.returncode:  # `ip xfrm` ends the program where it fails, without the line's number: it is the last
         result[-1] = said.strip()
     return result
 
 
 def _link(kind: str, remedy: str, complaint: str) -> Feature:
-    # A parent that does not fit (lo) is refused only by a kernel that knows the type.
+    # The parents are veths: of lo a kernel that has 802.1q says that VLANs are "not supported on device".
     present = not any(word in complaint for word in ("Unknown device type", "not supported"))
     return Feature(
         key=f"link.{kind}",
         present=present,
-        detail="" if present else f"The kernel has no {kind} devices: {complaint}",
-        remedy="" if present else f"Use a kernel with {remedy}.",
+        detail=NOTHING if present else Text.of(_NO_DEVICES, kind=kind, complaint=complaint),
+        remedy=NOTHING if present else Text(remedy),
     )
 
 
@@ -103,10 +140,8 @@ def _esp(complaint: str) -> Feature:
     return Feature(
         key="esp",
         present=not complaint,
-        detail=f"No IPsec ESP: {complaint}" if complaint else "",
-        remedy=gettext_noop("Use a kernel with CONFIG_INET_ESP: needed for encrypted overlay networks.")
-        if complaint
-        else "",
+        detail=Text.of(_NO_ESP, complaint=complaint) if complaint else NOTHING,
+        remedy=Text(_WITH_ESP) if complaint else NOTHING,
     )
 
 
@@ -137,7 +172,9 @@ def readable_features() -> list[Feature]:
         ),
     )
     return [
-        Feature(key=key, present=present, detail="" if present else detail, remedy="" if present else remedy)
+        Feature(key=key, present=present)
+        if present
+        else Feature(key=key, present=False, detail=Text(detail), remedy=Text(remedy))
         for key, present, detail, remedy in checks
     ]
 
@@ -159,8 +196,8 @@ def _programs() -> list[Feature]:
             Feature(
                 key=f"program.{name}",
                 present=path is not None,
-                detail=path or f"{name} is not installed.",
-                remedy="" if path else f"Install the package {package}.",
+                detail=Text(path) if path else Text.of(_NOT_INSTALLED, name=name),
+                remedy=NOTHING if path else Text.of(_INSTALL, package=package),
             )
         )
     return result
@@ -173,10 +210,8 @@ def _rights() -> list[Feature]:
         Feature(
             key=f"right.{name}",
             present=bool(effective >> bit & 1),
-            detail="" if effective >> bit & 1 else f"The worker lacks {name}.",
-            remedy=""
-            if effective >> bit & 1
-            else gettext_noop("Give the worker this capability, or run it outside a restricted container."),
+            detail=NOTHING if effective >> bit & 1 else Text.of(_LACKS, name=name),
+            remedy=NOTHING if effective >> bit & 1 else Text(_GIVE),
         )
         for bit, name in _CAPABILITIES.items()
     ]

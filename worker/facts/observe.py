@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
+from typing import Any
 
 from pyroute2 import IPRoute
 
 from networks.cnm.addresses import AnyNetwork
 from networks.cnm.facts import Feature, HostFacts, Interface
+from networks.cnm.plugins import Plugin
 from networks.cnm.text import NOTHING
 from worker.firewall.flavour import Choice
 from worker.kernel.sockets import listeners
@@ -26,16 +28,25 @@ OUR_ALIAS = "cnm:"
 OUR_DEVICE = "cnm0"
 """Ours also where it was there before us and so has no alias of ours."""
 DOCKER_MTU = 1500
+ARPHRD_ETHER = 1
+"""linux/if_arp.h"""
+STANDING_IN = frozenset({"macvlan", "macvtap"})
+"""What is made on one of these stands on its lower device instead (Linux, ``macvlan_common_newlink`` in drivers/net/macvlan.c)."""
 
 
 def observe_facts(
-    features: Callable[[], Iterable[Feature]], ours: Iterable[int] = (), firewall: Choice | None = None
+    features: Callable[[], Iterable[Feature]],
+    ours: Iterable[int] = (),
+    firewall: Choice | None = None,
+    plugins: tuple[Plugin, ...] = (),
 ) -> HostFacts:
-    """What the host is like now; *ours* are the pids of our own processes that hold ports, *firewall* is how rules are written."""
+    """What the host is like now; *ours* are the pids of our own processes that hold ports, *firewall* is how rules are written,
+    *plugins* are those that were just looked at."""
     with IPRoute() as route:
-        devices = _foreign_devices(route)
+        links = list(route.get_links())
+        devices = _foreign_devices(links)
         addresses = _addresses(route, devices)
-        onlink, mtu = _routes(route, devices)
+        onlink, leading, gateways = _routes(route, devices)
     resolv_conf = _resolv_conf()
     low, high = _sysctl("net/ipv4/ip_local_port_range", "32768 60999").split()
     facts = HostFacts(
@@ -43,14 +54,19 @@ def observe_facts(
         kernel=os.uname().release,
         addresses=addresses,
         onlink=onlink,
+        gateways=gateways,
         nameservers=_nameservers(resolv_conf),
         resolv_conf=resolv_conf,
         etc_hosts=_read(Path("/etc/hosts")),
-        default_mtu=min(DOCKER_MTU, mtu),
+        default_mtu=min([DOCKER_MTU, *(mtu for _, mtu in leading)]),
+        default_device=leading[0][0] if leading else "",
+        mtus=_mtus(addresses, devices),
+        devices=_parents(links, devices),
         local_ports=(int(low), int(high)),
         reserved_ports=_ports(_sysctl("net/ipv4/ip_local_reserved_ports", "")),
         listeners=listeners(frozenset(ours)),
         features=tuple(features()),
+        plugins=plugins,
         firewall_flavour=firewall.flavour if firewall else "",
         firewall_reason=firewall.reason if firewall else NOTHING,
         firewall_warning=firewall.warning if firewall else NOTHING,
@@ -59,14 +75,31 @@ def observe_facts(
     return replace(facts, version=hashlib.sha256(content).hexdigest()[:16])
 
 
-def _foreign_devices(route: IPRoute) -> dict[int, tuple[str, int]]:
+def _foreign_devices(links: Iterable[Any]) -> dict[int, tuple[str, int]]:
     """Index -> (name, MTU) of every device that is not ours."""
     found = {}
-    for link in route.get_links():
+    for link in links:
         name, alias = link.get_attr("IFLA_IFNAME"), link.get_attr("IFLA_IFALIAS") or ""
         if not alias.startswith(OUR_ALIAS) and name != OUR_DEVICE:
             found[link["index"]] = (name, link.get_attr("IFLA_MTU") or DOCKER_MTU)
     return found
+
+
+def _parents(links: Iterable[Any], devices: dict[int, tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    """(name, MTU) of those that a network can stand on."""
+    able = {link["index"] for link in links if _carries(link)}
+    return tuple(sorted(device for index, device in devices.items() if index in able))
+
+
+def _carries(link: Any) -> bool:
+    """Whether containers' Ethernet frames go out by *link*: a port of a bridge gives its own to the bridge alone."""
+    is_ethernet = link["ifi_type"] == ARPHRD_ETHER
+    return is_ethernet and not link.get_attr("IFLA_MASTER") and _kind(link) not in STANDING_IN
+
+
+def _kind(link: Any) -> str:
+    info = link.get_attr("IFLA_LINKINFO")
+    return (info.get_attr("IFLA_INFO_KIND") or "") if info is not None else ""
 
 
 def _addresses(route: IPRoute, devices: dict[int, tuple[str, int]]) -> tuple[tuple[str, Interface], ...]:
@@ -78,21 +111,33 @@ def _addresses(route: IPRoute, devices: dict[int, tuple[str, int]]) -> tuple[tup
     return tuple(sorted(found, key=str))
 
 
-def _routes(route: IPRoute, devices: dict[int, tuple[str, int]]) -> tuple[tuple[AnyNetwork, ...], int]:
-    """On-link destinations of the main table, and the MTU of the device that leads outside."""
-    onlink, mtu = [], DOCKER_MTU
+def _mtus(
+    addresses: Iterable[tuple[str, Interface]], devices: dict[int, tuple[str, int]]
+) -> tuple[tuple[str, int], ...]:
+    """The MTU of each device that has an address."""
+    by_name = dict(devices.values())
+    return tuple(sorted({(device, by_name[device]) for device, _ in addresses}))
+
+
+def _routes(
+    route: IPRoute, devices: dict[int, tuple[str, int]]
+) -> tuple[tuple[AnyNetwork, ...], list[tuple[str, int]], tuple[str, ...]]:
+    """Of the main table: on-link destinations, the devices that lead outside with their MTUs (IPv4's first), and the routers."""
+    onlink, leading, gateways = [], [], set()
     for family in (socket.AF_INET, socket.AF_INET6):
         for item in route.get_routes(family=family, table=254):
-            device, destination = item.get_attr("RTA_OIF"), item.get_attr("RTA_DST")
+            device, destination, gateway = (item.get_attr(f"RTA_{name}") for name in ("OIF", "DST", "GATEWAY"))
             if device not in devices:
                 continue
+            if gateway is not None:
+                gateways.add(gateway)
             if destination is None:
-                mtu = min(mtu, devices[device][1])
-            elif item.get_attr("RTA_GATEWAY") is None:
+                leading.append(devices[device])
+            elif gateway is None:
                 network = ip_network(f"{destination}/{item['dst_len']}")
                 if not network.is_link_local and not network.is_multicast:
                     onlink.append(network)
-    return tuple(sorted(set(onlink), key=str)), mtu
+    return tuple(sorted(set(onlink), key=str)), leading, tuple(sorted(gateways))
 
 
 def _resolv_conf() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from networks.cnm.iptables_text import Saved
 from networks.cnm.rules import Rule
@@ -35,12 +36,14 @@ class Script:
         return sum(1 for lines in self.tables.values() if lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Protocol):
     """Where a backend keeps a rule that does not stand in its chain: behind the rule *via*, by *key*."""
 
-    via: Rule
-    key: str
+    @property
+    def via(self) -> Rule: ...
+
+    @property
+    def key(self) -> tuple[str | int, ...]: ...
 
 
 class Backend(ABC):
@@ -51,6 +54,19 @@ class Backend(ABC):
     @abstractmethod
     def generation(self) -> int | None:
         """A number that stays the same while no rule changes; None where there is no such sign."""
+
+    def untouched(self, since: int) -> int | None:
+        """The generation now, where nothing of what :meth:`read` reads has changed since *since*; None where it may have."""
+        now = self.generation()
+        return now if now == since else None
+
+    def writer(self) -> str:
+        """Who else changed what :meth:`read` reads since this was asked last, as ``name (pid)``; empty where the kernel does not tell."""
+        return ""
+
+    def strangers(self) -> str:
+        """Who else changed any rule of the host since this was asked last, as :meth:`writer` has it."""
+        return ""
 
     @abstractmethod
     def available(self, family: int = 4) -> bool:

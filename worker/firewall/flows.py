@@ -36,21 +36,35 @@ class Called:
     port: int
 
 
-def called(rules: Iterable[Rule]) -> frozenset[Called]:
-    """The host ports whose connections *rules* decide: those they translate, and those they admit or keep out by their port."""
-    found = set()
-    for rule in rules:
-        options = {match.option: match.values[0] for match in rule.matches if match.values}
-        port = options.get("--dport") if rule.target.name == "DNAT" else options.get("--ctorigdstport")
-        if port and port.isdigit() and options.get("-p") in _PROTOCOLS:
-            found.add(Called(rule.family, options["-p"], int(port)))
+def called(made: Iterable[Rule], gone: Iterable[Rule]) -> frozenset[Called]:
+    """The host ports whose connections are to meet the rules anew: what was translated, or is admitted or kept out by its port.
+
+    A translation that was *made* is for new connections. Of TCP those begin anew by themselves, and one that stands already was accepted
+    by a program of this host: cut off in its midst, it would be sent on to the container. Datagrams have no beginning, so what is
+    remembered of them would pass the translation by for as long as they come.
+    """
+    found = {call for rule in gone if (call := _called(rule))}
+    found |= {
+        call for rule in made if (call := _called(rule)) and (call.protocol != "tcp" or rule.target.name != "DNAT")
+    }
     return frozenset(found)
 
 
+def _called(rule: Rule) -> Called | None:
+    options = {match.option: match.values[0] for match in rule.matches if match.values}
+    port = options.get("--dport") if rule.target.name == "DNAT" else options.get("--ctorigdstport")
+    if port and port.isdigit() and options.get("-p") in _PROTOCOLS:
+        return Called(rule.family, options["-p"], int(port))
+    return None
+
+
 def forget(ports: Iterable[Called]) -> int:
-    """Make the kernel forget the connections to *ports*, so that their next packet meets the rules anew; how many there were."""
+    """Make the kernel forget the connections to *ports*, so that their next packet meets the rules anew; how many there were.
+
+    The kernel goes through its whole table to list them, however few they are: 9 ms with 262,144 places.
+    """
     wanted = {(port.family, _PROTOCOLS[port.protocol], port.port) for port in ports}
-    if not wanted or not _any_remembered():
+    if not wanted or not any_remembered():
         return 0
     forgotten = 0
     for family in sorted({item[0] for item in wanted}):
@@ -92,7 +106,8 @@ def _attributes(data: memoryview) -> dict[int, memoryview]:
     return found
 
 
-def _any_remembered() -> bool:
+def any_remembered() -> bool:
+    """Whether the kernel remembers any connection; asking costs nothing."""
     try:
         return _COUNT.read_text().strip() != "0"
     except OSError:

@@ -40,6 +40,12 @@ _MASQUERADE = gettext_noop(
     "Containers of {subnet} (network {network}) reach the outside under the address of this host."
 )
 _SNAT = gettext_noop("Containers of {subnet} (network {network}) reach the outside under the address {address}.")
+_SPANNING_IN = gettext_noop(
+    "Network {network} spans hosts, and this host is no part of it: nothing gets in but from its own containers."
+)
+_SPANNING_OUT = gettext_noop(
+    "Network {network} spans hosts: its containers reach the outside by their host's gateway network, not through this."
+)
 _OWN_PORTS = gettext_noop(
     "What the containers of network {network} send to a published port of this host goes to the port holder, not back into the"
     " network by translation."
@@ -70,6 +76,13 @@ def compile_network_rules(
         yield from block.translation(masquerade)
     if mode in {"routed", "nat-unprotected"}:
         yield from block.unpublished()
+
+
+def compile_spanning_rules(network: Network, device: str, settings: HostSettings, writer: Writer) -> Iterator[Rule]:
+    """The rules of a *network* that spans hosts: its bridge passes frames between its ports, and nothing else."""
+    block = _Block(network, device, "isolated", settings, writer)
+    yield from block.spanning()
+    yield block.between_containers(2)
 
 
 class _Block:
@@ -129,6 +142,12 @@ class _Block:
             to_elsewhere = self.out
         yield self._top("filter", chain, 0, from_elsewhere, words.DROP, self._why(_INTERNAL_IN))
         yield self._top("filter", chain, 1, to_elsewhere, words.DROP, self._why(_INTERNAL_OUT))
+
+    def spanning(self) -> Iterator[Rule]:
+        chain = self.writer.naming.isolation_stage_1
+        into = words.entering_elsewhere(self.device) + words.leaving(self.device)
+        yield self._top("filter", chain, 0, into, words.DROP, self._why(_SPANNING_IN))
+        yield self._top("filter", chain, 1, self.out, words.DROP, self._why(_SPANNING_OUT))
 
     def translation(self, masquerade: bool) -> Iterator[Rule]:
         proxy = self.settings.userland_proxy

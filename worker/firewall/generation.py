@@ -2,58 +2,67 @@
 
 from __future__ import annotations
 
-import socket
-import struct
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-_NETLINK_NETFILTER = 12
-_GET_GENERATION = (10 << 8) | 16
-"""NFNL_SUBSYS_NFTABLES and NFT_MSG_GETGEN (linux/netfilter/nf_tables.h)."""
-_REQUEST = 1
-_ERROR = 2
-_HEADER = struct.Struct("=IHHII")
-_FAMILY = struct.Struct("=BBH")
-_ATTRIBUTE = struct.Struct("=HH")
-_GENERATION_ID = 1
-_TIMEOUT_S = 2.0
+from worker.kernel.nft_watch import NftWatch, Table
 
 
 class Generation:
     """The generation id of nf_tables in this network namespace: it grows by one with each transaction of anybody (16 µs)."""
 
-    def __init__(self) -> None:
-        self._socket: socket.socket | None = None
+    def __init__(self, tables: Collection[Table] = ()) -> None:
+        self._tables = tables
+        self._watch: NftWatch | None = None
 
     def read(self) -> int | None:
         """The id; None where the kernel has no nf_tables or does not tell."""
         try:
-            return self._ask()
-        except (OSError, struct.error):
+            return self._open().generation()
+        except (OSError, ValueError):
             self.close()
             return None
 
-    def close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def _ask(self) -> int | None:
-        if self._socket is None:
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
-            self._socket.settimeout(_TIMEOUT_S)
-        body = _FAMILY.pack(0, 0, 0)
-        self._socket.send(_HEADER.pack(_HEADER.size + len(body), _GET_GENERATION, _REQUEST, 0, 0) + body)
-        answer = self._socket.recv(4096)
-        _, kind, _, _, _ = _HEADER.unpack_from(answer)
-        if kind == _ERROR:
+    def untouched(self, since: int) -> int | None:
+        """The id now, where nothing in our tables has changed since it was *since*; None where something may have."""
+        try:
+            return self._open().untouched(self._tables, since)
+        except (OSError, ValueError):
+            self.close()
             return None
-        at = _HEADER.size + _FAMILY.size
-        while at < len(answer):
-            length, attribute = _ATTRIBUTE.unpack_from(answer, at)
-            if attribute == _GENERATION_ID:
-                return int(struct.unpack_from(">I", answer, at + _ATTRIBUTE.size)[0])
-            at += (length + 3) & ~3
-        return None
+
+    def writer(self) -> str:
+        """Who else was heard to change our tables since this was asked last; empty where nobody was."""
+        return ", ".join(self._watch.writers(self._tables)) if self._watch is not None else ""
+
+    def strangers(self) -> str:
+        """Who else was heard to change any table since this was asked last; empty where nobody was, or the kernel does not tell."""
+        try:
+            return ", ".join(self._open().strangers())
+        except (OSError, ValueError):
+            self.close()
+            return ""
+
+    @contextmanager
+    def ours(self) -> Iterator[None]:
+        """Inside, we write ourselves: that is not listened to."""
+        watch = self._watch
+        if watch is None:
+            yield
+            return
+        with watch.deaf():
+            yield
+
+    def close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    def _open(self) -> NftWatch:
+        if self._watch is None:
+            self._watch = NftWatch()
+        return self._watch
 
 
 def legacy_tables(family: int) -> tuple[str, ...]:

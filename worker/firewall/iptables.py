@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from networks.cnm.errors import KernelRefused
 from networks.cnm.iptables_text import Saved, parse_save
 from networks.cnm.text import gettext_noop
+from worker.kernel.nft_message import IPV4, IPV6
 
-from .backend import Backend, Script
+from .backend import TABLES, Backend, Script
 from .generation import Generation, legacy_tables
 from .programs import is_installed, run_program
 
@@ -30,7 +31,7 @@ class Iptables(Backend):
         if flavour not in FLAVOURS:
             raise ValueError(f"No such flavour: {flavour}")
         self.flavour = flavour
-        self._generation = Generation()
+        self._generation = Generation([(family, table) for family in (IPV4, IPV6) for table in TABLES])
 
     @property
     def is_nft(self) -> bool:
@@ -39,6 +40,15 @@ class Iptables(Backend):
     def generation(self) -> int | None:
         """A number that stays the same while no rule changes; None where there is no such sign (legacy)."""
         return self._generation.read() if self.is_nft else None
+
+    def untouched(self, since: int) -> int | None:
+        return self._generation.untouched(since) if self.is_nft else None
+
+    def writer(self) -> str:
+        return self._generation.writer()
+
+    def strangers(self) -> str:
+        return self._generation.strangers() if self.is_nft else ""
 
     def available(self, family: int = 4) -> bool:
         """Whether this flavour's programs are installed."""
@@ -60,8 +70,9 @@ class Iptables(Backend):
 
     def carry_out(self, scripts: Mapping[int, Script]) -> int:
         """Carry out scripts by address family; how many transactions that took, one for each table."""
-        for family, script in sorted(scripts.items()):
-            self.write(family, script)
+        with self._generation.ours():
+            for family, script in sorted(scripts.items()):
+                self.write(family, script)
         return sum(script.transactions() for script in scripts.values())
 
     def write(self, family: int, script: Script) -> None:

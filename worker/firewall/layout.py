@@ -12,6 +12,9 @@ from networks.cnm.rules import Rank
 # filter FORWARD
 USER_JUMP: Rank = (0, 0)
 ISOLATION_JUMP: Rank = (0, 1)
+# filter INPUT and OUTPUT
+CLEAR: Rank = (0, 0)
+"""What is to be encrypted and is not."""
 # filter CNM
 _RESTRICTED, _OPEN, _REST, _AT_HOLDER = 0, 1, 2, 3
 # the last rule of a chain

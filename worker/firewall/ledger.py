@@ -7,7 +7,7 @@ a journal under ``/run``: it is as old as the kernel's own memory of the rules.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from networks.cnm.rules import Rank, Rule
@@ -36,17 +36,20 @@ class RuleLedger:
 
     def record(self, rules: Iterable[Rule]) -> None:
         """Note rules that are about to be written."""
-        entries = []
+        entries: list[Sequence[object]] = []
+        ranks = self._ranks
         for rule in rules:
-            place = (rule.family, rule.table, rule.text)
-            if self._ranks.get(place) != rule.rank:
-                self._ranks[place] = rule.rank
-                entries.append([*place, list(rule.rank)])
+            place, rank = (rule.family, rule.table, rule.text), rule.rank
+            if ranks.get(place) != rank:
+                ranks[place] = rank
+                entries.append((*place, rank))
         self._append(entries)
 
     def forget(self, places: Iterable[Place]) -> None:
         """Strike rules out that are gone."""
-        entries: list[list[object]] = [[*place, None] for place in places if self._ranks.pop(place, None) is not None]
+        entries: list[Sequence[object]] = [
+            [*place, None] for place in places if self._ranks.pop(place, None) is not None
+        ]
         if entries and not self._ranks:
             self.path.unlink(missing_ok=True)
             self._lines = 0
@@ -72,7 +75,7 @@ class RuleLedger:
         if text and not text.endswith("\n"):
             self._rewrite()
 
-    def _append(self, entries: list[list[object]]) -> None:
+    def _append(self, entries: list[Sequence[object]]) -> None:
         if not entries:
             return
         if self._lines > len(self._ranks) + _SLACK:

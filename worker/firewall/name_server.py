@@ -21,6 +21,8 @@ from networks.cnm.names import Naming
 from networks.cnm.resources import Owner
 from networks.cnm.rules import Rule, Target
 from worker.kernel import nft
+from worker.kernel import nft_expressions as packet
+from worker.kernel.nft_message import IPV4
 
 from . import words
 from .backend import Script
@@ -70,13 +72,33 @@ class NftLeader:
             messages += [nft.delete_table(TABLE), nft.new_table(TABLE)]
         messages.append(nft.new_nat_chain(TABLE, self._chain))
         for name, port in (("tcp", tcp), ("udp", udp)):
-            protocol = _PROTOCOLS[name]
-            messages.append(nft.new_translation(TABLE, self._chain, ADDRESS, protocol, PORT, port, owner.tag))
+            said = _translation(_PROTOCOLS[name], port)
+            messages.append(nft.new_rule(TABLE, self._chain, said, comment=owner.tag))
         nft.transact(messages)
 
     def leads(self, udp: int, tcp: int) -> bool:
         rules = nft.rules_of(TABLE)
-        return all(any(nft.translated_port(port) in rule for rule in rules) for port in (udp, tcp))
+        return all(any(_translated_port(port) in rule for rule in rules) for port in (udp, tcp))
+
+
+def _translation(protocol: int, port: int) -> list[bytes]:
+    """``ip daddr ADDRESS meta l4proto PROTOCOL th dport 53 dnat to ADDRESS:PORT``"""
+    return [
+        packet.payload(packet.NETWORK_HEADER, 16, 4),
+        packet.compare(ADDRESS.packed),
+        packet.meta("l4proto"),
+        packet.compare(bytes([protocol])),
+        packet.payload(packet.TRANSPORT_HEADER, 2, 2),
+        packet.compare(packet.port_number(PORT)),
+        packet.immediate(ADDRESS.packed, 0),
+        packet.immediate(packet.port_number(port), 16),
+        packet.translate(packet.DESTINATION_NAT, IPV4, 0, 16),
+    ]
+
+
+def _translated_port(port: int) -> bytes:
+    """What a raw rule of :func:`_translation` to *port* has in it."""
+    return packet.immediate(packet.port_number(port))[-8:-2]
 
 
 class IptablesLeader:

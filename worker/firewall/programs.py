@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from networks.cnm.errors import Unavailable, Unsupported
 from networks.cnm.text import gettext_noop
+from worker.patience import pause_point
 
 TIMEOUT_S = 120
+PAUSE_S = 0.02
+"""How often a look asks, while its program runs, whether it is to give way."""
 ENVIRONMENT = {"LC_ALL": "C", "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
 """Complaints in English, for they are read; and the folders in which a user's PATH does not look."""
 
@@ -26,19 +31,10 @@ def run_program(
     """Run *command* with *text* as its input; what its end means is for the caller to say.
 
     Raises :class:`Unsupported` where it is missing, naming the *package* that has it, and :class:`Unavailable` when it does not come
-    to an end; *when_late* is the remedy for that.
+    to an end; *when_late* is the remedy for that. A look that gives way does so while its program runs, too.
     """
     try:
-        return subprocess.run(
-            command,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            env=ENVIRONMENT,
-            check=False,
-            errors="surrogateescape",
-        )
+        return _run(command, text)
     except FileNotFoundError:
         raise Unsupported(
             gettext_noop("{program} is not installed on this host."),
@@ -53,3 +49,35 @@ def run_program(
             program=command[0],
             seconds=TIMEOUT_S,
         ) from None
+
+
+def _run(command: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
+    # From a file: of what goes through a pipe, communicate() forgets the rest when its time is over (CPython 3.11).
+    with os.fdopen(os.memfd_create(command[0]), "w+", errors="surrogateescape") as given:
+        given.write(text)
+        given.seek(0)
+        process = subprocess.Popen(
+            command,
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT,
+            errors="surrogateescape",
+        )
+    with process:
+        try:
+            return _answer(process, time.monotonic() + TIMEOUT_S)
+        except BaseException:
+            process.kill()
+            raise
+
+
+def _answer(process: subprocess.Popen[str], deadline: float) -> subprocess.CompletedProcess[str]:
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            out, err = process.communicate(timeout=PAUSE_S)
+            return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        if time.monotonic() > deadline:
+            raise subprocess.TimeoutExpired(process.args, TIMEOUT_S)
+        pause_point()

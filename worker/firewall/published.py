@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from networks.cnm.addresses import AnyAddress
@@ -16,7 +17,9 @@ from . import layout, words
 from .words import Writer
 
 Values = tuple[tuple[str, str], ...]
+_REMEMBERED = 1 << 16
 
+_EVERYWHERE = Text(gettext_noop("every address of this host"))
 _TRANSLATES = gettext_noop(
     "Traffic to port {host_port}/{protocol} of {where} goes to port {port} of container {container} at {address}."
 )
@@ -59,8 +62,34 @@ class Place:
 
 def compile_port(
     port: PublishedPort, host_address: AnyAddress | None, place: Place, settings: HostSettings, writer: Writer
+) -> tuple[Rule, ...]:
+    """The rules of one published port in *writer*'s address family; *host_address* None means every address of the host.
+
+    Remembered: of a thousand ports of a container, a change touches one or two.
+    """
+    return _compile_port(port, host_address, place, settings.hardening, settings.userland_proxy, writer)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _compile_port(
+    port: PublishedPort,
+    host_address: AnyAddress | None,
+    place: Place,
+    hardening: bool,
+    userland_proxy: bool,
+    writer: Writer,
+) -> tuple[Rule, ...]:
+    return tuple(_rules(port, host_address, place, hardening, userland_proxy, writer))
+
+
+def _rules(
+    port: PublishedPort,
+    host_address: AnyAddress | None,
+    place: Place,
+    hardening: bool,
+    userland_proxy: bool,
+    writer: Writer,
 ) -> Iterator[Rule]:
-    """The rules of one published port in *writer*'s address family; *host_address* None means every address of the host."""
     owner = Owner(kind="port", id=port.id, name=f"{port.host_port}/{port.protocol}")
     # The reasons of one port are filled from the same values, made once.
     said = Text.of(
@@ -70,11 +99,11 @@ def compile_port(
         port=port.container_port,
         container=place.container,
         address=place.address,
-        where="every address of this host" if host_address is None else host_address,
+        where=_EVERYWHERE if host_address is None else host_address,
         sources=", ".join(map(str, port.allowed_sources)),
     ).params
     if place.translated:
-        yield _translation(port, host_address, place, settings, writer, owner, said)
+        yield _translation(port, host_address, place, userland_proxy, writer, owner, said)
     yield from _admission(port, host_address, place, writer, owner, said)
     if place.translated:
         yield writer.rule(
@@ -88,7 +117,7 @@ def compile_port(
             owner,
             Text(_HAIRPIN, said),
         )
-        if settings.hardening and isinstance(host_address, IPv4Address) and host_address.is_loopback:
+        if hardening and isinstance(host_address, IPv4Address) and host_address.is_loopback:
             yield writer.rule(
                 "raw",
                 "PREROUTING",
@@ -106,7 +135,7 @@ def _translation(
     port: PublishedPort,
     host_address: AnyAddress | None,
     place: Place,
-    settings: HostSettings,
+    userland_proxy: bool,
     writer: Writer,
     owner: Owner,
     said: Values,
@@ -117,7 +146,7 @@ def _translation(
         matches += words.source(words.LINK_LOCAL_IPV6, but=True)
     if host_address is not None:
         matches += words.destination(host_address)
-    if settings.userland_proxy:
+    if userland_proxy:
         matches += words.entering_elsewhere(place.device)
     loopback = host_address is not None and host_address.is_loopback
     return writer.rule(
@@ -232,4 +261,7 @@ def effective_addresses(port: PublishedPort, binding: AnyAddress | None) -> tupl
 
 def every_address(family: int) -> AnyAddress:
     """``0.0.0.0`` or ``::``."""
-    return IPv4Address(0) if family == 4 else IPv6Address(0)
+    return _EVERY[family]
+
+
+_EVERY: dict[int, AnyAddress] = {4: IPv4Address(0), 6: IPv6Address(0)}

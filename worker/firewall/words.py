@@ -92,6 +92,12 @@ def icmp(family: int) -> Matches:
     return (Match("", "-p", ("icmp" if family == 4 else "ipv6-icmp",)),)
 
 
+@lru_cache(maxsize=2)
+def in_the_clear(direction: str) -> Matches:
+    """What IPsec has not decrypted (``in``), or will not encrypt (``out``)."""
+    return (Match("policy", "--dir", (direction,)), Match("policy", "--pol", ("none",), joined=True))
+
+
 def first_sent_to(address: IPv4Address | IPv6Address | None, port: int) -> Matches:
     """The connection was first sent to *port* (of *address*), whatever it was translated to since."""
     if address is None or address.is_unspecified:

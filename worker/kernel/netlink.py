@@ -42,6 +42,8 @@ ANSWER_TIMEOUT_S = 60.0
 DUMP_ATTEMPTS = 20
 
 _HEADER = struct.Struct("=IHHII")
+_ATTRIBUTE = struct.Struct("=HH")
+_NUMBER = struct.Struct("=HHI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,25 @@ class Netlink:
             at += (length + 3) & ~3
 
 
+def compose(kind: int, flags: int, body: bytes) -> bytes:
+    """A message; its sequence number is given where it is sent."""
+    return _HEADER.pack(_HEADER.size + len(body), kind, flags, 0, 0) + body
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """One attribute; one that is made of others has these as its value."""
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + b"\0" * (-len(value) % 4)
+
+
+def string(kind: int, value: str) -> bytes:
+    return attribute(kind, value.encode() + b"\0")
+
+
+def number(kind: int, value: int) -> bytes:
+    """An attribute of 32 bits, in the host's own order."""
+    return _NUMBER.pack(_NUMBER.size, kind, value)
+
+
 def attributes(data: memoryview, start: int) -> dict[int, memoryview]:
     """The attributes of *data* from *start* on: type -> value; of attributes of one type the last."""
     found = {}
@@ -176,6 +197,17 @@ def attributes(data: memoryview, start: int) -> dict[int, memoryview]:
         found[kind & 0x3FFF] = data[start + 4 : start + length]
         start += (length + 3) & ~3
     return found
+
+
+def each_attribute(data: memoryview, start: int) -> Iterator[tuple[int, memoryview]]:
+    """(type, value) of every attribute of *data* from *start* on, in order: a list repeats one type."""
+    end = len(data)
+    while start + 4 <= end:
+        length, kind = struct.unpack_from("=HH", data, start)
+        if length < 4:
+            break
+        yield kind & 0x3FFF, data[start + 4 : start + length]
+        start += (length + 3) & ~3
 
 
 def _read_error(message: memoryview, flags: int) -> tuple[int, str]:

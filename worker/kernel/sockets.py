@@ -1,4 +1,4 @@
-"""Who holds which port: read from /proc (proc(5)), as root."""
+"""Who holds which port, and which program that is (proc(5)); as root, else some of it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import os
 import re
 import struct
 from collections.abc import Iterator
+from contextlib import closing
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from networks.cnm.facts import Listener
+
+from .sock_diag import BoundSocket, SocketDiag, decoded
 
 _TABLES = {"tcp": ("tcp", "tcp6"), "udp": ("udp", "udp6")}
 _LISTEN = "0A"
@@ -19,8 +22,8 @@ _INODE = re.compile(r"socket:\[(\d+)\]\Z")
 
 def listeners(besides: frozenset[int] = frozenset()) -> tuple[Listener, ...]:
     """Every port that a program of this host holds, those of the processes *besides* (pids) aside; sorted."""
-    found = list(_bound())
-    owners = _owners({inode for *_, inode in found})
+    found = bound()
+    owners = _owners({item.inode for item in found})
     result = {
         Listener(protocol=protocol, address=str(address), port=port, process=owners.get(inode, (0, ""))[1])
         for protocol, address, port, inode in found
@@ -31,11 +34,21 @@ def listeners(besides: frozenset[int] = frozenset()) -> tuple[Listener, ...]:
 
 def holder_of(protocol: str, port: int) -> str:
     """``name (pid)`` of a program that holds *port*, or an empty text where that cannot be known."""
-    inodes = {inode for kind, _, number, inode in _bound() if (kind, number) == (protocol, port)}
+    inodes = {item.inode for item in bound() if (item.protocol, item.port) == (protocol, port)}
     return next((name for _, name in _owners(inodes).values()), "")
 
 
-def _bound() -> Iterator[tuple[str, IPv4Address | IPv6Address, int, int]]:
+def bound() -> list[BoundSocket]:
+    """Every socket of this network namespace that holds a port."""
+    try:
+        with closing(SocketDiag()) as diag:
+            return [decoded(*item) for item in diag.read().values()]
+    except OSError:  # not root, or a kernel without it
+        return list(bound_by_proc())
+
+
+def bound_by_proc() -> Iterator[BoundSocket]:
+    """As :func:`bound`, from the tables of all sockets, which grow with what is connected."""
     for protocol, names in _TABLES.items():
         for name in names:
             try:
@@ -46,7 +59,7 @@ def _bound() -> Iterator[tuple[str, IPv4Address | IPv6Address, int, int]]:
                 words = line.split()
                 if words[3] == (_LISTEN if protocol == "tcp" else _UNCONNECTED):
                     address, _, port = words[1].partition(":")
-                    yield protocol, _address(address), int(port, 16), int(words[9])
+                    yield BoundSocket(protocol, _address(address), int(port, 16), int(words[9]))
 
 
 def _address(text: str) -> IPv4Address | IPv6Address:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-CLONE_NEWNET = 0x40000000
+CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_SHARED = 0x100000

@@ -8,7 +8,9 @@ GATHER_S = 0.05
 """News of one moment is told together."""
 ECHO_S = 0.3
 """How long after our own writes their echoes may still come."""
-MUTED = frozenset({"links", "rules", "legacy", "files", "sysctls"})
+AT_ONCE = frozenset({"exits"})
+"""Kinds of news that wait for no other: the name of a container whose process ended goes with it."""
+MUTED = frozenset({"links", "rules", "legacy", "files", "sysctls", "xfrm"})
 """Kinds of news that our own writes cause."""
 
 
@@ -34,6 +36,10 @@ class News:
     def due(self, now: float) -> Notice | None:
         """What is to be told now, if anything; it is forgotten here."""
         what = self._gathered.what
+        at_once = what & AT_ONCE
+        if at_once:
+            self._gathered.what = what - AT_ONCE
+            return Notice(at_once)
         if not what or now - self._since < GATHER_S:
             return None
         if now < self._quiet_until:
@@ -49,5 +55,7 @@ class News:
         """How long nothing can be due; infinity while there is no news."""
         if not self._gathered.what:
             return float("inf")
+        if self._gathered.what & AT_ONCE:
+            return 0.0
         told_at = self._since + GATHER_S
         return max((told_at if self._gathered.what - MUTED else max(told_at, self._quiet_until)) - now, 0.0)

@@ -4,33 +4,54 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from worker.firewall.generation import legacy_tables
 from worker.firewall.iptables import Iptables
 from worker.firewall.legacy import sizes
-from worker.kernel import sysctl
+from worker.kernel import meter, sysctl, xfrm
 from worker.kernel.ledger import Ledger
+from worker.kernel.nft_watch import table_of, writer_of
+from worker.runtime.files import share_log
+from worker.runtime.folders import Folders
 
 Tell = Callable[[str, str], None]
 """(kind of news, writer or empty)"""
+Port = tuple[str, str, int]
+"""Protocol, address, number."""
+
+HOLDER_ANSWER_S = 1.0
+"""The port holder answers at once; while it hangs, a port of ours is taken for somebody's, which costs a look."""
 
 _NETLINK_ROUTE, _NETLINK_NETFILTER = 0, 12
 _SOL_NETLINK, _ADD_MEMBERSHIP, _LISTEN_ALL_NSID = 270, 1, 8
-_ROUTE_GROUPS = (1, 5, 7, 9, 11)
-"""RTNLGRP_LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE."""
+_ROUTE_GROUPS = (1, 3, 5, 7, 9, 11)
+"""RTNLGRP_LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE."""
+_NEIGHBOUR_KINDS = (28, 29)
+"""RTM_NEWNEIGH, RTM_DELNEIGH."""
+_NUD_PERMANENT, _NDA_DST = 0x80, 1
+_NEIGHBOUR_HEADER = 12
 _NFTABLES_GROUP = 7
 _NEW_GENERATION = (10 << 8) | 15
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
-_GENERATION_PID, _GENERATION_NAME = 2, 3
-_FAMILY_HEADER = 4
 _RECEIVE_BYTES = 4 << 20
+
+
+class Message(NamedTuple):
+    """What the kernel multicasts."""
+
+    kind: int
+    asker: int
+    """The socket whose request caused it (``nlmsg_pid``, netlink(7)), where the kernel says so; 0: nobody's, or it does not say."""
+    body: bytes
 
 
 class _Multicast:
@@ -47,24 +68,29 @@ class _Multicast:
     def fileno(self) -> int:
         return self.socket.fileno()
 
-    def messages(self) -> list[tuple[int, bytes]] | None:
-        """(type, body) of everything that waits; None: the kernel had to drop some."""
-        found: list[tuple[int, bytes]] = []
+    def messages(self) -> list[Message] | None:
+        """Everything that waits; None: the kernel had to drop some.
+
+        What waits is taken in any case: only an emptied socket is told of the next loss.
+        """
+        found: list[Message] = []
+        lost = False
         while True:
             try:
                 data = self.socket.recv(1 << 20)
             except BlockingIOError:
-                return found
+                return None if lost else found
             except OSError as error:
-                if error.errno == errno.ENOBUFS:
-                    return None
-                raise
+                if error.errno != errno.ENOBUFS:
+                    raise
+                lost = True
+                continue
             at = 0
             while at + _HEADER.size <= len(data):
-                length, kind, *_ = _HEADER.unpack_from(data, at)
+                length, kind, _, _, asker = _HEADER.unpack_from(data, at)
                 if length < _HEADER.size:
                     break
-                found.append((kind, data[at + _HEADER.size : at + length]))
+                found.append(Message(kind, asker, data[at + _HEADER.size : at + length]))
                 at += (length + 3) & ~3
 
 
@@ -84,40 +110,73 @@ class LinkSource(_Multicast):
         heard = self.messages()
         if heard is None:
             tell("full", "")
-        elif heard:
+        elif any(message.kind not in _NEIGHBOUR_KINDS or was_told(message) for message in heard):
             tell("links", "")
 
 
+def was_told(message: Message) -> bool:
+    """Whether somebody told the kernel of a neighbour or a forwarding entry, or to forget it.
+
+    What it finds out by itself, and forgets again, is no change of the network; there is much of it. Of a neighbour it names who asked
+    for the change: one that is taken away looks otherwise like one that does not answer. Of a VXLAN device's forwarding entries it names
+    nobody; those that it learned are not permanent.
+    """
+    if message.asker:
+        return True
+    body = message.body
+    (state,) = struct.unpack_from("=H", body, 8)
+    at = _NEIGHBOUR_HEADER
+    while state & _NUD_PERMANENT and at + _ATTRIBUTE.size <= len(body):
+        length, kind = _ATTRIBUTE.unpack_from(body, at)
+        if kind == _NDA_DST:
+            return True
+        if length < _ATTRIBUTE.size:
+            break
+        at += (length + 3) & ~3
+    return False
+
+
 class NftSource(_Multicast):
-    """Transactions of nf_tables, native or by iptables-nft; the kernel names who made each."""
+    """Transactions of nf_tables, native or by iptables-nft; the kernel names who made each.
+
+    One that is of the table alone that counts traffic is no news: it comes and goes with those who look, and decides nothing.
+    """
 
     def __init__(self) -> None:
         super().__init__(_NETLINK_NETFILTER, (_NFTABLES_GROUP,))
+        self._tables: set[str] = set()
 
     def hear(self, tell: Tell) -> None:
         heard = self.messages()
         if heard is None:
+            self._tables.clear()
             tell("full", "")
             return
-        for kind, body in heard:
-            if kind == _NEW_GENERATION:
-                tell("rules", writer_of(body))
+        for message in heard:
+            if message.kind != _NEW_GENERATION:
+                self._tables.add(table_of(message.body))
+                continue
+            if self._tables != {meter.NAME}:
+                tell("rules", writer_of(message.body))
+            self._tables.clear()
 
 
-def writer_of(body: bytes) -> str:
-    """``name (pid)`` of a transaction's maker, from the body of its NEWGEN message."""
-    pid, name, at = 0, "", _FAMILY_HEADER
-    while at + _ATTRIBUTE.size <= len(body):
-        length, kind = _ATTRIBUTE.unpack_from(body, at)
-        if length < _ATTRIBUTE.size:
-            break
-        value = body[at + _ATTRIBUTE.size : at + length]
-        if kind == _GENERATION_PID:
-            pid = int.from_bytes(value[:4], "big")
-        elif kind == _GENERATION_NAME:
-            name = value.rstrip(b"\0").decode(errors="replace")
-        at += (length + 3) & ~3
-    return f"{name} ({pid})" if name else ""
+class XfrmSource(_Multicast):
+    """States and policies of the host's IPsec, whoever's they are: those of an IKE daemon change seldom, and a look costs little.
+
+    Raises OSError where the kernel has no IPsec to listen to.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(xfrm.NETLINK_XFRM, (xfrm.XFRMNLGRP_SA, xfrm.XFRMNLGRP_POLICY))
+
+    def hear(self, tell: Tell) -> None:
+        """What the messages say is left unread: among it are keys."""
+        heard = self.messages()
+        if heard is None:
+            tell("full", "")
+        elif heard:
+            tell("xfrm", "")
 
 
 class HolderSource:
@@ -159,6 +218,19 @@ class HolderSource:
         if self._socket is not None:
             self._socket.close()
         self._socket = None
+
+    def held(self, ports: Set[Port]) -> Set[Port]:
+        """Those of *ports* that it holds, asked on a connection of its own; none where it does not answer."""
+        about = [{"protocol": protocol, "address": address, "port": number} for protocol, address, number in ports]
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        with client, suppress(OSError, ValueError, KeyError, TypeError):
+            client.settimeout(HOLDER_ANSWER_S)
+            client.connect(str(self._path))
+            client.sendall(json.dumps({"about": about}).encode() + b"\n")
+            with client.makefile("rb") as answers:
+                found = json.loads(answers.readline())["ports"]
+            return {(item["protocol"], item["address"], item["port"]) for item in found}
+        return set()
 
 
 class LegacySource:
@@ -223,17 +295,23 @@ class SysctlSource:
 _libc = ctypes.CDLL(None, use_errno=True)
 _IN_CLOSE_WRITE, _IN_MOVED_TO, _IN_CREATE, _IN_DELETE, _IN_MODIFY = 0x8, 0x80, 0x100, 0x200, 0x2
 _EVENT = struct.Struct("iIII")
+_OF_CONTAINERS = _IN_CLOSE_WRITE | _IN_MOVED_TO
 _ETC_FILES = frozenset({"hosts", "hostname", "resolv.conf"})
 
 
 class FileSource:
-    """Folders: the exits of containers, the names of sandboxes, and the three files of each container."""
+    """Folders: the exits of containers, the names of sandboxes, the three files of each container, and its log.
 
-    def __init__(self, run_dir: Path, state_dir: Path) -> None:
+    A log that was begun anew is no news: it is made readable at once, with the file that will come after it.
+    """
+
+    def __init__(self, folders: Folders) -> None:
+        run_dir, state_dir = folders.run_dir, folders.state_dir
+        self._folders = folders
         self._fd = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._fd < 0:
             raise OSError(ctypes.get_errno(), "inotify_init1")
-        self._containers = state_dir / "containers"
+        self._containers = folders.containers
         self._watched: dict[int, tuple[str, Path]] = {}
         self._watch(run_dir / "exits", "exits", _IN_CLOSE_WRITE | _IN_MOVED_TO)
         self._watch(run_dir, "busy", _IN_CREATE | _IN_DELETE)
@@ -245,7 +323,7 @@ class FileSource:
         self._watch(Path("/run/netns"), "links", _IN_CREATE | _IN_DELETE)
         self._watch(self._containers, "containers", _IN_CREATE | _IN_MOVED_TO)
         for folder in self._containers.iterdir() if self._containers.is_dir() else ():
-            self._watch(folder, "files", _IN_CLOSE_WRITE)
+            self._watch(folder, "files", _OF_CONTAINERS)
 
     def fileno(self) -> int:
         return int(self._fd)
@@ -257,15 +335,15 @@ class FileSource:
             return
         at = 0
         while at + _EVENT.size <= len(data):
-            watch, _, _, length = _EVENT.unpack_from(data, at)
+            watch, mask, _, length = _EVENT.unpack_from(data, at)
             name = data[at + _EVENT.size : at + _EVENT.size + length].rstrip(b"\0").decode(errors="replace")
             at += _EVENT.size + length
-            self._tell(watch, name, tell)
+            self._tell(watch, mask, name, tell)
 
-    def _tell(self, watch: int, name: str, tell: Tell) -> None:
+    def _tell(self, watch: int, mask: int, name: str, tell: Tell) -> None:
         kind, folder = self._watched.get(watch, ("", Path()))
         if kind == "containers":
-            self._watch(folder / name, "files", _IN_CLOSE_WRITE)
+            self._watch(folder / name, "files", _OF_CONTAINERS)
         elif kind == "state":
             if name == self._containers.name:  # the first container's folder stands in it already, perhaps with an edit
                 self.find_folders()
@@ -276,6 +354,9 @@ class FileSource:
         elif kind == "files":
             if name in _ETC_FILES:
                 tell("files", "")
+            elif name == "log" and mask & _IN_MOVED_TO:
+                with suppress(FileNotFoundError):  # it was removed
+                    share_log(self._folders, folder.name)
         elif kind:
             tell(kind, "")
 

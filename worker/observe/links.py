@@ -5,7 +5,8 @@ How ours are known:
 - a bridge by its alias (``cnm:…``), or by the ledger where it was there before us and a network uses it by name;
 - a sandbox by its name ``cnm-<12 hex>``; a veth by the name of its host end, ``cv<12 hex>``, together with its alias or with
   its other end in a sandbox: a device of somebody else may have that name too;
-- an address on a bridge or a veth of ours by the form that we give it: IPv4 with the subnet's broadcast address, IPv6
+- a macvlan by its alias, in a sandbox;
+- an address on a bridge, a veth or a macvlan of ours by the form that we give it: IPv4 with the subnet's broadcast address, IPv6
   without duplicate detection. An address that an admin or a container adds itself has neither, and is left alone;
   on a bridge that was there before us the ledger knows which addresses we added;
 - a route by its link: default routes, and others with protocol ``static``.
@@ -18,7 +19,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from networks.cnm.resources import Address, Bridge, Key, Resource, Route, Sandbox, Veth
+from networks.cnm.resources import Address, Bridge, Key, Macvlan, Resource, Route, Sandbox, Veth
 from worker.kernel import rtnl, sysctl
 from worker.kernel.ledger import Ledger
 from worker.kernel.netlink import Netlink
@@ -63,12 +64,13 @@ class LinksObserver:
         else:
             look.links_named({key[1] for key in keys if key[0] in {"bridge", "veth"}} | _host_devices(keys))
         look.into(names)
-        if keys is not None:
-            look.links_numbered({link.peer for view in look.views.values() for link in view.links.values()})
+        seen = [link for view in look.views.values() for link in view.links.values()]
+        look.links_numbered({link.peer for link in seen if keys is not None or link.kind == "macvlan"})
         if not look.all_peers_seen():
             look.into(name for name in self._namespaces.names() if name not in look.views)
         look.masters()
-        found = [*look.bridges(), *look.sandboxes(), *look.veths(), *look.addresses(), *look.routes()]
+        devices = [*look.bridges(), *look.sandboxes(), *look.veths(), *look.macvlans()]
+        found = [*devices, *look.addresses(), *look.routes()]
         if keys is None:
             return found
         wanted = set(keys)
@@ -183,6 +185,20 @@ class _Look:
                 up=link.up and bool(peer and peer.up),
             )
 
+    def macvlans(self) -> Iterator[Macvlan]:
+        for view, link in self._our_macvlans():
+            parent = self._by_index.get(link.peer)
+            yield Macvlan(
+                sandbox=view.name,
+                ifname=link.name,
+                parent=parent.name if parent else "",
+                mode=link.mode,
+                mac=link.mac,
+                mtu=link.mtu,
+                sysctls=self._set_on(link.name, view),
+                up=link.up,
+            )
+
     def _set_on(self, veth: str, view: View | None) -> tuple[tuple[str, str], ...]:
         ours = self._ledger.get(sysctls_entry(view.name, veth), ()) if view is not None and view.sysctls else ()
         return tuple((name, view.sysctls[name]) for name in sorted(ours)) if view is not None else ()
@@ -216,11 +232,20 @@ class _Look:
                     )
 
     def _our_devices(self) -> list[tuple[View, Link]]:
-        """The links in sandboxes whose other end is a veth of ours on the host."""
-        return [
+        """The links in sandboxes that are ours: macvlans, and those whose other end is a veth of ours on the host."""
+        plugged = [
             peer
             for index, peer in self._peers().items()
             if index in self._by_index and OUR_VETH.match(self._by_index[index].name)
+        ]
+        return plugged + self._our_macvlans()
+
+    def _our_macvlans(self) -> list[tuple[View, Link]]:
+        return [
+            (view, link)
+            for view in self.views.values()
+            for link in view.links.values()
+            if link.kind == "macvlan" and link.alias.startswith(OUR_ALIAS)
         ]
 
     def _peers(self) -> dict[int, tuple[View, Link]]:
@@ -299,9 +324,9 @@ def sandbox_entry(name: str) -> str:
     return f"adopted {name}"
 
 
-def sysctls_entry(sandbox: str, veth: str) -> str:
-    """The ledger's name for the names of the sysctls that we set on the inner end of *veth*."""
-    return f"sysctls {sandbox} {veth}"
+def sysctls_entry(sandbox: str, device: str) -> str:
+    """The ledger's name for the names of the sysctls that we set on a macvlan, or on the inner end of a veth, called *device*."""
+    return f"sysctls {sandbox} {device}"
 
 
 def address_entry(address: Address) -> str:
@@ -311,7 +336,7 @@ def address_entry(address: Address) -> str:
 
 def _sandboxes(keys: Iterable[Key]) -> Iterator[str]:
     for kind, first, *_ in keys:
-        if kind in {"sandbox", "address", "route"} and first:
+        if kind in {"sandbox", "address", "route", "macvlan"} and first:
             yield first
 
 

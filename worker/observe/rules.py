@@ -17,10 +17,11 @@ from networks.cnm.rules import Chain, Rank, Rule
 from worker.firewall import legacy
 from worker.firewall.backend import Backend
 from worker.firewall.edit import in_order
-from worker.firewall.flavour import BACKENDS, LEGACY, NFT, backend_of
+from worker.firewall.flavour import LEGACY, NFT, backend_of
 from worker.firewall.ledger import RuleLedger
 from worker.firewall.nft import listing
 from worker.firewall.nft.backend import NFTABLES
+from worker.firewall.nft.listing import Ruleset
 
 from .docker import observe_docker
 from .ipsets import observe_ipsets
@@ -34,6 +35,8 @@ FAMILIES = (4, 6)
 USER_CHAINS = frozenset(naming.user_chain for naming in NAMINGS.values())
 ChainKey = tuple[str, str]
 """(table, chain)."""
+SlotPlace = tuple[str, tuple[str | int, ...]]
+"""(text of the line that asks for a rule, key)."""
 
 
 @dataclass(slots=True)
@@ -44,8 +47,8 @@ class FamilyState:
     generation: int | None
     policies: dict[ChainKey, str]
     lines: dict[ChainKey, tuple[str, ...]]
-    slots: dict[ChainKey, dict[str, tuple[str, str]]] = field(default_factory=dict)
-    """Rules that stand in no line but in a set or map: text -> (text of the line that asks for them, key)."""
+    slots: dict[ChainKey, dict[str, SlotPlace]] = field(default_factory=dict)
+    """Rules that stand in no line but in a set or map: by their text."""
     observed: dict[ChainKey, tuple[Rule, ...]] = field(default_factory=dict)
     """What was made of a chain's lines, until the chain changes."""
 
@@ -53,7 +56,7 @@ class FamilyState:
     def of(cls, saved: Saved, generation: int | None) -> FamilyState:
         policies = {(chain.table, chain.name): chain.policy for chain in saved.chains}
         lines: dict[ChainKey, list[str]] = {key: [] for key in policies}
-        slots: dict[ChainKey, dict[str, tuple[str, str]]] = {}
+        slots: dict[ChainKey, dict[str, SlotPlace]] = {}
         for line in saved.lines:
             if line.via:
                 slots.setdefault((line.table, line.chain), {})[line.text] = (line.via, line.slot)
@@ -61,7 +64,7 @@ class FamilyState:
                 lines.setdefault((line.table, line.chain), []).append(line.text)
         return cls(saved.family, generation, policies, {key: tuple(found) for key, found in lines.items()}, slots)
 
-    def set_lines(self, key: ChainKey, lines: tuple[str, ...], slots: dict[str, tuple[str, str]]) -> None:
+    def set_lines(self, key: ChainKey, lines: tuple[str, ...], slots: dict[str, SlotPlace]) -> None:
         self.lines[key], self.slots[key] = lines, slots
         self.observed.pop(key, None)
 
@@ -91,10 +94,12 @@ class RuleReader:
         return family == 4 and name in _chains(self.naming)
 
     def state(self, family: int) -> FamilyState:
-        """What the kernel holds now: read anew unless the kernel says that nothing has changed since the last look."""
-        generation = self.backend.generation()
+        """What the kernel holds now: read anew unless the kernel says that nothing of it has changed since the last look."""
         known = self._states.get(family)
-        if known is None or generation is None or known.generation != generation:
+        if known is not None and known.generation is not None:
+            known.generation = self.backend.untouched(known.generation)
+        if known is None or known.generation is None:
+            generation = self.backend.generation()
             known = FamilyState.of(self.backend.read(family), generation)
             self._states[family] = known
         return known
@@ -173,8 +178,10 @@ class RuleReader:
         return known
 
 
-def snapshot(flavour: str) -> dict[str, Any]:
+def snapshot(flavour: str, ruleset: Ruleset | None = None, *, counters: bool = True) -> dict[str, Any]:
     """All rules of the host, foreign ones and every flavour included, with counters: what the firewall page shows.
+
+    *ruleset* is what is known of nftables from earlier looks; *counters* are all of now, or in nftables as old as a table's last change.
 
     *flavour* is the one that we write. Tables of the legacy flavour that are not there are not made by looking. Ours are in iptables'
     words in every flavour, as in plans and drift; what others keep in nftables is in nft's words. ``native`` is everything that is in
@@ -183,21 +190,17 @@ def snapshot(flavour: str) -> dict[str, Any]:
     rules: list[dict[str, Any]] = []
     chains: list[dict[str, Any]] = []
     native: list[dict[str, Any]] = []
-    for name in BACKENDS:
+    for name in (LEGACY, NFT):
         backend = backend_of(name)
         for family in FAMILIES:
-            if not backend.available(family):
-                continue
-            saved = _read_for_audit(backend, family)
-            chains += [
-                {"flavour": name, "family": family, "table": chain.table, "name": chain.name, "policy": chain.policy}
-                | {"packets": chain.packets, "bytes": chain.bytes}
-                for chain in saved.chains
-            ]
-            rules += list(described(name, saved))
+            if backend.available(family):
+                _add(chains, rules, name, _read_for_audit(backend, family))
     if backend_of(NFTABLES).available():
+        ruleset = ruleset or Ruleset()
         shown = {(chain["family"], chain["table"]) for chain in chains if chain["flavour"] == NFT}
-        native = listing.native(shown)
+        native = ruleset.look(without=shown, counters=counters)
+        for family in FAMILIES:
+            _add(chains, rules, NFTABLES, ruleset.ours(family))
         for found, listed in zip((chains, rules), listing.foreign(native), strict=True):
             found += [{"flavour": NFTABLES, **item} for item in listed]
     more: dict[str, Any] = {}
@@ -206,6 +209,15 @@ def snapshot(flavour: str) -> dict[str, Any]:
     if any(DOCKERS in rule["chain"] or DOCKERS in rule["text"] for rule in rules if not rule["tag"]):
         more["docker"] = observe_docker()
     return {"flavour": flavour, "rules": rules, "chains": chains, "native": native, **more}
+
+
+def _add(chains: list[dict[str, Any]], rules: list[dict[str, Any]], name: str, saved: Saved) -> None:
+    chains += [
+        {"flavour": name, "family": saved.family, "table": chain.table, "name": chain.name, "policy": chain.policy}
+        | {"packets": chain.packets, "bytes": chain.bytes}
+        for chain in saved.chains
+    ]
+    rules += described(name, saved)
 
 
 def _read_for_audit(backend: Backend, family: int) -> Saved:

@@ -22,6 +22,8 @@ from worker.kernel.netns import Namespaces
 from worker.patience import pause_point
 
 NETNS = Path("/run/netns")
+DOCKER_NETNS = Path("/run/docker/netns")
+"""Where a Docker Engine binds its sandboxes."""
 RTM_GETRULE, RTM_GETNETCONF = 34, 82
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_MULTIPATH, RTA_TABLE = 1, 4, 5, 6, 7, 9, 15
 FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_PRIORITY, FRA_FWMARK, FRA_TABLE, FRA_FWMASK, FRA_OIFNAME = 1, 2, 3, 6, 10, 15, 16, 17
@@ -58,6 +60,23 @@ class WorldObserver:
         if self._netlink is None or self._namespaces is None:
             self._netlink, self._namespaces = Netlink(), Namespaces(self._folder)
         return observe_world(self._netlink, self._namespaces)
+
+
+class DockerObserver:
+    """Looks into the sandboxes of a Docker Engine, again and again. They are only read."""
+
+    def __init__(self, folder: Path = DOCKER_NETNS) -> None:
+        self._folder = folder
+        self._namespaces: Namespaces | None = None
+
+    def __call__(self) -> tuple[Sandbox, ...]:
+        if not self._folder.is_dir():
+            return ()
+        if self._namespaces is None:
+            self._namespaces = Namespaces(self._folder)
+        home = self._namespaces.home_identity
+        found = _sandboxes(self._namespaces)
+        return tuple(one for one in found if self._namespaces.identity(self._namespaces.path(one.name)) != home)
 
 
 def observe_world(netlink: Netlink, namespaces: Namespaces) -> World:
@@ -114,6 +133,7 @@ def _look(netlink: Netlink) -> tuple[tuple[Device, ...], tuple[Route, ...]]:
             mtu=link.mtu,
             master=names.get(link.master, ""),
             peer=link.peer,
+            mode=link.mode,
             addresses=tuple(addresses.get(link.index, ())),
             hairpin=link.hairpin,
             isolated=isolated,

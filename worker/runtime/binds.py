@@ -12,7 +12,7 @@ import errno
 import os
 import posixpath
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from networks.cnm.desired import ProcessSpec
@@ -59,7 +59,9 @@ def is_below(path: str, roots: Iterable[str]) -> bool:
     return any(path == (root or "/") or path.startswith(f"{root}/") for root in names)
 
 
-def _mount(source: str, place: Path, roots: Sequence[str]) -> None:
+@contextlib.contextmanager
+def opened_source(source: str, roots: Sequence[str]) -> Iterator[int]:
+    """The source of a bind mount, held open (O_PATH): what was judged is what is mounted. Raises Forbidden, InvalidSpec, KernelRefused."""
     path = "/" + posixpath.normpath(source).lstrip("/")
     if not is_below(path, roots):
         raise Forbidden(
@@ -73,11 +75,16 @@ def _mount(source: str, place: Path, roots: Sequence[str]) -> None:
         )
     try:
         with open_without_links(path) as opened:
-            _make_place(place, stat.S_ISDIR(os.fstat(opened).st_mode))
-            with clone_mount(opened) as tree:
-                put_mount(tree, place)
+            yield opened
     except OSError as error:
         raise _in_words(error, path) from error
+
+
+def _mount(source: str, place: Path, roots: Sequence[str]) -> None:
+    with opened_source(source, roots) as opened:
+        _make_place(place, stat.S_ISDIR(os.fstat(opened).st_mode))
+        with clone_mount(opened) as tree:
+            put_mount(tree, place)
 
 
 def _make_place(place: Path, folder: bool) -> None:

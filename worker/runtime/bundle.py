@@ -62,6 +62,8 @@ ETC_FILES = ("hosts", "hostname", "resolv.conf")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SANDBOX_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
 """Docker's: low ports and ping without a capability, for this is no shared network stack."""
+INIT = "/sbin/docker-init"
+"""Where an init is found in containers that have one, as with Docker."""
 UMASK = 0o022
 OPEN_FILES = (1024, 524288)
 """Soft and hard limit, systemd's default, which Docker's containers get too."""
@@ -119,11 +121,13 @@ def config(
     limits: HostLimits,
     binds: Sequence[str] = (),
     cgroups_path: str = "",
+    init: Path | None = None,
 ) -> dict[str, Any]:
     """The whole ``config.json``.
 
     *files* is the folder with the three /etc files; *binds* are the bind mounts, their sources checked; *cgroups_path* is for
-    runtimes that insist on a cgroup of their own. Raises InvalidSpec for a command that is missing.
+    runtimes that insist on a cgroup of their own; *init* is the host's program that is to be the first process. Raises InvalidSpec for a
+    command that is missing.
     """
     namespaces: list[dict[str, str]] = [{"type": kind} for kind in ("pid", "mount", "ipc", "uts")]
     if process.sandbox:
@@ -141,9 +145,12 @@ def config(
         "ociVersion": "1.0.2",
         "root": {"path": str(rootfs), "readonly": False},
         "process": _process(process, image, user, limits),
-        "mounts": _mounts(files, binds),
+        "mounts": _mounts(files, binds, process.process.tmpfs),
         "linux": linux,
     }
+    if init is not None:
+        result["process"]["args"] = [INIT, "--", *result["process"]["args"]]
+        result["mounts"].append(_bind(str(init), INIT, "ro"))
     if process.hostname:
         result["hostname"] = process.hostname
     return result
@@ -214,15 +221,28 @@ def environment(process: Process, image: ImageConfig, user: User) -> list[str]:
     return [f"{name}={value}" for name, value in values.items()]
 
 
-def _mounts(files: Path, binds: Sequence[str]) -> list[dict[str, Any]]:
+def _mounts(files: Path, binds: Sequence[str], tmpfs: Sequence[str]) -> list[dict[str, Any]]:
     result = [
         {"destination": destination, "type": kind, "source": source, "options": list(options)}
         for destination, kind, source, options in MOUNTS
     ]
     # Read-write, as Docker: root in the container may edit them, and what it sees is the file on the host.
     result += [_bind(str(files / name), f"/etc/{name}", "rw") for name in ETC_FILES]
-    result += [_bind(*parse_bind(bind)) for bind in binds]
-    return result
+    chosen = [*(_bind(*parse_bind(bind)) for bind in binds), *map(_in_memory, tmpfs)]
+    return result + sorted(
+        chosen, key=lambda mount: mount["destination"].rstrip("/").count("/")
+    )  # a folder before what is in it
+
+
+def _in_memory(text: str) -> dict[str, Any]:
+    destination, _, options = text.partition(":")
+    given = [option for option in options.split(",") if option not in {"", "defaults"}]
+    return {
+        "destination": destination,
+        "type": "tmpfs",
+        "source": "tmpfs",
+        "options": ["noexec", "nosuid", "nodev", *given],
+    }
 
 
 def _bind(source: str, destination: str, access: str) -> dict[str, Any]:

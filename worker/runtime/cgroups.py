@@ -17,7 +17,7 @@ from pathlib import Path
 from networks.cnm.desired import ProcessSpec
 from networks.cnm.errors import Unsupported
 from networks.cnm.facts import Feature
-from networks.cnm.text import gettext_noop
+from networks.cnm.text import NOTHING, Text, gettext_noop
 
 CGROUP_MAGIC = 0x27E0EB
 CGROUP2_MAGIC = 0x63677270
@@ -25,6 +25,14 @@ TMPFS_MAGIC = 0x01021994
 CPU_PERIOD_US = 100_000
 _UNITS = (".service", ".scope")
 CONTROLLERS = ("memory", "cpu", "pids")
+_MODE_AT = gettext_noop("{mode} at /sys/fs/cgroup")
+_IN = gettext_noop("The controller {name} is in {where}.")
+NO_FREEZER = gettext_noop(
+    "This host cannot pause containers: it has no unified hierarchy of control groups (cgroup v2)."
+)
+GET_FREEZER = gettext_noop("Mount cgroup2, or boot with systemd.unified_cgroup_hierarchy=1.")
+_NOWHERE = gettext_noop("No hierarchy has the controller {name}.")
+_BOOT_OR_MOUNT = gettext_noop("Boot with systemd.unified_cgroup_hierarchy=1, or mount the {name} controller.")
 
 
 class Mode(StrEnum):
@@ -132,9 +140,8 @@ class Cgroups:
 
     def features(self) -> list[Feature]:
         """What people should know of this host's limits."""
-        hint = "Boot with systemd.unified_cgroup_hierarchy=1, or mount the {name} controller."
         result = [
-            Feature(key="cgroup", present=self.mode is not Mode.NONE, detail=f"{self.mode} at /sys/fs/cgroup"),
+            Feature(key="cgroup", present=self.mode is not Mode.NONE, detail=Text.of(_MODE_AT, mode=self.mode)),
         ]
         for name in CONTROLLERS:
             where = self.v1.get(name) or (self.v2 if name in self.v2_controllers else None)
@@ -142,12 +149,18 @@ class Cgroups:
                 Feature(
                     key=f"limit.{name}",
                     present=where is not None,
-                    detail=f"The controller {name} is in {where}."
-                    if where
-                    else f"No hierarchy has the controller {name}.",
-                    remedy="" if where else hint.format(name=name),
+                    detail=Text.of(_IN if where else _NOWHERE, name=name, where=where or ""),
+                    remedy=NOTHING if where else Text.of(_BOOT_OR_MOUNT, name=name),
                 )
             )
+        result.append(
+            Feature(
+                key="freezer",
+                present=self.v2 is not None,
+                detail=Text.of(_IN, name="freezer", where=self.v2) if self.v2 else Text(NO_FREEZER),
+                remedy=NOTHING if self.v2 else Text(GET_FREEZER),
+            )
+        )
         return result
 
     def _unit_hierarchies(self) -> list[Path]:

@@ -47,6 +47,7 @@ class Conmon:
     log_size_max: int
     tty: bool = False
     stdin: bool = False
+    stdin_once: bool = False
 
     @property
     def pid_file(self) -> Path:
@@ -65,7 +66,9 @@ class Conmon:
         options += ["--persist-dir", str(self.run), "--exit-dir", str(self.exits)]
         options += ["--log-path", f"k8s-file:{self.log}", "--log-size-max", str(self.log_size_max)]
         options += ["--terminal"] if self.tty else []
-        options += ["--stdin", "--leave-stdin-open"] if self.stdin else []
+        options += ["--stdin"] if self.stdin else []
+        # Who leaves a terminal may come back to it, as with Docker.
+        options += ["--leave-stdin-open"] if self.stdin and (self.tty or not self.stdin_once) else []
         return [*self.prefix, "conmon", *options]
 
 

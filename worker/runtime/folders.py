@@ -80,6 +80,14 @@ class Folders:
     def run(self, container_id: str) -> Path:
         return self.runs / self.container(container_id).name
 
+    def copies(self, container_id: str) -> Path:
+        """One file for each process that copies files of the container: see :mod:`worker.runtime.copies`."""
+        return self.run_dir / "copies" / self.container(container_id).name
+
+    def joining(self, container_id: str) -> Path:
+        """One file for each face that is connected to the container's streams, or will be: see :mod:`worker.runtime.joining`."""
+        return self.run_dir / "joining" / self.container(container_id).name
+
     def make(self) -> None:
         """Make the folders that all containers share. The group may pass through to the logs, and list nothing."""
         for folder in (self.exits, self.runs, self.runtime_root, self.images):

@@ -15,8 +15,9 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from .layers import copy_layer, disk_usage, remove_devices
 from .rootfs import ROOT, Layer
 
 Progress = Callable[[str], None]
+UPLOAD_KEPT_S = 24 * 3600
+"""An archive that was sent and that no operation has taken for so long has none."""
 MOST_LAYERS = 30
 """Commits on top of one another at most: the options of a mount are one page."""
 
@@ -122,8 +125,17 @@ class ImageStore:
             image_tools.copy_to_layout(source, draft / "layout", progress)
             return self._unpack(name, draft, progress)
 
-    def import_tar(self, name: str, path: Path, progress: Progress = lambda line: None) -> Image:
-        """Make an image of a tar archive: of a root filesystem, or one that ``docker save`` or an OCI tool wrote."""
+    def import_tar(
+        self,
+        name: str,
+        path: Path,
+        progress: Progress = lambda line: None,
+        changes: Mapping[str, Any] | None = None,
+    ) -> Image:
+        """Make an image of a tar archive: of a root filesystem, or one that ``docker save`` or an OCI tool wrote.
+
+        *changes* (in OCI's spelling) go over the configuration of a root filesystem, which has none of its own.
+        """
         _refuse_host(name)
         _check_archive(path)
         kind = oci_layout.archive_kind(path)
@@ -132,7 +144,20 @@ class ImageStore:
         with self._draft() as draft:
             progress("Reading the archive")
             oci_layout.make_layout(draft / "layout", path)
-            return self._unpack(name, draft, progress)
+            return self._unpack(name, draft, progress, changes or {})
+
+    def tag(self, name: str, new: str) -> Image:
+        """Let *new* stand for the image called *name* too. Raises NotFound."""
+        _refuse_host(name)
+        _refuse_host(new)
+        with self._lock():
+            image = self.get(name)
+            file = self._name_file(new)
+            former = json.loads(file.read_text())["id"] if file.exists() else ""
+            _write_json(file, {"name": new, "id": image.id})
+            if former not in {"", image.id}:
+                self._collect(former)
+        return image
 
     def commit(
         self,
@@ -163,7 +188,7 @@ class ImageStore:
             for part in sorted(upper.iterdir(), key=lambda path: path.name != ROOT) if upper.is_dir() else ():
                 top = part.name == ROOT
                 copy_layer(part, rootfs if top else rootfs / part.name, without if top else ())
-            config = committed_config(base.config, process) | dict(changes or {})
+            config = changed_config(committed_config(base.config, process), changes or {})
             image = Image(name=name, id=new_id(), size=disk_usage(rootfs), config=config, base=base.id)
             return self._keep(image, draft / "image")
 
@@ -195,9 +220,14 @@ class ImageStore:
         for pattern in (".draft-*", ".gone-*"):
             for folder in self.folders.images.glob(pattern):
                 shutil.rmtree(folder, ignore_errors=True)
+        for sent in self.folders.images.glob("upload-*"):
+            if time.time() - sent.lstat().st_mtime > UPLOAD_KEPT_S:
+                sent.unlink(missing_ok=True)
 
-    def _unpack(self, name: str, draft: Path, progress: Progress) -> Image:
+    def _unpack(self, name: str, draft: Path, progress: Progress, changes: Mapping[str, Any] | None = None) -> Image:
         described = oci_layout.read_layout(draft / "layout")
+        if changes:  # another configuration makes another image of the same files
+            described = replace(described, id=new_id(), config={**described.config, **changes})
         made = draft / "image"
         made.mkdir()
         if self._folder(described.id).is_dir():
@@ -325,6 +355,20 @@ def committed_config(config: Mapping[str, Any], process: ProcessSpec | None) -> 
         result["User"] = process.user
     if process.working_dir:
         result["WorkingDir"] = process.working_dir
+    return result
+
+
+def changed_config(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """*config* with *changes* over it, both in OCI's spelling: variables, labels and ports join those that are there."""
+    result = {**config, **changes}
+    for name in ("Labels", "ExposedPorts"):
+        if changes.get(name):
+            result[name] = {**(config.get(name) or {}), **changes[name]}
+    if changes.get("Env"):
+        entries = [*(config.get("Env") or ()), *changes["Env"]]
+        result["Env"] = [
+            f"{name}={value}" for name, value in dict(item.partition("=")[::2] for item in entries).items()
+        ]
     return result
 
 

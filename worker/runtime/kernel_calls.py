@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,12 @@ AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
 MOVE_MOUNT_F_EMPTY_PATH = 0x4
+MOVE_MOUNT_T_EMPTY_PATH = 0x40
+MOUNT_ATTR_RDONLY = 0x1
+
+_TRIES = 1000
+"""Of a path with ``..`` the kernel cannot say that it stays inside while anything is renamed or mounted anywhere, and has it asked again
+(openat2(2), EAGAIN); whoever renames as fast as he can makes one look in hundreds fail."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -90,13 +97,27 @@ def clone_mount(opened: int) -> Iterator[int]:
     flags = OPEN_TREE_CLONE | os.O_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE
     tree = _call(SYS_OPEN_TREE, "", ctypes.c_int(opened), b"", ctypes.c_uint(flags))
     try:
-        private = _MountAttr(propagation=MS_PRIVATE)
-        size = ctypes.c_size_t(ctypes.sizeof(private))
-        flags = AT_EMPTY_PATH | AT_RECURSIVE
-        _call(SYS_MOUNT_SETATTR, "", ctypes.c_int(tree), b"", ctypes.c_uint(flags), ctypes.byref(private), size)
+        _change_mount(tree, _MountAttr(propagation=MS_PRIVATE))
         yield tree
     finally:
         os.close(tree)
+
+
+def make_read_only(tree: int) -> None:
+    """Let nothing be written through the copy *tree* of :func:`clone_mount`."""
+    _change_mount(tree, _MountAttr(attr_set=MOUNT_ATTR_RDONLY))
+
+
+def _change_mount(tree: int, change: _MountAttr) -> None:
+    size = ctypes.c_size_t(ctypes.sizeof(change))
+    flags = AT_EMPTY_PATH | AT_RECURSIVE
+    _call(SYS_MOUNT_SETATTR, "", ctypes.c_int(tree), b"", ctypes.c_uint(flags), ctypes.byref(change), size)
+
+
+def put_mount_on(tree: int, place: int) -> None:
+    """Mount the copy *tree* on what is open at *place* (O_PATH)."""
+    flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
+    _call(SYS_MOVE_MOUNT, "", ctypes.c_int(tree), b"", ctypes.c_int(place), b"", ctypes.c_uint(flags))
 
 
 def put_mount(tree: int, target: Path) -> None:
@@ -107,7 +128,10 @@ def put_mount(tree: int, target: Path) -> None:
 
 def _openat2(folder: int, path: str, how: _OpenHow) -> int:
     size = ctypes.c_size_t(ctypes.sizeof(how))
-    return _call(SYS_OPENAT2, path, ctypes.c_int(folder), os.fsencode(path), ctypes.byref(how), size)
+    for _ in range(_TRIES):
+        with contextlib.suppress(BlockingIOError):
+            return _call(SYS_OPENAT2, path, ctypes.c_int(folder), os.fsencode(path), ctypes.byref(how), size)
+    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), path)
 
 
 def _call(number: int, path: str, *arguments: Any) -> int:

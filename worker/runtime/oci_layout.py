@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+from networks.cnm import tarballs
 from networks.cnm.errors import InvalidSpec
 from networks.cnm.text import gettext_noop
 
@@ -24,6 +25,8 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 CHUNK = 1 << 20
+_TELLING = {"oci-layout", "index.json", "manifest.json"}
+"""Files by which an archive is known."""
 COMPRESSIONS: tuple[tuple[bytes, Callable[[Path], Any]], ...] = (
     (b"\x1f\x8b", gzip.GzipFile),
     (b"BZh", bz2.BZ2File),
@@ -72,11 +75,14 @@ def _blob(layout: Path, digest: str) -> Path:
 def archive_kind(path: Path) -> str:
     """What a tar archive is: ``docker-archive`` (docker save), ``oci-archive`` or ``rootfs`` (docker export)."""
     try:
-        with _open(path) as file, tarfile.open(fileobj=file, mode="r|") as tar:
-            names = {member.name.removeprefix("./") for member in tar}
+        with _open(path) as file, tarfile.open(fileobj=file, mode="r|", tarinfo=tarballs.BoundedInfo) as tar:
+            empty, names = True, set()
+            for member in tarballs.members(tar):
+                empty = False
+                names |= {member.name.removeprefix("./")} & _TELLING
     except (OSError, EOFError, tarfile.TarError, lzma.LZMAError) as error:
         raise _no_tar(path, error) from error
-    if not names:
+    if empty:
         raise _no_tar(path, "it is empty")
     if {"oci-layout", "index.json"} <= names:
         return "oci-archive"

@@ -23,16 +23,22 @@ from networks.cnm.errors import Conflict, KernelRefused, Unsupported
 from networks.cnm.names import short
 from networks.cnm.resources import Process
 from networks.cnm.text import gettext_noop
+from networks.logs import LARGEST
 
 from . import bundle, users
 from .binds import mount_binds, unmount_binds
 from .cgroups import Cgroups, Limits, probe
 from .conmon import Conmon, RuntimeRefused, Starting
+from .copies import end_copies
 from .exec import ExecResult, run_in_container
 from .files import share_log, write_private
 from .folders import Folders, make_folder
 from .images import ImageStore
+from .init import needed_init
+from .interactive import Running, start_interactive
+from .joining import await_connected
 from .kernel_calls import make_folders_in
+from .pausing import pause, resume
 from .records import (
     Pid,
     Record,
@@ -50,7 +56,7 @@ from .signals import signal_number
 from .view import command_prefix, tear_down
 from .words import refusal
 
-LOG_SIZE_MAX = 10 << 20
+LOG_SIZE_MAX = LARGEST
 """Bytes after which conmon starts a container's log anew."""
 COMMAND_TIMEOUT_S = 30
 END_TIMEOUT_S = 10
@@ -148,6 +154,9 @@ class Runtime:
     def _begin(self, process: Process) -> Begun:
         container_id = process.container_id
         prefix = self.prefix  # before the first mount, which has to arrive in the view
+        make_folder(self.folders.run(container_id), 0o700)
+        write_record(self.folders, Record(container_id=container_id, run=process.run))
+        end_copies(self.folders, container_id)  # once it is written that the container starts: none begins after that
         image = self.images.for_container(container_id, process.process.image)
         rootfs = mount_rootfs(self.folders, container_id, self.images.layers(image))
         config = bundle.ImageConfig.from_oci(image.config)
@@ -163,13 +172,12 @@ class Runtime:
             binds=binds,
             limits=host_limits(),
             cgroups_path="" if self.is_crun else f"/{self.cgroups.group}/{container_id}",
+            init=needed_init() if process.process.init else None,
         )
         if self.is_crun:
             value["annotations"] = self.seccomp.annotations(value["linux"]["seccomp"])
         place = make_folder(self.folders.bundle(container_id), 0o700)
         write_private(place / "config.json", value)
-        make_folder(self.folders.run(container_id), 0o700)
-        write_record(self.folders, Record(container_id=container_id, run=process.run))
         self.folders.make_container(container_id)
         share_log(self.folders, container_id)
         conmon = Conmon(
@@ -184,6 +192,7 @@ class Runtime:
             log_size_max=self.log_size_max,
             tty=process.process.tty,
             stdin=process.process.open_stdin,
+            stdin_once=process.process.stdin_once,
         )
         return Begun(process, value, Starting(conmon, self.cgroups), conmon)
 
@@ -207,6 +216,7 @@ class Runtime:
             limits = Limits.of(process.process)
             if limits:
                 self.cgroups.limit(container_id, pid.number, limits)
+            await_connected(self.folders, container_id, process.run)
             self._call("start", container_id)
         except RuntimeRefused as error:
             self.clear(container_id)
@@ -232,7 +242,18 @@ class Runtime:
         """Send a signal to the container's first process; whether there was one."""
         number = signal_number(signal_name)
         record = read_record(self.folders, container_id)
-        return record is not None and record.pid.signal(number)
+        sent = record is not None and record.pid.signal(number)
+        resume(self.cgroups, container_id)  # one that stands still hears it now
+        return sent
+
+    def pause(self, container_id: str) -> None:
+        """Have every process of the container stand still. Raises Conflict when it does not run, Unsupported, KernelRefused."""
+        pause(self.cgroups, container_id, self._check_runs(container_id).pid.number)
+
+    def resume(self, container_id: str) -> None:
+        """Let a paused container go on. Raises Conflict when it does not run; one that is not paused costs nothing."""
+        self._check_runs(container_id)
+        resume(self.cgroups, container_id)
 
     def stop(self, container_id: str, signal_name: str = "SIGTERM", timeout_s: float = 10) -> int | None:
         """End the process: the signal, then up to *timeout_s*, then SIGKILL. Gives the exit code.
@@ -252,6 +273,7 @@ class Runtime:
         running = [(container_id, record) for container_id, record in records.items() if record is not None]
         for container_id, record in running:
             record.pid.signal(numbers[container_id])
+            resume(self.cgroups, container_id)
         started = time.monotonic()
         killed = 0
         for container_id, record in sorted(running, key=lambda item: wanted[item[0]][1]):
@@ -279,13 +301,7 @@ class Runtime:
         timeout_s: float = 60,
     ) -> ExecResult:
         """Run a command in a running container. Raises Conflict when it does not run."""
-        record = read_record(self.folders, container_id)
-        if record is None or not record.running:
-            raise Conflict(
-                gettext_noop("Container {container} does not run."),
-                remedy=gettext_noop("Start it first."),
-                container=short(container_id),
-            )
+        self._check_runs(container_id)
         return run_in_container(
             self.folders,
             self.cgroups,
@@ -298,6 +314,47 @@ class Runtime:
             tty=tty,
             timeout_s=timeout_s,
         )
+
+    def open(
+        self,
+        container_id: str,
+        args: Sequence[str],
+        *,
+        env: Sequence[tuple[str, str]] = (),
+        user: str = "",
+        working_dir: str = "",
+        tty: bool,
+        size: tuple[int, int] = (80, 24),
+    ) -> Running:
+        """Start a command in a running container whose streams stay open. Raises Conflict when it does not run."""
+        self._check_runs(container_id)
+        if not self.is_crun:
+            raise Unsupported(
+                gettext_noop("Terminals need the runtime crun, and this host has another."),
+                remedy=gettext_noop("Install the package crun."),
+            )
+        return start_interactive(
+            self.folders,
+            self.cgroups,
+            [*self.prefix, self.program, *self.arguments],
+            container_id,
+            args,
+            env=env,
+            user=user,
+            working_dir=working_dir,
+            tty=tty,
+            size=size,
+        )
+
+    def _check_runs(self, container_id: str) -> Record:
+        record = read_record(self.folders, container_id)
+        if record is None or not record.running:
+            raise Conflict(
+                gettext_noop("Container {container} does not run."),
+                remedy=gettext_noop("Start it first."),
+                container=short(container_id),
+            )
+        return record
 
     def delete(self, container_id: str) -> None:
         """End the process at once and take its runtime state and mounts away. Its files, log and exit code stay."""
@@ -325,13 +382,16 @@ class Runtime:
 
     def remove_container(self, container_id: str) -> None:
         """Delete everything of a container that was removed, with what only it needed of the images."""
+        end_copies(self.folders, container_id)
         self.clear(container_id)
         self.images.forget_container(container_id)
+        shutil.rmtree(self.folders.joining(container_id), ignore_errors=True)
         remove_container_files(self.folders, container_id)
 
     def tear_down(self) -> None:
         """End every container's process and leave nothing of ours in the kernel; files stay. For ``make down``."""
         for container_id in container_ids(self.folders):
+            end_copies(self.folders, container_id)
             self.clear(container_id)
         self.cgroups.remove_all()
         tear_down(self.folders)

@@ -6,6 +6,7 @@ import select
 import signal
 
 from networks.cnm.errors import InvalidSpec
+from networks.cnm.signals import NUMBERS
 from networks.cnm.text import gettext_noop
 
 
@@ -13,7 +14,7 @@ def signal_number(name: str) -> int:
     """``SIGTERM``, ``TERM`` or ``15``. Raises InvalidSpec for what is no signal."""
     text = name.upper()
     try:
-        number = int(text) if text.isdigit() else signal.Signals[text if text.startswith("SIG") else f"SIG{text}"]
+        number = int(text) if text.isdigit() else NUMBERS[text if text.startswith("SIG") else f"SIG{text}"]
         if 0 < number < signal.NSIG:
             return int(number)
     except KeyError:

@@ -33,7 +33,7 @@ MORE_THAN_THE_PACKET = frozenset(
     {
         "limit", "hashlimit", "recent", "statistic", "time", "owner", "quota", "connlimit", "connbytes", "cgroup",
         "nfacct", "length", "ttl", "hl", "tos", "dscp", "ecn", "string", "u32", "bpf", "mac", "socket", "tcpmss", "rateest",
-        "cpu", "helper", "frag", "rt", "ipv6header", "hbh", "dst", "mh", "esp", "ah", "realm", "connlabel", "cluster",
+        "cpu", "helper", "policy", "frag", "rt", "ipv6header", "hbh", "dst", "mh", "esp", "ah", "realm", "connlabel", "cluster",
     }
 )  # fmt: skip
 """Matches whose outcome is in something that a question does not say."""

@@ -120,10 +120,10 @@ def _statement(kind: str, value: Any, family: str, sets: Sets) -> Statement:
 
 def _match(value: Json, sets: Sets) -> Condition | Depends:
     left, right, operator = value["left"], value["right"], value["op"]
-    if isinstance(left, dict) and next(iter(left)) in {"numgen", "jhash", "symhash", "socket", "osf", "rt"}:
+    if isinstance(left, dict) and next(iter(left), "") in {"numgen", "jhash", "symhash", "socket", "osf", "rt"}:
         return Depends(next(iter(left)))
     if isinstance(left, dict) and left.get("meta", {}).get("key") in {
-        "skuid", "skgid", "time", "day", "hour", "cpu", "random", "cgroup", "length",
+        "skuid", "skgid", "time", "day", "hour", "cpu", "random", "cgroup", "length", "ipsec", "secpath",
     }:  # fmt: skip
         return Depends(f"meta {left['meta']['key']}")
     fields = read_fields(left)
@@ -243,7 +243,7 @@ def _comments(elements: list[Any]) -> dict[int, str]:
 
 
 def _map_value(value: Any) -> Verdict | Key:
-    if isinstance(value, dict) and next(iter(value)) in {*VERDICTS, "queue"}:
+    if isinstance(value, dict) and next(iter(value), "") in {*VERDICTS, "queue"}:
         return _verdict(value)
     parts = value["concat"] if isinstance(value, dict) and "concat" in value else [value]
     return tuple(_item(part, "") for part in parts)

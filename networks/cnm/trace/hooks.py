@@ -158,8 +158,8 @@ class Hooks:
             if verdict.name in {"jump", "goto"}:
                 self.note("rule", where, rule.text, f"{verdict.name} {verdict.chain}", rule, hook, packet)
                 target = self.ruleset.by_name.get((*chain.place, verdict.chain))
-                if target is None:
-                    continue
+                if target is None:  # an extension of iptables that nobody here knows, or a dump that is not whole
+                    raise Stopped("undecidable", "target", self.steps[-1])
                 inner, by = self._chain(target, packet, hook, depth + 1)
                 if inner.name in {"continue", "return"}:
                     if verdict.name == "goto":

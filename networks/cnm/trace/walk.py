@@ -7,6 +7,7 @@ Sources: net/ipv4/ip_input.c, ip_forward.c, ip_output.c, route.c, net/bridge/br_
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from ipaddress import IPv6Address
 
 from networks.cnm.addresses import AnyAddress
 from networks.cnm.ruleset.members import Span
@@ -18,6 +19,8 @@ from .steps import Stopped
 from .world import LOOPBACK, MAIN, Device, Plug, Sandbox, World
 
 HOST, CONTAINER, OUTSIDE = "host", "container", "outside"
+IPV6_LOOPBACK = IPv6Address("::1")
+"""The kernel takes no packet from or to it that comes in by another device than ``lo`` (``ip6_rcv_core``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class Walk:
             device = self.world.by_name.get(party.name)
             if device is None:
                 raise self._stop("dropped", "no_device", party.name)
-            return self._arrive(packet, device)
+            target = self.world.on_wire(packet.now.destination, device.name)
+            return self._to_sandbox(packet, target) if target is not None else self._arrive(packet, device)
         sandbox = self.world.by_sandbox.get(party.name)
         if sandbox is None:
             raise self._stop("dropped", "no_sandbox", party.name)
@@ -84,6 +88,8 @@ class Walk:
             raise self._stop("undecidable", "plug", f"{sandbox.container or sandbox.name} {way.device}", packet)
         if not plug.inner.up or not plug.outer.up:
             raise self._stop("dropped", "link_down", plug.outer.name, packet)
+        if plug.inner.kind == "macvlan":
+            return self._onto_wire(packet, plug, way.next_hop)
         return self._enter(packet, plug.outer, way.next_hop)
 
     def _from_host(self, packet: Packet) -> Party:
@@ -116,6 +122,21 @@ class Walk:
         packet.iif, packet.oif = LOOPBACK, ""
         self.hooks.run("prerouting", packet)
         return self._to_host(packet)
+
+    def _onto_wire(self, packet: Packet, plug: Plug, next_hop: AnyAddress) -> Party:
+        """Past this host's own network stack: to a neighbour on the same parent, or out by it (drivers/net/macvlan.c)."""
+        parent = plug.outer
+        target = self.world.on_wire(next_hop, parent.name)
+        if target is not None:
+            if plug.inner.mode != "bridge" or target.inner.mode != "bridge":
+                raise self._stop("dropped", "wire_private", f"{parent.name} {next_hop}", packet)
+            return self._to_sandbox(packet, target)
+        if next_hop in {address.ip for address in parent.addresses}:
+            raise self._stop("dropped", "wire_host", parent.name, packet)
+        if next_hop in self.world.local or parent.kind == "bridge":
+            raise self._stop("undecidable", "neighbour", f"{parent.name} {next_hop}", packet)
+        self.hooks.note("end", parent.name, "outside", "accept", packet=packet)
+        return Party(OUTSIDE, parent.name)
 
     # -- in
 
@@ -177,6 +198,8 @@ class Walk:
         if not device.master and device.kind != "bridge":
             self.hooks.run_device("ingress", device.name, packet)
         packet.iif = device.name
+        if IPV6_LOOPBACK in {packet.now.source, packet.now.destination}:
+            raise self._stop("dropped", "loopback", device.name, packet)
         self.hooks.run("prerouting", packet)
         return self._route(packet, device)
 
@@ -212,6 +235,8 @@ class Walk:
         plug = self.world.at(next_hop, device.name)
         if plug is not None:
             return self._to_sandbox(packet, plug)
+        if self.world.on_wire(next_hop, device.name) is not None:
+            raise self._stop("dropped", "wire_host", device.name, packet)
         if device.kind == "bridge" and not self._leads_elsewhere(device):
             raise self._nobody(device, next_hop, packet)
         self.hooks.note("end", device.name, "outside", "accept", packet=packet)

@@ -31,7 +31,9 @@ class Device:
     master: str = ""
     """The bridge that it is a port of."""
     peer: int = 0
-    """Index of a veth's other end, in that end's namespace."""
+    """Index of a veth's other end, in that end's namespace; of a macvlan's parent, in the host's."""
+    mode: str = ""
+    """A macvlan's: those in mode ``bridge`` on one parent hear one another, in ``private`` they do not."""
     addresses: tuple[AnyInterface, ...] = ()
     hairpin: bool = False
     isolated: bool = False
@@ -121,6 +123,29 @@ class World:
         """Every attachment of a sandbox to this host."""
         return tuple(self._plugs())
 
+    @cached_property
+    def wires(self) -> tuple[Plug, ...]:
+        """Every attachment of a sandbox to the wire of a device of this host: below the host's own network stack."""
+        return tuple(
+            Plug(sandbox, device, self.by_index[device.peer])
+            for sandbox in self.sandboxes
+            for device in sandbox.devices
+            if device.kind == "macvlan" and device.peer in self.by_index
+        )
+
+    @cached_property
+    def _on_wire(self) -> Mapping[tuple[str, AnyAddress], Plug]:
+        found: dict[tuple[str, AnyAddress], Plug] = {}
+        for plug in self.wires:
+            if plug.outer.up and plug.inner.up:
+                for one in plug.inner.addresses:
+                    found.setdefault((plug.outer.name, one.ip), plug)
+        return found
+
+    def on_wire(self, address: AnyAddress, parent: str) -> Plug | None:
+        """The sandbox that has *address* on the wire of the host's device *parent*."""
+        return self._on_wire.get((parent, address))
+
     def _plugs(self) -> Iterator[Plug]:
         for sandbox in self.sandboxes:
             for device in sandbox.devices:
@@ -159,9 +184,9 @@ class World:
 
     @cached_property
     def plugs_of(self) -> Mapping[str, tuple[Plug, ...]]:
-        """The attachments of each sandbox, by its name."""
+        """The attachments of each sandbox, by its name: to this host, and to a wire of it."""
         found: dict[str, list[Plug]] = {}
-        for plug in self.plugs:
+        for plug in (*self.plugs, *self.wires):
             found.setdefault(plug.sandbox.name, []).append(plug)
         return {name: tuple(plugs) for name, plugs in found.items()}
 

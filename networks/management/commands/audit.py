@@ -77,7 +77,9 @@ def as_text(found: Sequence[Finding], exposed: Sequence[Exposed]) -> str:
         whose = one.container or one.process or "a program of the host"
         state = "open" if one.open_to_others else "closed"
         note = f", though {one.guard} calls it closed" if one.misleads else ""
-        lines.append(f"{state}: {one.host_port}/{one.protocol} of {whose}{note}")
+        where = ", ".join(f"{reach.address} ({reach.device})" for reach in one.reaches if reach.verdict == "allowed")
+        at = f", reached at {where}" if where else ""
+        lines.append(f"{state}: {one.host_port}/{one.protocol} of {whose}{at}{note}")
     return "\n".join(lines) or "Nothing was found."
 
 

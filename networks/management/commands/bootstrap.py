@@ -67,6 +67,11 @@ def _host() -> Host:
     wanted = {
         name: list(value) if isinstance(value, tuple) else value for name, value in settings.HOST_SETTINGS.items()
     }
+    if not env.flag("CNM_CONSOLE", True) and not Host.objects.filter(name=settings.HOST_NAME).exists():
+        raise CommandError(
+            f"this host ({settings.HOST_NAME}) joined a CNM Web that knows it no more: an admin removed it there."
+            " Take it away (make purge), and let it join again (make join)."
+        )
     host, created = Host.objects.get_or_create(name=settings.HOST_NAME, defaults={"settings": wanted})
     if created or host.settings != wanted:
         host.settings = wanted

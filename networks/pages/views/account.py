@@ -11,13 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.translation import check_for_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from networks import represent
 from networks.cnm.errors import CnmError, InvalidSpec, NotFound
 from networks.cnm.text import gettext_noop
+from networks.load import load_facts
 from networks.models import ApiToken, User
 from networks.models.choices import Role
 from networks.services import tokens as token_use_cases
@@ -26,16 +26,28 @@ from networks.services import users as user_use_cases
 from ..base import PageRequest, page
 from ..context import THEME_COOKIE, THEMES
 from ..form import Form
+from ..listing import listing
+from ..preferences import remember, zone_named, zones
+from ..words import ROLE_WORDS
+from .hosts import hosts_card
 
 ROLES = ("viewer", "operator", "admin")
 EXPIRIES = ("", "7", "30", "90", "365")
 MAX_NAME = 64
+_MISSING_FIRST = (False, None, True)
+LISTS = ("activity", "containers", "images", "links", "networks", "operations", "tokens", "users")
+"""Whose columns can be chosen."""
+MOST_COLUMNS = 20
+NEVER = "9999"
+"""Sorts after every time."""
 
 
 @page()
 def host(request: PageRequest) -> HttpResponse:
     value = represent.host(request.host)
-    features = sorted(value["features"], key=lambda feature: (bool(feature.get("present")), feature.get("key", "")))
+    features = sorted(
+        load_facts(request.host).features, key=lambda feature: (_MISSING_FIRST.index(feature.present), feature.key)
+    )
     return render(
         request,
         "host.html",
@@ -44,6 +56,7 @@ def host(request: PageRequest) -> HttpResponse:
             "features": features,
             "listeners": request.host.facts.get("listeners", []),
             "version": settings.VERSION,
+            **hosts_card(request),
         },
     )
 
@@ -61,12 +74,28 @@ def tokens(request: PageRequest) -> HttpResponse:
     rows = ApiToken.objects.select_related("user")
     if request.user.role != Role.ADMIN:
         rows = rows.filter(user=request.user)
+    found = listing(
+        request,
+        [represent.token(row) for row in rows],
+        name="tokens",
+        columns={"prefix": _("Begins with"), "role": _("Role"), "user": _("Of"), "used": _("Last used")},
+        text=lambda row: f"{row['name']} {row['prefix']} {row['user']}",
+        orders={
+            "name": lambda row: row["name"].lower(),
+            "user": lambda row: (row["user"], row["name"].lower()),
+            "used": lambda row: row["last_used_at"] or "",
+            "ends": lambda row: row["expires_at"] or NEVER,
+        },
+        default="name",
+        filters={"role": lambda row, value: row["role"] == value},
+    )
     allowed = ROLES[: ROLES.index(request.user.role) + 1]
     return render(
         request,
         "tokens.html",
         {
-            "tokens": [represent.token(row) for row in rows],
+            "listing": found,
+            "every_role": ROLE_WORDS.items(),
             "form": form,
             "secret": secret,
             "roles": [(role, Role(role).label) for role in allowed],
@@ -127,13 +156,28 @@ def users(request: PageRequest) -> HttpResponse:
             return redirect("users")
         except CnmError as error:
             form.refuse(error)
+    found = listing(
+        request,
+        [represent.user(row) for row in User.objects.order_by("username")],
+        name="users",
+        columns={"role": _("Role"), "active": _("Active"), "login": _("Last signed in")},
+        text=lambda row: f"{row['name']} {row['role']}",
+        orders={
+            "name": lambda row: row["name"].lower(),
+            "role": lambda row: (ROLES.index(row["role"]), row["name"].lower()),
+            "login": lambda row: row["last_login"] or "",
+        },
+        default="name",
+        filters={"role": lambda row, value: row["role"] == value},
+    )
     return render(
         request,
         "users.html",
         {
-            "users": [represent.user(row) for row in User.objects.order_by("username")],
+            "listing": found,
             "form": form,
             "roles": Role.choices,
+            "every_role": ROLE_WORDS.items(),
         },
         status=400 if form.problem else 200,
     )
@@ -175,7 +219,7 @@ def _tick(person: User) -> str:
 
 @page(write="viewer")
 def preferences(request: PageRequest) -> HttpResponse:
-    """Theme, language, one's own password."""
+    """Theme, language, time zone, one's own password."""
     form = Form(request.POST if request.method == "POST" else {})
     if request.method == "POST":
         try:
@@ -192,23 +236,51 @@ def preferences(request: PageRequest) -> HttpResponse:
     return render(
         request,
         "preferences.html",
-        {"form": form, "languages": settings.LANGUAGES},
+        {
+            "form": form,
+            "languages": settings.LANGUAGES,
+            "zones": zones(),
+            "chosen": request.user.preferences,
+            "now": timezone.now(),
+        },
         status=400 if form.problem else 200,
     )
 
 
 @require_POST
 def look(request: HttpRequest) -> HttpResponse:
-    """Remember the theme or the language of this browser."""
+    """Remember the theme of this browser, and the language and the time zone of whoever is signed in."""
     target = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
     response = redirect(target if safe else resolve_url("dashboard"))
-    theme, language = request.POST.get("theme", ""), request.POST.get("language", "")
+    theme, language, zone = (request.POST.get(name) for name in ("theme", "language", "zone"))
     if theme in THEMES:
         _remember(response, THEME_COOKIE, theme)
-    if language in dict(settings.LANGUAGES) and check_for_language(language):
-        _remember(response, settings.LANGUAGE_COOKIE_NAME, language)
+    if language == "":
+        response.delete_cookie(settings.LANGUAGE_COOKIE_NAME)
+    elif language in dict(settings.LANGUAGES):
+        _remember(response, settings.LANGUAGE_COOKIE_NAME, language)  # for the page to sign in
+    else:
+        language = None
+    if request.user.is_authenticated:
+        choices = {"language": language, "zone": zone if zone == "" or zone_named(zone or "") else None}
+        if keys := request.POST.getlist("keys"):
+            choices["keys"] = "off" if keys[-1] == "off" else ""
+        remember(request.user, **{name: value for name, value in choices.items() if value is not None})
     return response
+
+
+@require_POST
+@page(write="viewer")
+def columns(request: PageRequest) -> HttpResponse:
+    """Remember which columns of a list the person wants to see."""
+    name, known, shown = request.POST.get("list", ""), request.POST.getlist("column"), request.POST.getlist("show")
+    if name in LISTS and all(key.isidentifier() and len(key) <= MAX_NAME for key in known[:MOST_COLUMNS]):
+        hidden = [key for key in known[:MOST_COLUMNS] if key not in shown]
+        remember(request.user, columns={**request.user.preferences.get("columns", {}), name: hidden})
+    back = request.headers.get("Referer", "")
+    safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
+    return redirect(back if safe else resolve_url("dashboard"))
 
 
 def _remember(response: HttpResponse, name: str, value: str) -> None:

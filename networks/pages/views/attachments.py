@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from networks.cnm.errors import CnmError
-from networks.models import Container
+from networks.models import Container, Network
 from networks.services import links, networks, ports
 from networks.services.body import Body, bad
 from networks.services.find import find_container, find_link, find_network
@@ -22,6 +22,7 @@ from networks.services.spec_ports import read_port, read_sources
 from ..base import PageRequest, confirm, done, page, plan_of, status_of
 from ..container_form import ROWS, attachment, port_items
 from ..form import Form
+from ..offers import address_offers, port_offers
 from .containers import PROTOCOLS
 
 
@@ -40,7 +41,11 @@ def _add(
     extra: dict[str, Any] | None = None,
 ) -> HttpResponse:
     """A small form with its plan: shown, or refused beside its field, or carried out when the plan was seen."""
+    offers = address_offers(request.host, form, "network", "") | (
+        port_offers(request.host, form) if "ports" in form.numbered() else {}
+    )
     context: dict[str, Any] = {
+        "offers": offers,
         "container": container,
         "form": form,
         "plan": None,
@@ -78,7 +83,9 @@ def connect(request: PageRequest, reference: str) -> HttpResponse:
         )
 
     joined = container.endpoints.filter(removing=False).values_list("network_id", flat=True)
-    joinable = container.host.networks.exclude(pk__in=joined).exclude(driver__in=["host", "null"]).order_by("name")
+    joinable = (
+        Network.objects.on(container.host).exclude(pk__in=joined).exclude(driver__in=["host", "null"]).order_by("name")
+    )
     return _add(
         request,
         container,

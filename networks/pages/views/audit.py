@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from networks.caught_up import wait_for_look
 from networks.cnm.errors import CnmError
 from networks.cnm.ruleset.model import IPTABLES_NFT, LEGACY
 from networks.cnm.trace.walk import OUTSIDE
@@ -19,7 +20,6 @@ from networks.exposure import exposure
 from networks.models import Container
 from networks.observed import load_observed
 from networks.services import operations
-from networks.services.body import bad
 from networks.services.dumps import MOST_BYTES, TEXTS, audit_of, make_dump
 from networks.services.remedies import remedies
 from networks.services.trace_request import read_trace
@@ -27,7 +27,7 @@ from networks.services.verify import PROBED, compared, verify
 from networks.tracing import PROTOCOLS, STATES, Answer, answer
 
 from ..base import PageRequest, failure, page, status_of
-from ..form import Form
+from ..form import Form, uploaded_text
 from ..words import VERDICT_WORDS
 
 TONES = {
@@ -86,6 +86,7 @@ def _trace_page(request: PageRequest, form: Form, more: Callable[[Answer], dict[
     status = 200
     if form.value("from") or form.value("to"):
         try:
+            wait_for_look(request.host)
             found = answer(request.host, read_trace(_question(form, NAMES)))
             context |= _shown(request, found)
             context |= more(found)
@@ -148,6 +149,7 @@ def _shown(request: PageRequest, found: Answer) -> dict[str, Any]:
 
 @page()
 def exposed(request: PageRequest) -> HttpResponse:
+    wait_for_look(request.host)
     found = exposure(request.host)
     rows = [{"port": one, "reaches": [(reach, VERDICTS[reach.verdict]) for reach in one.reaches]} for one in found]
     context = {
@@ -166,7 +168,7 @@ def dump(request: PageRequest) -> HttpResponse:
     status = 200
     if request.method == "POST":
         try:
-            texts = {name: _uploaded(request, name) or form.value(name) for name in DUMPS}
+            texts = {name: uploaded_text(request, name, MOST_BYTES) or form.value(name) for name in DUMPS}
             flavour = form.value("flavour") if form.value("flavour") in {LEGACY, IPTABLES_NFT} else LEGACY
             found = audit_of(make_dump(texts, flavour))
             context |= {"found": found, "shown": found["rules"][:SHOWN_RULES], "total": len(found["rules"])}
@@ -174,17 +176,3 @@ def dump(request: PageRequest) -> HttpResponse:
             form.refuse(error)
             status = status_of(error)
     return render(request, "dump.html", context, status=status)
-
-
-def _uploaded(request: PageRequest, name: str) -> str:
-    file = request.FILES.get(f"{name}_file")
-    if file is None:
-        return ""
-    if (file.size or 0) > MOST_BYTES:
-        raise bad(
-            name,
-            _("The file is larger than {most} MiB."),
-            _("Load a smaller one, or use the REST API."),
-            most=MOST_BYTES >> 20,
-        )
-    return bytes(file.read()).decode(errors="replace")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpResponse
@@ -17,25 +16,33 @@ from django.views.decorators.http import require_POST
 from networks import logs, represent
 from networks.cnm.errors import CnmError
 from networks.cnm.options import read_options
+from networks.copy_as import copies_of_container
 from networks.etc_files import files_of, owner_of
 from networks.link_variables import link_variables
 from networks.load import load_settings
 from networks.models import Activity, Container, Drift, Image, Network
 from networks.services import containers as use_cases
+from networks.services import kept
+from networks.services.declared import declared
 from networks.services.find import find_container
 from networks.services.outcome import Outcome
 from networks.services.repair import to_repair
 from networks.services.spec_container import read_container, read_signal
 
 from ..audit_view import belongings, ids_of_container, rules_of
-from ..base import PageRequest, confirm, done, page, plan_of, report, status_of
+from ..base import PageRequest, api_of, confirm, done, page, plan_of, report, status_of
 from ..container_form import DEFAULTS, ROWS, container_body
 from ..form import Form
 from ..listing import listing
+from ..offers import container_offers
+from .captures import capture_tab
+from .connectivity import connectivity_tab
 from .inside import runs
+from .terminal import terminal_tab
 
-TABS = ("overview", "endpoints", "rules", "files", "logs", "exec", "activity")
+TABS = ("overview", "endpoints", "rules", "files", "logs", "exec", "terminal", "connectivity", "captures", "activity")
 LOG_LINES = 500
+LOG_TAILS = (100, 500, 2000, 10_000)
 MOST_RECIPIENTS = 20
 """How many of those linked to a container are named before it is removed."""
 PROTOCOLS = [(name, name.upper()) for name in ("tcp", "udp", "sctp")]
@@ -48,6 +55,13 @@ def index(request: PageRequest) -> HttpResponse:
     found = listing(
         request,
         rows,
+        name="containers",
+        columns={
+            "image": _("Image"),
+            "networks": _("Networks"),
+            "ports": _("Published ports"),
+            "created": _("Created"),
+        },
         text=_searched,
         orders={
             "name": lambda row: row["name"].lower(),
@@ -69,7 +83,7 @@ def index(request: PageRequest) -> HttpResponse:
         {
             "listing": found,
             "states": sorted({row["state"] for row in rows}),
-            "networks": list(Network.objects.filter(host=request.host).order_by("name").values_list("name", flat=True)),
+            "networks": list(Network.objects.on(request.host).order_by("name").values_list("name", flat=True)),
         },
     )
 
@@ -82,7 +96,7 @@ def _searched(row: dict[str, Any]) -> str:
 
 @page()
 def detail(request: PageRequest, reference: str) -> HttpResponse:
-    row = represent.prepared(Container).get(pk=find_container(request.host, reference).pk)
+    row = represent.again(find_container(request.host, reference))
     tab = request.GET.get("tab", "overview")
     tab = tab if tab in TABS else "overview"
     context: dict[str, Any] = {"container": represent.container(row), "tab": tab, "tabs": _tabs(), "signals": SIGNALS}
@@ -90,6 +104,8 @@ def detail(request: PageRequest, reference: str) -> HttpResponse:
     context["drift"] = [represent.drift(item) for item in Drift.objects.filter(resolved_at=None, owner__id=row.pk)]
     if tab == "overview":
         context["variables"] = link_variables(row)
+        if asked := declared(request.host, [], [row.pk]).containers:
+            context["copies"] = copies_of_container(asked[0], api_of(request))
     elif tab == "endpoints":
         context |= _endpoints_tab(request, row)
     elif tab == "rules":
@@ -99,12 +115,19 @@ def detail(request: PageRequest, reference: str) -> HttpResponse:
         context["files"] = files_of(row)
         context["files_of"] = owner_of(row)
     elif tab == "logs":
-        context["lines"], context["log_problem"] = _log(row)
+        context["lines"], context["log_problem"] = _log(request, row)
+        context["tails"] = LOG_TAILS
     elif tab == "exec":
         context |= {"runs": runs(row), "form": Form({})}
+    elif tab == "terminal":
+        context |= terminal_tab(request, row)
+    elif tab == "connectivity":
+        context |= connectivity_tab(request, row)
+    elif tab == "captures":
+        context |= capture_tab(row)
     elif tab == "activity":
         context["activity"] = [represent.activity(item) for item in Activity.objects.filter(subject_id=row.pk)[:100]]
-    return render(request, "containers/detail.html", context)
+    return render(request, "containers/detail.html", context, status=context.get("status", 200))
 
 
 def _tabs() -> list[tuple[str, str]]:
@@ -115,6 +138,9 @@ def _tabs() -> list[tuple[str, str]]:
         ("files", _("Files")),
         ("logs", _("Logs")),
         ("exec", _("Commands")),
+        ("terminal", _("Terminal")),
+        ("connectivity", _("Connectivity")),
+        ("captures", _("Captures")),
         ("activity", _("Activity")),
     ]
 
@@ -122,7 +148,8 @@ def _tabs() -> list[tuple[str, str]]:
 def _endpoints_tab(request: PageRequest, row: Container) -> dict[str, Any]:
     joined = row.endpoints.filter(removing=False).values_list("network_id", flat=True)
     joinable = (
-        Network.objects.filter(host=request.host, status="ready")
+        Network.objects.on(request.host)
+        .filter(status="ready")
         .exclude(pk__in=joined)
         .exclude(driver__in=["host", "null"])
     )
@@ -144,9 +171,11 @@ def _links_are_open(request: PageRequest, row: Container) -> bool:
     return any(not read_options(network.options).icc for network in networks)
 
 
-def _log(row: Container) -> tuple[list[logs.LogLine], str]:
+def _log(request: PageRequest, row: Container) -> tuple[list[logs.LogLine], str]:
     try:
-        return logs.tail(logs.log_path(settings.STATE_DIR, row.pk), LOG_LINES), ""
+        return kept.log_lines(row, request.user, LOG_LINES), ""
+    except CnmError as error:
+        return [], f"{error.sentence.translated(_)} {error.remedy.translated(_)}"
     except OSError as error:
         return [], _("The log cannot be read: {error}.").format(error=error.strerror)
 
@@ -166,6 +195,7 @@ def create(request: PageRequest) -> HttpResponse:
 
     status = 200
     try:
+        context["copies"] = copies_of_container(read_container(container_body(form)), api_of(request))
         context["plan"] = plan = plan_of(request, use_case, creates=True)
         if step == "create" and request.POST.get("plan") == plan.digest:
             outcome = use_case()
@@ -176,11 +206,12 @@ def create(request: PageRequest) -> HttpResponse:
     except CnmError as error:
         form.refuse(error)
         status = status_of(error) if step in {"create", "preview"} else 200
+    context["offers"] = container_offers(request.host, form)
     return render(request, "containers/create.html", context, status=status)
 
 
 def _choices(request: PageRequest) -> dict[str, Any]:
-    networks = list(Network.objects.filter(host=request.host).order_by("activation").values_list("name", flat=True))
+    networks = list(Network.objects.on(request.host).order_by("activation").values_list("name", flat=True))
     containers = list(Container.objects.filter(host=request.host).order_by("name").values_list("name", flat=True))
     images = list(Image.objects.filter(host=request.host, status="ready").values_list("name", flat=True))
     return {
@@ -207,7 +238,7 @@ def _choices(request: PageRequest) -> dict[str, Any]:
 @require_POST
 @page("operator")
 def act(request: PageRequest, reference: str, verb: str) -> HttpResponse:
-    """Start, stop, restart, kill."""
+    """Start, stop, restart, pause, unpause, kill."""
     container = find_container(request.host, reference)
     try:
         if verb == "kill":
@@ -218,6 +249,8 @@ def act(request: PageRequest, reference: str, verb: str) -> HttpResponse:
                 "start": use_cases.start_container,
                 "stop": use_cases.stop_container,
                 "restart": use_cases.restart_container,
+                "pause": use_cases.pause_container,
+                "unpause": use_cases.unpause_container,
             }
             outcome = deeds[verb](request.actor, container)
         report(request, outcome.operation, _said(verb).format(name=container.name))
@@ -244,6 +277,8 @@ def _said(verb: str) -> str:
         "start": _("Container {name} was started."),
         "stop": _("Container {name} was stopped."),
         "restart": _("Container {name} was restarted."),
+        "pause": _("Container {name} stands still."),
+        "unpause": _("Container {name} goes on."),
         "kill": _("The signal was sent to container {name}."),
         "remove": _("Container {name} was removed."),
     }[verb]

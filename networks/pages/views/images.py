@@ -39,6 +39,8 @@ def index(request: PageRequest) -> HttpResponse:
     found = listing(
         request,
         rows,
+        name="images",
+        columns={"size": _("Size"), "source": _("Source"), "users": _("Used by"), "created": _("Created")},
         text=lambda row: f"{row['name']} {row['source']} {row['digest']}",
         orders={
             "name": lambda row: row["name"],
@@ -46,8 +48,9 @@ def index(request: PageRequest) -> HttpResponse:
             "created": lambda row: row["created_at"] or "",
         },
         default="name",
+        filters={"state": lambda row, value: row["status"] == value},
     )
-    return render(request, "images/list.html", {"listing": found})
+    return render(request, "images/list.html", {"listing": found, "states": sorted({row["status"] for row in rows})})
 
 
 @page("operator")
@@ -87,6 +90,7 @@ def _import(request: PageRequest, form: Form) -> Outcome:
         use_cases.full_name(name)
         source = uploads.keep(sent.chunks())
         try:
+            uploads.bring(request.actor, request.host, source)
             return use_cases.import_image(request.actor, request.host, name, source)
         except CnmError:
             uploads.forget(source)

@@ -1,4 +1,4 @@
-"""Containers that were picked in the list: started, stopped or removed together, after a look at the plan."""
+"""What was picked in a list: containers started, stopped or removed together, networks removed, after a look at the plan."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -13,9 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
-from networks.models import Container
+from networks.models import Container, Network
 from networks.services import bulk
-from networks.services.bulk import MOST_CONTAINERS, Handled
+from networks.services.bulk import MOST_CONTAINERS, MOST_NETWORKS, Handled
 
 from ..base import PageRequest, confirm, page
 
@@ -58,8 +59,31 @@ def act(request: PageRequest) -> HttpResponse:
     )
 
 
+@require_POST
+@page("operator")
+def act_on_networks(request: PageRequest) -> HttpResponse:
+    """Take the picked networks away, after a look at what that changes."""
+    picked = request.POST.getlist("pick")[:MOST_NETWORKS]
+    if not picked:
+        messages.warning(request, _("Pick networks first, then say what to do with them."))
+        return redirect("networks")
+    count, names = len(picked), _names(Network.objects.on(request.host).filter(pk__in=picked))
+    title = ngettext("Remove {count} network", "Remove {count} networks", count).format(count=count)
+    return confirm(
+        request,
+        lambda: bulk.remove_many(request.actor, request.host, [], picked).outcome,
+        title=title,
+        question=_("These networks and everything that they put into the kernel go away: {names}.").format(names=names),
+        button=title,
+        said=ngettext("{count} network was removed.", "{count} networks were removed.", count).format(count=count),
+        back=reverse("networks"),
+        to=("networks",),
+        extra={"hidden": [("pick", reference) for reference in picked]},
+    )
+
+
 def _deed(request: PageRequest, verb: str, picked: list[str]) -> _Deed:
-    count, names = len(picked), _names(request, picked)
+    count, names = len(picked), _names(Container.objects.filter(host=request.host, pk__in=picked))
     if verb == "start":
         return _Deed(
             lambda references: bulk.start_many(request.actor, request.host, references),
@@ -88,7 +112,6 @@ def _deed(request: PageRequest, verb: str, picked: list[str]) -> _Deed:
     )
 
 
-def _names(request: PageRequest, picked: list[str]) -> str:
-    rows = Container.objects.filter(host=request.host, pk__in=picked).order_by("name")
-    names = list(rows.values_list("name", flat=True)[: MOST_NAMED + 1])
+def _names(rows: QuerySet[Container] | QuerySet[Network]) -> str:
+    names = list(rows.order_by("name").values_list("name", flat=True)[: MOST_NAMED + 1])
     return ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")

@@ -11,8 +11,12 @@ from django.utils.translation import gettext as _
 
 from networks import represent
 from networks.cnm.errors import CnmError
+from networks.copy_as import copies_of_network
+from networks.load import load_facts
 from networks.models import Activity, Drift, Network
+from networks.models.network import usable_on
 from networks.services import networks as use_cases
+from networks.services.declared import declared
 from networks.services.find import find_network
 from networks.services.network_changes import update_network
 from networks.services.outcome import Outcome
@@ -21,20 +25,31 @@ from networks.services.spec_network import read_changes, read_network
 from worker.drivers import DRIVERS
 
 from ..audit_view import belongings, rules_of
-from ..base import PageRequest, confirm, done, page, plan_of, status_of
+from ..base import PageRequest, api_of, confirm, done, page, plan_of, status_of
 from ..form import Form
 from ..listing import listing
-from ..network_form import DEFAULTS, ROWS, change_body, change_values, network_body
+from ..network_form import ALL_FIELDS, DEFAULTS, ROWS, change_body, change_values, network_body, step_of, taken
+from ..offers import network_offers
+from .captures import capture_tab
 
-TABS = ("overview", "endpoints", "rules", "activity")
+TABS = ("overview", "endpoints", "rules", "captures", "activity")
 
 
 @page()
 def index(request: PageRequest) -> HttpResponse:
-    rows = [represent.network(row) for row in represent.prepared(Network).filter(host=request.host)]
+    rows = [represent.network(row) for row in represent.prepared(Network).filter(usable_on(request.host))]
     found = listing(
         request,
         rows,
+        name="networks",
+        columns={
+            "driver": _("Driver"),
+            "subnets": _("Subnets"),
+            "gateway": _("Gateway"),
+            "bridge": _("Bridge"),
+            "endpoints": _("Endpoints"),
+            "created": _("Created"),
+        },
         text=lambda row: " ".join(
             (row["name"], row["driver"], row["bridge"], row["id"], *(s["subnet"] for s in row["subnets"]))
         ),
@@ -46,14 +61,25 @@ def index(request: PageRequest) -> HttpResponse:
             "endpoints": lambda row: len(row["endpoints"]),
         },
         default="created",
-        filters={"driver": lambda row, value: row["driver"] == value},
+        filters={
+            "driver": lambda row, value: row["driver"] == value,
+            "state": lambda row, value: row["status"] == value,
+        },
     )
-    return render(request, "networks/list.html", {"listing": found, "drivers": sorted({row["driver"] for row in rows})})
+    return render(
+        request,
+        "networks/list.html",
+        {
+            "listing": found,
+            "drivers": sorted({row["driver"] for row in rows}),
+            "states": sorted({row["status"] for row in rows}),
+        },
+    )
 
 
 @page()
 def detail(request: PageRequest, reference: str) -> HttpResponse:
-    row = represent.prepared(Network).get(pk=find_network(request.host, reference).pk)
+    row = represent.again(find_network(request.host, reference))
     tab = request.GET.get("tab", "overview")
     context: dict[str, Any] = {
         "network": represent.network(row),
@@ -62,8 +88,12 @@ def detail(request: PageRequest, reference: str) -> HttpResponse:
     }
     context["failed"] = to_repair(row)
     context["drift"] = [represent.drift(item) for item in Drift.objects.filter(resolved_at=None, owner__id=row.pk)]
+    if context["tab"] == "overview" and not row.predefined and (asked := declared(request.host, [row.pk], []).networks):
+        context["copies"] = copies_of_network(asked[0], api_of(request))
     if tab == "rules":
         context |= {"rules": rules_of(request.host, row.pk), "belongings": belongings(request.host, row.pk)}
+    if tab == "captures":
+        context |= capture_tab(row)
     if tab == "activity":
         context["activity"] = [represent.activity(item) for item in Activity.objects.filter(subject_id=row.pk)[:100]]
     return render(request, "networks/detail.html", context)
@@ -74,6 +104,7 @@ def _tabs() -> list[tuple[str, str]]:
         ("overview", _("Overview")),
         ("endpoints", _("Endpoints")),
         ("rules", _("Rules")),
+        ("captures", _("Captures")),
         ("activity", _("Activity")),
     ]
 
@@ -87,12 +118,15 @@ def create(request: PageRequest) -> HttpResponse:
     step = request.POST.get("step", "")
     form.quiet = step == "live" or request.method != "POST"
     context: dict[str, Any] = {"form": form, "drivers": _drivers(), "modes": _modes(), "plan": None}
+    context |= {"takes": taken(form.value("driver"), ALL_FIELDS).keys(), "parents": _parents(request)}
+    context["macvlan_modes"] = _macvlan_modes()
 
     def use_case() -> Outcome:
         return use_cases.create_network(request.actor, request.host, read_network(network_body(form)))
 
     status = 200
     try:
+        context["copies"] = copies_of_network(read_network(network_body(form)), api_of(request))
         context["plan"] = plan = plan_of(request, use_case, creates=True)
         if step == "create" and request.POST.get("plan") == plan.digest:
             outcome = use_case()
@@ -102,19 +136,48 @@ def create(request: PageRequest) -> HttpResponse:
     except CnmError as error:
         form.refuse(error)
         status = status_of(error) if step in {"create", "preview"} else 200
+    context |= {"offers": network_offers(request.host, form), "steps": _steps(), **_place(form)}
     return render(request, "networks/create.html", context, status=status)
+
+
+def _steps() -> list[tuple[int, str]]:
+    """The steps of the form, by number."""
+    return [(1, _("Name")), (2, _("Addressing")), (3, _("Behaviour")), (4, _("Plan"))]
+
+
+def _place(form: Form) -> dict[str, int]:
+    """At which step of the form a person is: where they were, or, when they are refused, where that is to be corrected."""
+    given = form.value("at")
+    at = int(given) if given in {"1", "2", "3", "4"} else 1
+    refused_at = 0
+    if form.error_field and not form.quiet:
+        refused_at = step_of(form.error_field)
+        at = refused_at
+    return {"at": at, "refused_at": refused_at}
 
 
 def _drivers() -> list[tuple[str, str]]:
     words = {
         "bridge": _("bridge: containers of this host on a bridge of their own, with NAT"),
-        "host": _("host: the host's own network"),
-        "null": _("null: no network"),
         "overlay": _("overlay: one network over several hosts"),
-        "macvlan": _("macvlan: containers with MAC addresses of their own on a wire"),
+        "macvlan": _("macvlan: containers in the host's own LAN, with MAC addresses of their own"),
+        "ipvlan": _("ipvlan: containers in the host's own LAN, with the host's MAC address"),
         "remote": _("remote: a plugin makes it"),
     }
-    return [(name, words.get(name, name)) for name in DRIVERS]
+    return [(name, words.get(name, name)) for name, known in DRIVERS.items() if known.attaches]
+
+
+def _parents(request: PageRequest) -> list[tuple[str, str]]:
+    devices = load_facts(request.host).devices
+    return [("", _("Choose a device")), *((name, f"{name} (MTU {mtu})") for name, mtu in devices)]
+
+
+def _macvlan_modes() -> list[tuple[str, str]]:
+    return [
+        ("", _("bridge, by default")),
+        ("bridge", _("bridge: containers on the device reach each other")),
+        ("private", _("private: each reaches the wire alone")),
+    ]
 
 
 def _modes() -> list[tuple[str, str]]:
@@ -130,11 +193,12 @@ def _modes() -> list[tuple[str, str]]:
 @page("operator")
 def edit(request: PageRequest, reference: str) -> HttpResponse:
     """As :func:`create`: the plan of what is typed, and the change when that plan was seen."""
-    network = represent.network(represent.prepared(Network).get(pk=find_network(request.host, reference).pk))
+    network = represent.network(represent.again(find_network(request.host, reference)))
     form = Form(request.POST if request.method == "POST" else change_values(network), {"labels": ("key", "value")})
     step = request.POST.get("step", "")
     form.quiet = step == "live" or request.method != "POST"
     context: dict[str, Any] = {"network": network, "form": form, "modes": _modes(), "plan": None}
+    context |= {"takes": taken(network["driver"], ALL_FIELDS).keys(), "macvlan_modes": _macvlan_modes()}
 
     def use_case() -> Outcome:
         changes = read_changes(change_body(form, network))

@@ -23,14 +23,16 @@ RECENT = 12
 FILES_PER_PAGE = 20
 TABLE_ROWS = 200
 PLACES = 2000
-"""Networks whose places are remembered at most."""
+"""Rooms whose places are remembered at most."""
+UNNUMBERED = ("group:", "foreign:")
+"""How the names of rooms begin that are no network of ours: groups, and bridges of others."""
 FARTHEST = 10**6
 
 
 @page()
 def dashboard(request: PageRequest) -> HttpResponse:
     states = represent.counts()
-    networks = list(Network.objects.filter(host=request.host))
+    networks = list(Network.objects.on(request.host))
     made = [network for network in networks if not network.predefined]
     containers = sum(states.values())
     published = Container.objects.filter(ports__removing=False, ports__isnull=False).exists()
@@ -68,15 +70,12 @@ def dashboard(request: PageRequest) -> HttpResponse:
 
 @page()
 def topology(request: PageRequest) -> HttpResponse:
-    context: dict[str, Any] = {
-        "words": for_topology(),
-        "containers": [
-            represent.container(row) for row in represent.prepared(Container).filter(host=request.host)[:TABLE_ROWS]
-        ],
-    }
+    context: dict[str, Any] = {"words": for_topology()}
     if "X-Live-Refresh" not in request.headers:  # a page that is open has the state already, and follows the feed
+        rows = represent.prepared(Container).filter(host=request.host)[:TABLE_ROWS]
+        context["containers"] = [represent.container(row) for row in rows]
         snapshot = feed.snapshot()
-        kinds = ("host", "network", "container", "drift")
+        kinds = ("host", "network", "container", "drift", "foreign")
         context |= {
             "snapshot": {**snapshot, "state": {kind: snapshot["state"].get(kind, {}) for kind in kinds}},
             "places": request.user.preferences.get("topology", {}),
@@ -90,11 +89,14 @@ def places(request: PageRequest) -> HttpResponse:
     """Remember where the person put networks in the picture, from the corner of their host."""
     try:
         given = json.loads(request.body)
-        kept = {str(key)[:64]: [_length(place[0]), _length(place[1])] for key, place in given.items()}
+        kept = {str(key)[:200]: [_length(place[0]), _length(place[1])] for key, place in given.items()}
     except (ValueError, TypeError, AttributeError, IndexError, KeyError):
         return HttpResponse(status=400)
-    known = set(Network.objects.filter(pk__in=list(kept)[:PLACES]).values_list("pk", flat=True))
-    request.user.preferences["topology"] = {key: place for key, place in kept.items() if key in known}
+    kept = dict(list(kept.items())[:PLACES])
+    known = set(Network.objects.filter(pk__in=kept).values_list("pk", flat=True))
+    request.user.preferences["topology"] = {
+        key: place for key, place in kept.items() if key in known or key.startswith(UNNUMBERED)
+    }
     request.user.save(update_fields=["preferences"])
     return HttpResponse(status=204)
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from networks import reachability
+from networks.caught_up import wait_for_look
 from networks.cnm.reach_words import FAR
 from networks.cnm.trace.walk import OUTSIDE
 from networks.models import Moment
@@ -32,20 +33,12 @@ def matrix(request: PageRequest) -> HttpResponse:
     protocol = protocol if protocol in PROTOCOLS and protocol != "icmp" else "tcp"
     since = _number(request.GET.get("since", ""))
     then = find_moment(request.host, since) if since else None
+    wait_for_look(request.host)
     found = reachability.matrix(request.host, port if port <= 65535 else 0, protocol)
     differing = list(reachability.differences(then.data, found)) if then is not None and found is not None else []
     changed = {(name, target) for one in differing for name in one.sources for target in one.targets}
     context: dict[str, Any] = {
-        "columns": [_target(target) for target in found["targets"]] if found else [],
-        "rows": [
-            {
-                **_source(source),
-                "cells": [_cell(source, t, v, changed) for t, v in zip(found["targets"], row, strict=True)],
-            }
-            for source, row in zip(found["sources"], found["verdicts"], strict=True)
-        ]
-        if found
-        else [],
+        "tables": [_table(name, part, changed) for name, part in _parts(found) if part["targets"]],
         "seen": found is not None,
         "differences": [
             {
@@ -74,6 +67,28 @@ def keep(request: PageRequest) -> HttpResponse:
     return redirect(f"{reverse('reachability')}?since={moment.pk}")
 
 
+def _parts(found: dict[str, Any] | None) -> list[tuple[str, dict[str, Any]]]:
+    return [("IPv4", found), ("IPv6", found["ipv6"])] if found else []
+
+
+def _table(name: str, part: dict[str, Any], changed: set[tuple[str, str]]) -> dict[str, Any]:
+    rows = zip(part["sources"], part["verdicts"], strict=True)
+    return {
+        "name": name,
+        "columns": [_target(target) for target in part["targets"]],
+        "rows": [
+            {
+                **_source(source),
+                "cells": [
+                    _cell(source, target, verdict, changed, part["addresses"])
+                    for target, verdict in zip(part["targets"], row, strict=True)
+                ],
+            }
+            for source, row in rows
+        ],
+    }
+
+
 def _moments(request: PageRequest) -> Any:
     return Moment.objects.filter(host=request.host).defer("data")
 
@@ -91,7 +106,7 @@ def _outsides(members: list[str]) -> list[str]:
     """Intervals of addresses; the group of the internet at large stands for all that no rule speaks of."""
     for name in members:
         device, low, high = reachability.interval(name)
-        if low <= int(FAR) <= high:
+        if low <= int(FAR[6 if ":" in name else 4]) <= high:
             return [_("everybody else, by {device}").format(device=device)]
     return [_outside(name) for name in members]
 
@@ -108,12 +123,18 @@ def _target(target: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cell(
-    source: dict[str, Any], target: dict[str, Any], verdict: str, changed: set[tuple[str, str]]
+    source: dict[str, Any],
+    target: dict[str, Any],
+    verdict: str,
+    changed: set[tuple[str, str]],
+    addresses: dict[str, str],
 ) -> dict[str, Any]:
     """A verdict, with the address of the trace of one of its pairs."""
     sender = source["members"][0]
     name, protocol, port = next((m for m in target["members"] if m[0] != sender), target["members"][0])
-    query = {"from": sender, "to": name.removeprefix("host "), "protocol": protocol, "port": port}
+    # A name is called by IPv4 where it has that; by IPv6 the trace is of the address.
+    called = addresses[name] if ":" in addresses.get(name, "") else name.removeprefix("host ")
+    query = {"from": sender, "to": called, "protocol": protocol, "port": port}
     if source["kind"] == OUTSIDE:
         device, _space, span = sender.partition(" ")
         query |= {"from": span.partition("-")[0], "interface": device}

@@ -31,8 +31,15 @@ def operations(request: PageRequest) -> HttpResponse:
     found = listing(
         request,
         rows,
+        name="operations",
+        columns={"steps": _("Steps"), "who": _("Who"), "when": _("When"), "took": _("Took")},
         text=lambda row: f"{row['number']} {row['verb']} {row['subject']['name']} {row['created_by']}",
-        orders={"number": lambda row: row["number"]},
+        orders={
+            "number": lambda row: row["number"],
+            "what": lambda row: (row["verb"], row["number"]),
+            "state": lambda row: (row["state"], row["number"]),
+            "who": lambda row: (row["created_by"], row["number"]),
+        },
         default="-number",
         filters={"state": lambda row, value: row["state"] == value, "verb": lambda row, value: row["verb"] == value},
     )
@@ -49,7 +56,7 @@ def operations(request: PageRequest) -> HttpResponse:
 
 @page()
 def operation(request: PageRequest, reference: str) -> HttpResponse:
-    row = represent.prepared(Operation).get(pk=find_operation(reference).pk)
+    row = represent.again(find_operation(reference))
     value = represent.operation(row, full=True)
     error = from_json(row.error) if row.error else None
     return render(
@@ -62,8 +69,19 @@ def operation(request: PageRequest, reference: str) -> HttpResponse:
             "remedy": error.remedy.translated(_) if error else "",
             "facts": error.facts if error else {},
             "activity": row.activity.first(),
+            "no_repair": _no_repair(row),
         },
     )
+
+
+def _no_repair(row: Operation) -> str:
+    """Why a failed operation is not to be done again, if so."""
+    try:
+        if row.state == "failed":
+            use_cases.to_do_again(row)
+    except CnmError as error:
+        return f"{error.sentence.translated(_)} {error.remedy.translated(_)}"
+    return ""
 
 
 @require_POST
@@ -92,8 +110,15 @@ def activity(request: PageRequest) -> HttpResponse:
     found = listing(
         request,
         rows,
+        name="activity",
+        columns={"who": _("Who"), "via": _("By way of"), "plan": _("Plan")},
         text=lambda row: f"{row['actor']} {row['verb']} {row['subject']['name']} {row['via']}",
-        orders={"at": lambda row: row["id"]},
+        orders={
+            "at": lambda row: row["id"],
+            "who": lambda row: (row["actor"], row["id"]),
+            "what": lambda row: (row["verb"], row["id"]),
+            "via": lambda row: (row["via"], row["id"]),
+        },
         default="-at",
         filters={"actor": lambda row, value: row["actor"] == value, "via": lambda row, value: row["via"] == value},
     )
@@ -153,6 +178,7 @@ def repair(request: PageRequest) -> HttpResponse:
             "button": _("Repair"),
             "back": reverse("drift"),
             "plan": _mending(list(rows)),
+            "nothing_to_do": not rows,
             "danger": False,
             "hidden": [("confirmed", "1"), *(("drift", str(pk)) for pk in chosen)],
         },

@@ -1,67 +1,57 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Connection, SIGNED_OUT, wait, type Status, type Surroundings } from "./connection";
+import { Connection, type Message, type Status } from "./connection";
+import { Hand } from "./hand";
+import { SIGNED_OUT, wait } from "./line";
+import type { Answer } from "./poll";
 
-class Wire {
-  onmessage: ((event: { data: string }) => void) | null = null;
-  onclose: ((event: { code: number }) => void) | null = null;
-  closed = false;
-  constructor(readonly url: string) {}
-  close(): void {
-    this.closed = true;
-  }
-}
+const SILENCE_MS = 25_000;
 
-/** A browser whose clock is turned by hand. */
-class Hand implements Surroundings {
-  wires: Wire[] = [];
-  timers = new Map<number, { run: () => void; ms: number }>();
-  private next = 1;
-  open(url: string): WebSocket {
-    this.wires.push(new Wire(url));
-    return this.wires.at(-1) as unknown as WebSocket;
-  }
-  later(run: () => void, ms: number): number {
-    this.timers.set(this.next, { run, ms });
-    return this.next++;
-  }
-  cancel(timer: number): void {
-    this.timers.delete(timer);
-  }
-  random = () => 0.5;
-  fire(): void {
-    const [timer, { run }] = [...this.timers].at(-1)!;
-    this.timers.delete(timer);
-    run();
-  }
-}
-
-function connected() {
+/** `answer`: what the REST API says where it is asked; null: it is away too. */
+function connected(answer: Answer | number | null = null) {
   const hand = new Hand();
   const statuses: Status[] = [];
-  const messages: unknown[] = [];
-  const connection = new Connection("/live", () => ({ epoch: "é", n: 7 }), (m) => messages.push(m), (s) => statuses.push(s), hand);
+  const messages: Message[] = [];
+  const asked: number[] = [];
+  const position = { epoch: "é", n: 7 };
+  const connection = new Connection(
+    "/live",
+    () => position,
+    (message) => messages.push(message),
+    (status) => statuses.push(status),
+    hand,
+    ({ n }) => {
+      asked.push(n);
+      return answer === null ? Promise.reject(new Error("away")) : Promise.resolve(answer);
+    },
+  );
+  /** The REST API answers, if it is asked. */
+  const polled = async (): Promise<void> => {
+    hand.fire(0, 0);
+    await new Promise((done) => setTimeout(done, 0));
+  };
   connection.start();
-  return { hand, statuses, messages, connection };
+  return { hand, statuses, messages, connection, asked, polled };
 }
 
 test("it says where it stands", () => {
   assert.equal(connected().hand.wires[0]!.url, "/live?epoch=%C3%A9&since=7");
 });
 
-test("a ping says that all is well and is no message", () => {
+test("a ping says that all is well, and with the worker or not", () => {
   const { hand, statuses, messages } = connected();
-  hand.wires[0]!.onmessage!({ data: '{"type":"ping"}' });
-  assert.deepEqual(messages, []);
+  hand.wire.says({ type: "ping", alive: false });
+  assert.deepEqual(messages, [{ type: "ping", alive: false }]);
   assert.deepEqual(statuses.at(-1), { state: "live" });
 });
 
-test("a lost connection is tried again, later and later, never later than half a minute", () => {
-  const { hand, statuses } = connected();
+test("a lost connection is tried again, later and later, never later than half a minute", async () => {
+  const { hand, statuses, polled } = connected();
   for (let failures = 0; failures < 8; failures++) {
-    hand.wires.at(-1)!.onclose!({ code: 1006 });
+    hand.wire.onclose!({ code: 1006 });
+    await polled();
     assert.equal(statuses.at(-1)!.state, "waiting");
-    hand.fire();
+    hand.fire(500, 20_000);
     assert.equal(hand.wires.length, failures + 2);
   }
   for (const random of [0, 0.5, 1]) {
@@ -73,8 +63,9 @@ test("a lost connection is tried again, later and later, never later than half a
 
 test("silence counts as a lost connection", () => {
   const { hand, statuses } = connected();
-  hand.fire();
-  assert.ok(hand.wires[0]!.closed);
+  hand.wire.says({ type: "ping", alive: true });
+  hand.fire(SILENCE_MS, SILENCE_MS);
+  assert.equal(hand.wires[0]!.readyState, 3);
   assert.equal(statuses.at(-1)!.state, "waiting");
 });
 
@@ -91,8 +82,44 @@ test("a paused page hears nothing and comes back", () => {
   const { hand, connection, messages } = connected();
   const first = hand.wires[0]!;
   connection.pause();
-  assert.ok(first.closed && first.onmessage === null);
+  assert.ok(first.readyState === 3 && first.onmessage === null);
   connection.resume();
   assert.equal(hand.wires.length, 2);
   assert.deepEqual(messages, []);
+});
+
+test("where no WebSocket comes through the feed is asked for, and says so; a WebSocket is tried again later", async () => {
+  const { hand, statuses, messages, asked, polled } = connected({ type: "events", epoch: "é", events: [], alive: true });
+  hand.wire.onclose!({ code: 1006 });
+  await polled();
+  assert.deepEqual(statuses.at(-1), { state: "polled" });
+  assert.deepEqual(messages.map((message) => message.type), ["events", "ping"]);
+  assert.deepEqual(asked, [7]);
+  for (let more = 0; more < 39; more++) {
+    assert.equal(hand.wires.length, 1);
+    hand.fire(3000, 3000);
+    await polled();
+  }
+  assert.equal(asked.length, 40);
+  assert.equal(hand.wires.length, 2);
+  assert.deepEqual(statuses.at(-1), { state: "polled" }, "nobody sees that");
+  hand.wire.says({ type: "ping", alive: true });
+  assert.deepEqual(statuses.at(-1), { state: "live" });
+});
+
+test("who is signed out by that way is not tried again either", async () => {
+  const { hand, statuses, polled } = connected(401);
+  hand.wire.onclose!({ code: 1006 });
+  await polled();
+  assert.deepEqual(statuses.at(-1), { state: "out" });
+  assert.equal(hand.timers.size, 0);
+});
+
+test("a connection that had spoken waits, and asks nobody else", async () => {
+  const { hand, statuses, asked, polled } = connected();
+  hand.wire.says({ type: "ping", alive: true });
+  hand.wire.onclose!({ code: 1006 });
+  await polled();
+  assert.equal(statuses.at(-1)!.state, "waiting");
+  assert.deepEqual(asked, []);
 });

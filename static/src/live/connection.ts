@@ -1,5 +1,9 @@
-// One WebSocket to the server's feed: it says where it stands, gets what it missed, and comes back by itself.
+// The page's line to the server's feed: it says where it stands, gets what it missed, and comes back by itself. Where no WebSocket
+// comes through (some proxies let none), the REST API is asked every few seconds instead.
+import { browser, Line, NORMAL, SIGNED_OUT, type Surroundings } from "./line";
+import { ask, Poll, type Ask } from "./poll";
 import type { Changes, Snapshot } from "./reducer";
+import type { Samples } from "./traffic";
 
 /** Not numbered and never missed: only the latest counts. */
 export interface Counters {
@@ -7,11 +11,24 @@ export interface Counters {
   at: string;
 }
 
-export type Message = Snapshot | Changes | Counters | { type: "ping" };
+/** All is well with the connection; `alive` says whether it is with the worker, too. */
+export interface Ping {
+  type: "ping";
+  alive: boolean;
+}
+
+/** The latest of what moves, where the page has asked for it. */
+export interface Traffic {
+  type: "traffic";
+  hosts: Samples;
+}
+
+export type Message = Snapshot | Changes | Counters | Traffic | Ping;
 
 export type Status =
   | { state: "connecting" }
   | { state: "live" }
+  | { state: "polled" }
   | { state: "waiting"; seconds: number }
   | { state: "paused" }
   | { state: "out" };
@@ -21,65 +38,31 @@ export interface Position {
   n: number;
 }
 
-export interface Surroundings {
-  open(url: string): WebSocket;
-  later(run: () => void, ms: number): number;
-  cancel(timer: number): void;
-  random(): number;
-}
-
-export const SIGNED_OUT = 4401;
-const SILENCE_MS = 25_000;
-const LONGEST_WAIT_MS = 30_000;
-
-export const browser: Surroundings = {
-  open: (url) => new WebSocket(url),
-  later: (run, ms) => window.setTimeout(run, ms),
-  cancel: (timer) => window.clearTimeout(timer),
-  random: () => Math.random(),
-};
-
-/** Full jitter between half a second and 30 s, so that many pages do not come back at one moment. */
-export function wait(failures: number, random: number): number {
-  const most = Math.min(LONGEST_WAIT_MS, 1000 * 2 ** Math.min(failures, 10));
-  return Math.max(500, Math.round(random * most));
-}
-
-export class Connection {
-  private socket: WebSocket | null = null;
-  private failures = 0;
-  private timer = 0;
-  private silence = 0;
-  private ended = false;
+export class Connection extends Line {
   private paused = false;
+  /** Whether this wire has said anything. */
+  private spoke = false;
+  /** Whether what was heard last came by asking. */
+  private polled = false;
 
   constructor(
     private readonly url: string,
     private readonly position: () => Position,
-    private readonly onMessage: (message: Snapshot | Changes | Counters) => void,
+    private readonly onMessage: (message: Message) => void,
     private readonly onStatus: (status: Status) => void,
-    private readonly around: Surroundings = browser,
-  ) {}
+    around: Surroundings = browser,
+    private readonly asks: Ask = ask,
+  ) {
+    super(around);
+  }
 
-  start(): void {
-    if (this.socket || this.ended || this.paused) return;
-    this.around.cancel(this.timer);
-    const { epoch, n } = this.position();
-    this.onStatus({ state: "connecting" });
-    const socket = this.around.open(`${this.url}?epoch=${encodeURIComponent(epoch)}&since=${n}`);
-    this.socket = socket;
-    this.listen();
-    socket.onmessage = (event: MessageEvent<string>) => {
-      if (this.socket !== socket) return;
-      this.listen();
-      this.failures = 0;
-      this.onStatus({ state: "live" });
-      const message = JSON.parse(event.data) as Message;
-      if (message.type !== "ping") this.onMessage(message);
-    };
-    socket.onclose = (event: CloseEvent) => {
-      if (this.socket === socket) this.closed(event.code);
-    };
+  override start(): void {
+    if (!this.paused) super.start();
+  }
+
+  /** Say something to the server, if it is there. */
+  send(text: string): void {
+    this.say(text);
   }
 
   /** Go back to the last known place: something was missed. */
@@ -88,15 +71,9 @@ export class Connection {
     this.start();
   }
 
-  /** Try at once instead of waiting (the machine is back on a network, a person asked). */
-  hurry(): void {
-    if (!this.socket && !this.ended && !this.paused) this.start();
-  }
-
   pause(): void {
     this.paused = true;
-    this.around.cancel(this.timer);
-    this.drop();
+    this.rest();
     this.onStatus({ state: "paused" });
   }
 
@@ -105,36 +82,40 @@ export class Connection {
     this.start();
   }
 
-  private listen(): void {
-    this.around.cancel(this.silence);
-    this.silence = this.around.later(() => {
-      this.drop();
-      this.closed(1006);
-    }, SILENCE_MS);
+  protected address(): string {
+    const { epoch, n } = this.position();
+    return `${this.url}?epoch=${encodeURIComponent(epoch)}&since=${n}`;
   }
 
-  private drop(): void {
-    const socket = this.socket;
-    this.socket = null;
-    this.around.cancel(this.silence);
-    if (socket) {
-      socket.onclose = null;
-      socket.onmessage = null;
-      socket.close();
-    }
+  protected connecting(): void {
+    this.spoke = false;
+    if (!this.polled) this.onStatus({ state: "connecting" });
   }
 
-  private closed(code: number): void {
-    this.socket = null;
-    this.around.cancel(this.silence);
+  protected heard(data: string): void {
+    this.well();
+    this.spoke = true;
+    this.polled = this.wire instanceof Poll;
+    this.onStatus({ state: this.polled ? "polled" : "live" });
+    this.onMessage(JSON.parse(data) as Message);
+  }
+
+  /** A WebSocket that closes without a word may never get through: the other way is tried at once, and a WebSocket now and then. */
+  protected final(code: number): boolean {
     if (code === SIGNED_OUT) {
-      this.ended = true;
       this.onStatus({ state: "out" });
-      return;
+      return true;
     }
-    const ms = wait(this.failures, this.around.random());
-    this.failures += 1;
-    this.onStatus({ state: "waiting", seconds: Math.ceil(ms / 1000) });
-    this.timer = this.around.later(() => this.start(), ms);
+    if (this.polled && code === NORMAL) this.start();
+    else if (!this.spoke) {
+      this.spoke = true; // where that fails too, the server is away: one waits
+      this.take(new Poll(this.position, this.around, this.asks));
+    }
+    return false;
+  }
+
+  protected waiting(seconds: number): void {
+    this.polled = false;
+    this.onStatus({ state: "waiting", seconds });
   }
 }

@@ -5,6 +5,7 @@ import { say, words } from "../words";
 
 const DEBOUNCE_MS = 120;
 const LEAST_GAP_MS = 250;
+const AFTER_FAILURE_MS = 3000;
 
 let timer = 0;
 let running = false;
@@ -13,14 +14,15 @@ let last = 0;
 
 /** Some objects of these kinds changed; null: anything may have. */
 export function changed(kinds: Iterable<string> | null): void {
+  document.dispatchEvent(new CustomEvent("cnm:changed", { detail: kinds && [...kinds] }));
   if (kinds === null) wanted = null;
   else if (wanted) for (const kind of kinds) wanted.add(kind);
   if (!running && parts().length) schedule();
 }
 
-function schedule(): void {
+function schedule(gap = LEAST_GAP_MS): void {
   window.clearTimeout(timer);
-  timer = window.setTimeout(() => void run(), Math.max(DEBOUNCE_MS, last + LEAST_GAP_MS - performance.now()));
+  timer = window.setTimeout(() => void run(), Math.max(DEBOUNCE_MS, last + gap - performance.now()));
 }
 
 function parts(): HTMLElement[] {
@@ -36,16 +38,18 @@ async function run(): Promise<void> {
   if (!due.length) return;
   running = true;
   last = performance.now();
+  let failed = false;
   try {
     const answer = await fetch(location.href, { headers: { "X-Live-Refresh": "1" }, redirect: "manual" });
     if (answer.ok) replace(due, await answer.text());
     else if (answer.status === 404) gone();
+    else failed = answer.status >= 500;
   } catch {
-    wanted = null; // the server is away; the next message of the feed brings us here again
-  } finally {
-    running = false;
-    if (wanted === null || wanted.size) schedule();
+    failed = true;
   }
+  running = false;
+  if (failed) wanted = null; // the server is away or in trouble: what it would have shown is still to be fetched
+  if (wanted === null || wanted.size) schedule(failed ? AFTER_FAILURE_MS : LEAST_GAP_MS);
 }
 
 function replace(due: HTMLElement[], text: string): void {

@@ -1,27 +1,57 @@
 // What is shown, in the address of the page: a view can be kept, sent, and come back to.
+import type { Words } from "./elements";
 
-export interface View {
+export interface Chosen {
   focused: string | null;
   collapsed: Set<string>;
+  /** The moment that is shown, as it was asked for; empty: now. */
+  at: string;
+  /** The moment with which it is compared; empty: none. */
+  since: string;
 }
 
-export function readView(tools: HTMLFormElement): View {
+const CHECKS = { stopped: "0", empty: "1", foreign: "0" } as const;
+/** Name of a box -> what is written when it differs from what it is at first. */
+
+const field = (tools: HTMLFormElement, name: string): HTMLInputElement => tools.elements.namedItem(name) as HTMLInputElement;
+
+/** The labels by which containers can stand together. */
+export function fillChoices(tools: HTMLFormElement, labels: string[], words: Words): void {
+  const select = tools.elements.namedItem("group") as HTMLSelectElement;
+  for (const key of labels) {
+    const value = `label:${key}`;
+    if (![...select.options].some((option) => option.value === value)) select.append(new Option(`${words["label"] ?? "label"} ${key}`, value));
+  }
+}
+
+export function readView(tools: HTMLFormElement, words: Words): Chosen {
   const wanted = new URLSearchParams(location.search);
-  const field = (name: string): HTMLInputElement => tools.elements.namedItem(name) as HTMLInputElement;
-  field("q").value = wanted.get("q") ?? "";
-  field("stopped").checked = wanted.get("stopped") !== "0";
-  field("empty").checked = wanted.get("empty") === "1";
-  return { focused: wanted.get("focus"), collapsed: new Set((wanted.get("collapsed") ?? "").split(",").filter(Boolean)) };
+  const asked = wanted.get("group") ?? "";
+  if (asked.startsWith("label:")) fillChoices(tools, [asked.slice("label:".length)], words);
+  field(tools, "q").value = wanted.get("q") ?? "";
+  for (const [name, said] of Object.entries(CHECKS)) field(tools, name).checked = (wanted.get(name) === said) === (said === "1");
+  const select = tools.elements.namedItem("group") as HTMLSelectElement;
+  const group = wanted.get("group") ?? "network";
+  if ([...select.options].some((option) => option.value === group)) select.value = group;
+  return {
+    focused: wanted.get("focus"),
+    collapsed: new Set((wanted.get("collapsed") ?? "").split(",").filter(Boolean)),
+    at: wanted.get("at") ?? "",
+    since: wanted.get("since") ?? "",
+  };
 }
 
-export function writeView(tools: HTMLFormElement, view: View): void {
+export function writeView(tools: HTMLFormElement, chosen: Chosen): void {
   const data = new FormData(tools);
   const said = new URLSearchParams();
   const q = String(data.get("q") ?? "").trim();
   if (q) said.set("q", q);
-  if (!data.has("stopped")) said.set("stopped", "0");
-  if (data.has("empty")) said.set("empty", "1");
-  if (view.focused) said.set("focus", view.focused);
-  if (view.collapsed.size) said.set("collapsed", [...view.collapsed].join(","));
+  for (const [name, off] of Object.entries(CHECKS)) if (data.has(name) === (off === "1")) said.set(name, off);
+  const group = String(data.get("group") ?? "network");
+  if (group !== "network") said.set("group", group);
+  if (chosen.focused) said.set("focus", chosen.focused);
+  if (chosen.collapsed.size) said.set("collapsed", [...chosen.collapsed].join(","));
+  if (chosen.at) said.set("at", chosen.at);
+  if (chosen.since) said.set("since", chosen.since);
   history.replaceState(null, "", said.size ? `?${said}` : location.pathname);
 }

@@ -5,6 +5,7 @@ import { asJson, asMermaid } from "./exports";
 import { graph, patch, type Graph } from "./graph";
 import { layout } from "./layout";
 import { grabs } from "./moves";
+import { searchText } from "./search";
 
 function network(id: string): Json {
   return { id, name: id, host: "h", driver: "bridge", bridge: `br-${id}`, predefined: false, status: "ready", activation: 1, subnets: [] };
@@ -39,7 +40,7 @@ test("a collapsed network stands for what it holds, and edges end at it", () => 
   assert.ok(!found.nodes.has("web") && !found.nodes.has("worker"));
   assert.equal(found.nodes.get("app")?.folded, 2);
   assert.deepEqual(ends(found), ["endpoint app db", "link app store", "outside outside port:p", "port port:p app"]);
-  assert.ok(found.nodes.get("app")?.text.includes("worker"), "the search still finds what is folded away");
+  assert.ok(searchText(found.nodes.get("app")!).includes("worker"), "the search still finds what is folded away");
 });
 
 test("a focus keeps what a node touches, with the rooms in which it stands", () => {
@@ -95,7 +96,7 @@ test("a drag takes a network by its head, a container anywhere, and nothing else
 test("Mermaid and JSON hold every node and edge, and no name breaks out of its quotes", () => {
   const state: State = { ...STATE, network: keyed([{ ...network("app"), name: 'a"] end; x["' }, network("db"), network("spare")]) };
   const found = graph(state, ALL);
-  const chart = asMermaid(found, "Outside");
+  const chart = asMermaid(found, { outside: "Outside" });
   assert.equal(chart.split("\n").filter((line) => /^\s+(subgraph )?n\d+[[(]/.test(line)).length, found.nodes.size);
   assert.equal(chart.split("\n").filter((line) => /^ {2}n\d+ (-->|---|-\.->|-\.-)/.test(line)).length, found.edges.length);
   for (const line of chart.split("\n")) assert.equal((line.match(/"/g) ?? []).length % 2, 0, line);

@@ -1,98 +1,13 @@
 // The graph that the topology shows, made from the feed's state: hosts hold networks, networks hold containers; published ports
 // stand at the host's edge, and the outside world beside it. Pure.
 import type { Change, Json, State } from "../live/reducer";
+import { addForeign } from "./foreign";
+import { newNode, OUTSIDE, put, type ContainerData, type Edge, type Graph, type NetworkData, type Wishes } from "./model";
+import { addresses } from "./search";
 
-export type Kind = "host" | "network" | "container" | "port" | "outside";
+export * from "./model";
 
-export interface Node {
-  id: string;
-  kind: Kind;
-  name: string;
-  /** The second line: an address, a subnet, a target. */
-  detail: string;
-  state: string;
-  parent: string | null;
-  data: Json | null;
-  /** How many things of it differ from the kernel. */
-  drift: number;
-  /** How many containers stand in it that are not shown, for it is collapsed. */
-  folded: number;
-  /** Everything that the search looks through, in lower case. */
-  text: string;
-}
-
-export interface Edge {
-  id: string;
-  kind: "port" | "endpoint" | "link" | "outside" | "shared";
-  from: string;
-  to: string;
-  label: string;
-}
-
-export interface Graph {
-  nodes: Map<string, Node>;
-  edges: Edge[];
-  /** id -> ids of what it holds, in drawing order. */
-  children: Map<string, string[]>;
-}
-
-export interface Wishes {
-  /** Predefined networks that hold nothing are left out unless asked for. */
-  emptyPredefined: boolean;
-  stopped: boolean;
-  /** Networks that are shown without what they hold. */
-  collapsed?: ReadonlySet<string>;
-  /** Only this node and what it touches. */
-  focus?: string | null;
-}
-
-interface Reference {
-  id: string;
-  name: string;
-}
-interface EndpointData {
-  id: string;
-  mac: string;
-  network: Reference;
-  ipv4: string;
-  ipv6: string;
-  interface: string;
-}
-interface PortData {
-  id: string;
-  protocol: string;
-  host_address: string;
-  host_port: number;
-  container_port: number;
-}
-export interface ContainerData extends Json {
-  id: string;
-  short_id: string;
-  name: string;
-  host: string;
-  image: string;
-  state: string;
-  created_at: string;
-  network_mode: string;
-  endpoints: EndpointData[];
-  ports: PortData[];
-  links: { id: string; source: Reference; alias: string }[];
-}
-export interface NetworkData extends Json {
-  id: string;
-  name: string;
-  host: string;
-  driver: string;
-  bridge: string;
-  internal: boolean;
-  predefined: boolean;
-  status: string;
-  activation: number;
-  subnets: { subnet: string }[];
-}
-
-export const OUTSIDE = "outside";
-const LIVE_STATES = new Set(["running", "starting", "stopping", "restarting"]);
+const LIVE_STATES = new Set(["running", "paused", "starting", "stopping", "restarting"]);
 
 export function graph(state: State, wishes: Wishes): Graph {
   const result: Graph = { nodes: new Map(), edges: [], children: new Map() };
@@ -103,6 +18,7 @@ export function graph(state: State, wishes: Wishes): Graph {
   const homes = new Map<string, string>();
   for (const item of containers) homes.set(item.id, home(item, networks, homes));
   const inhabited = new Set(homes.values());
+  const by = wishes.group && wishes.group !== "network" ? wishes.group : "";
   for (const item of containers) for (const endpoint of item.endpoints) inhabited.add(endpoint.network.id);
 
   for (const [id, data] of Object.entries(state["host"] ?? {})) addHost(result, id, data);
@@ -110,37 +26,39 @@ export function graph(state: State, wishes: Wishes): Graph {
     if (data.predefined && !inhabited.has(data.id) && !wishes.emptyPredefined) continue;
     addNetwork(result, data);
   }
+  if (by) for (const item of containers) homes.set(item.id, addGroup(result, item, by));
   const folded = new Map<string, string>(); // container -> the collapsed network in whose place it is
   for (const data of containers) {
     const at = homes.get(data.id) ?? "";
     const room = wishes.collapsed?.has(at) ? result.nodes.get(at) : undefined;
     if (room) {
       room.folded += 1;
-      room.text += ` ${data.name.toLowerCase()}`;
+      room.within = [...room.within, data.name];
       folded.set(data.id, at);
     } else addContainer(result, data, at);
   }
   for (const data of containers) addEdges(result, data, homes.get(data.id) ?? "", folded);
   for (const data of containers) addPorts(result, data, folded);
+  if (wishes.foreign) addForeign(result, state, wishes.collapsed);
   addDrift(result, state, containers, folded);
-  for (const children of result.children.values()) children.sort((a, b) => rank(result, a) - rank(result, b));
+  for (const children of result.children.values()) order(result, children);
   return wishes.focus && result.nodes.has(wishes.focus) ? around(result, wishes.focus) : result;
 }
 
-const SHOWN_KINDS = new Set(["host", "network", "container", "drift"]);
+const SHOWN_KINDS = new Set(["host", "network", "container", "drift", "foreign"]);
 
 /** Take a change in where it moves nothing (a state, an exit code, what the graph does not show). False: build the graph anew. */
 export function patch(into: Graph, change: Change, wishes: Wishes): boolean {
-  if (!SHOWN_KINDS.has(change.kind)) return true;
+  if (!SHOWN_KINDS.has(change.kind) || (change.kind === "foreign" && !wishes.foreign)) return true;
   const node = into.nodes.get(change.id);
   if (change.kind !== "container" || change.op !== "put" || !change.data || node?.kind !== "container") return false;
   const before = node.data as ContainerData;
   const after = change.data as ContainerData;
   if (!wishes.stopped && LIVE_STATES.has(before.state) !== LIVE_STATES.has(after.state)) return false;
   if (shape(before) !== shape(after)) return false;
+  if (wishes.group && wishes.group !== "network" && groupOf(before, wishes.group) !== groupOf(after, wishes.group)) return false;
   node.data = after;
   node.state = after.state;
-  node.text = searched(after);
   for (const item of after.ports) {
     const port = into.nodes.get(`port:${item.id}`);
     if (port) port.state = after.state;
@@ -150,14 +68,6 @@ export function patch(into: Graph, change: Change, wishes: Wishes): boolean {
 
 function shape(data: ContainerData): string {
   return JSON.stringify([data.name, data.created_at, data.network_mode, data.endpoints, data.ports, data.links]);
-}
-
-function addresses(data: ContainerData): string[] {
-  return data.endpoints.map((item) => item.ipv4.split("/")[0] || item.ipv6.split("/")[0] || "").filter(Boolean);
-}
-
-function searched(data: ContainerData): string {
-  return [data.name, data.image, data.state, data.id, ...addresses(data)].join(" ").toLowerCase();
 }
 
 /** A count at each node for what differs from the kernel; what belongs to an endpoint, a port or a link counts at its container. */
@@ -197,30 +107,29 @@ function around(from: Graph, id: string): Graph {
   };
 }
 
-/** Rooms as they were made, the host's own and the empty one last, then ports by number. (Sorting keeps the order of equals.) */
+function order(result: Graph, children: string[]): void {
+  const ranks = new Map(children.map((id) => [id, rank(result, id)]));
+  children.sort((a, b) => ranks.get(a)! - ranks.get(b)!);
+}
+
+/** Groups, then networks as they were made, the host's own and the empty one last, then what is others', then ports by number. (Sorting
+ * keeps the order of equals.) */
 function rank(result: Graph, id: string): number {
   const node = result.nodes.get(id);
   if (node?.kind === "port") return 10 + Number(node.data?.["host_port"] ?? 0);
+  if (node?.kind === "group") return 0;
+  if (node?.kind === "foreign") return 3;
   return node?.kind === "network" && ["host", "null"].includes(String(node.data?.["driver"])) ? 2 : 1;
 }
 
-function put(result: Graph, node: Node): void {
-  result.nodes.set(node.id, node);
-  if (node.parent === null) return;
-  const siblings = result.children.get(node.parent);
-  if (siblings) siblings.push(node.id);
-  else result.children.set(node.parent, [node.id]);
-}
-
 function addHost(result: Graph, id: string, data: Json): void {
-  const kernel = String(data["kernel"] ?? "");
   const state = data["alive"] ? "alive" : "silent";
-  put(result, { id: `host:${id}`, kind: "host", name: id, detail: kernel, state, parent: null, data, drift: 0, folded: 0, text: id.toLowerCase() });
+  put(result, newNode({ id: `host:${id}`, kind: "host", name: id, detail: String(data["kernel"] ?? ""), state, parent: null, data }));
 }
 
 function addNetwork(result: Graph, data: NetworkData): void {
   const subnets = data.subnets.map((item) => item.subnet).join(", ");
-  put(result, {
+  put(result, newNode({
     id: data.id,
     kind: "network",
     name: data.name,
@@ -228,10 +137,31 @@ function addNetwork(result: Graph, data: NetworkData): void {
     state: data.status,
     parent: `host:${data.host}`,
     data,
-    drift: 0,
-    folded: 0,
-    text: [data.name, data.driver, data.bridge, subnets, data.id].join(" ").toLowerCase(),
-  });
+  }));
+}
+
+/** The value by which a container stands with others; empty: it has none. */
+function groupOf(data: ContainerData, by: string): string {
+  if (by === "state") return data.state;
+  return String((data["labels"] as Json | undefined)?.[by.slice("label:".length)] ?? "");
+}
+
+/** The group in which `data` stands, made when its first member comes. */
+function addGroup(result: Graph, data: ContainerData, by: string): string {
+  const value = groupOf(data, by);
+  const id = `group:${data.host}:${by}=${value}`;
+  if (!result.nodes.has(id)) {
+    const known = { host: data.host, by, value };
+    put(result, newNode({ id, kind: "group", name: value, state: by === "state" ? value : "", parent: `host:${data.host}`, data: known }));
+  }
+  return id;
+}
+
+/** The keys of labels that containers carry, for a choice of groups; at most a hundred. */
+export function labelKeys(state: State): string[] {
+  const found = new Set<string>();
+  for (const item of Object.values(state["container"] ?? {})) for (const key of Object.keys((item["labels"] as Json | undefined) ?? {})) found.add(key);
+  return [...found].sort().slice(0, 100);
 }
 
 /** The network in whose box a container stands: its first one; without any, that of its mode. */
@@ -247,7 +177,7 @@ function home(item: ContainerData, networks: NetworkData[], homes: Map<string, s
 }
 
 function addContainer(result: Graph, data: ContainerData, parent: string): void {
-  put(result, {
+  put(result, newNode({
     id: data.id,
     kind: "container",
     name: data.name,
@@ -255,28 +185,28 @@ function addContainer(result: Graph, data: ContainerData, parent: string): void 
     state: data.state,
     parent: result.nodes.has(parent) ? parent : `host:${data.host}`,
     data,
-    drift: 0,
-    folded: 0,
-    text: searched(data),
-  });
+  }));
 }
 
 function addEdges(result: Graph, data: ContainerData, parent: string, folded: Map<string, string>): void {
   const from = folded.get(data.id) ?? data.id;
-  const put = (id: string, kind: Edge["kind"], target: string, label: string): void => {
+  const connect = (id: string, kind: Edge["kind"], target: string, label: string): void => {
     const to = folded.get(target) ?? target;
     if (from !== to && result.nodes.has(to) && result.nodes.has(from)) result.edges.push({ id, kind, from, to, label });
   };
   for (const item of data.endpoints) {
-    if (item.network.id === parent) continue;
-    const label = [item.interface, (item.ipv4 || item.ipv6).split("/")[0], item.mac].filter(Boolean).join(" ");
-    put(`${data.id}>${item.network.id}`, "endpoint", item.network.id, label);
+    if (item.network.id !== parent) connect(`${data.id}>${item.network.id}`, "endpoint", item.network.id, endpointLabel(item));
   }
-  for (const item of data.links) put(item.id, "link", item.source.id, item.alias);
+  for (const item of data.links) connect(item.id, "link", item.source.id, item.alias);
   if (data.network_mode.startsWith("container:")) {
     const owner = data.network_mode.slice("container:".length);
-    put(`${data.id}=${owner}`, "shared", owner, "");
+    connect(`${data.id}=${owner}`, "shared", owner, "");
   }
+}
+
+/** Interface, address and MAC of an endpoint. */
+export function endpointLabel(item: ContainerData["endpoints"][number]): string {
+  return [item.interface, (item.ipv4 || item.ipv6).split("/")[0], item.mac].filter(Boolean).join(" ");
 }
 
 const LOOPBACK = /^(127\.|::1$)/;
@@ -286,23 +216,18 @@ function addPorts(result: Graph, data: ContainerData, folded: Map<string, string
     if (!item.host_port) continue;
     const id = `port:${item.id}`;
     const name = `${item.host_port}/${item.protocol}`;
-    put(result, {
+    put(result, newNode({
       id,
       kind: "port",
       name,
       detail: [item.host_address, `→ ${data.name}`].filter(Boolean).join(" "),
       state: data.state,
       parent: `host:${data.host}`,
-      data: { ...item, container: { id: data.id, name: data.name } },
-      drift: 0,
-      folded: 0,
-      text: [name, item.host_address, data.name].join(" ").toLowerCase(),
-    });
+      data: { ...item, host: data.host, container: { id: data.id, name: data.name } },
+    }));
     result.edges.push({ id, kind: "port", from: id, to: folded.get(data.id) ?? data.id, label: `→ ${item.container_port}` });
     if (LOOPBACK.test(item.host_address)) continue;
-    if (!result.nodes.has(OUTSIDE)) {
-      result.nodes.set(OUTSIDE, { id: OUTSIDE, kind: "outside", name: "", detail: "", state: "", parent: null, data: null, drift: 0, folded: 0, text: "" });
-    }
+    if (!result.nodes.has(OUTSIDE)) put(result, newNode({ id: OUTSIDE, kind: "outside", name: "", parent: null }));
     result.edges.push({ id: `${OUTSIDE}>${id}`, kind: "outside", from: OUTSIDE, to: id, label: "" });
   }
 }

@@ -3,7 +3,7 @@
 export interface Keys {
   /** By so many pixels of the screen. */
   pan(dx: number, dy: number): void;
-  zoom(factor: number): void;
+  zoom(closer: boolean): void;
   fit(): void;
   leave(): void;
   /** Move what is chosen; false: nothing that can be moved is. */
@@ -27,8 +27,8 @@ function press(event: KeyboardEvent, act: Keys): boolean {
     const [x, y] = arrow;
     if (event.shiftKey && act.nudge([x * NUDGE_PX, y * NUDGE_PX])) return true;
     act.pan(-x * PAN_PX, -y * PAN_PX);
-  } else if (event.key === "+") act.zoom(1.3);
-  else if (event.key === "-") act.zoom(1 / 1.3);
+  } else if (event.key === "+") act.zoom(true);
+  else if (event.key === "-") act.zoom(false);
   else if (event.key === "0") act.fit();
   else if (event.key === "Escape") act.leave();
   else return false;

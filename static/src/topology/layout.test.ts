@@ -82,3 +82,16 @@ test("a newcomer moves nobody as long as there is room", () => {
 });
 
 test("room grows in steps", () => assert.deepEqual([1, 4, 5, 7, 9, 13, 17].map(step), [1, 4, 6, 8, 12, 16, 24]));
+
+test("a new network moves no other, save where the columns grow by a step", () => {
+  const place = (count: number) =>
+    layout(graph(state(Array.from({ length: count }, (_, n) => network(`n${n + 100}`, { activation: n })), Array.from({ length: count * 3 }, (_, n) => container(`c${n + 100}`, [`n${Math.floor(n / 3) + 100}`]))), ALL)).boxes;
+  let steps = 0;
+  for (let count = 1; count < 40; count++) {
+    const before = place(count);
+    const after = place(count + 1);
+    const moved = [...before].filter(([id, box]) => id !== "host:h" && (after.get(id)!.x !== box.x || after.get(id)!.y !== box.y));
+    if (moved.length) steps += 1;
+  }
+  assert.ok(steps <= 6, `${steps} of 39 newcomers moved others`);
+});

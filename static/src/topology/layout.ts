@@ -1,6 +1,6 @@
 // Where things stand: packed boxes in boxes. Deterministic, so the same graph always gives the same picture; sizes grow in steps,
 // so that a newcomer rarely moves anybody. Pure; lengths are in pixels at scale 1.
-import { OUTSIDE, type Graph, type Node } from "./graph";
+import { isGuest, OUTSIDE, type Graph, type Node } from "./graph";
 
 export interface Box {
   x: number;
@@ -13,6 +13,9 @@ export interface Layout {
   boxes: Map<string, Box>;
   bounds: Box;
 }
+
+/** What a picture stands on before anything is laid out. */
+export const NOWHERE: Layout = { boxes: new Map(), bounds: { x: 0, y: 0, width: 1, height: 1 } };
 
 export const CONTAINER = { width: 150, height: 46 };
 export const PORT = { width: 92, height: 26 };
@@ -65,14 +68,24 @@ function placeHost(graph: Graph, boxes: Map<string, Box>, host: Node, x: number,
   const inside = (graph.children.get(host.id) ?? []).map((id) => graph.nodes.get(id)!);
   const rooms = inside.filter((node) => node.kind !== "port").map((node) => ({ node, ...size(graph, node) }));
   const ports = inside.filter((node) => node.kind === "port");
-  const area = rooms.reduce((sum, room) => sum + (room.width + GAP) * (room.height + GAP), 0);
-  const tallest = rooms.reduce((most, room) => Math.max(most, room.height), 0);
+  const ours = rooms.filter((room) => room.node.kind !== "foreign" && room.node.kind !== "stranger");
+  const others = rooms.filter((room) => !ours.includes(room)); // behind ours, so that nothing moves when they are hidden
+  const area = ours.reduce((sum, room) => sum + (room.width + GAP) * (room.height + GAP), 0);
+  const tallest = ours.reduce((most, room) => Math.max(most, room.height), 0);
   const columnHeight = Math.max(tallest, 110 * step(Math.ceil(Math.sqrt(area / aspect) / 110)));
   const portRows = Math.max(6, Math.ceil(columnHeight / (PORT.height + PORT_GAP)));
   const portColumns = Math.ceil(ports.length / portRows);
   const startX = x + HOST_PAD + portsWidth(portColumns);
   const startY = y + HOST_HEAD + 8;
-  const taken = placeRooms(graph, boxes, rooms, { x: startX, y: startY }, columnHeight);
+  const taken = { width: 0, height: 0, ...(ours.length ? placeRooms(graph, boxes, ours, { x: startX, y: startY }, columnHeight) : {}) };
+  if (others.length) {
+    const below = aspect < 1;
+    const gap = ours.length ? GAP + 8 : 0;
+    const from = below ? { x: startX, y: startY + taken.height + gap } : { x: startX + taken.width + gap, y: startY };
+    const beside = placeRooms(graph, boxes, others, from, columnHeight);
+    taken.width = below ? Math.max(taken.width, beside.width) : taken.width + gap + beside.width;
+    taken.height = below ? taken.height + gap + beside.height : Math.max(taken.height, beside.height);
+  }
   const far = placeMoved(graph, boxes, rooms, { x, y }, moved);
   placePorts(graph, boxes, ports, { x, y: startY }, portRows, portColumns);
   const portsHeight = Math.min(ports.length, portRows) * (PORT.height + PORT_GAP);
@@ -157,7 +170,7 @@ function byPort(a: Node, b: Node): number {
 }
 
 function size(graph: Graph, node: Node): { width: number; height: number } {
-  if (node.kind === "container") return CONTAINER;
+  if (isGuest(node)) return CONTAINER;
   const count = graph.children.get(node.id)?.length ?? 0;
   if (!count) return { width: CONTAINER.width + 2 * PAD, height: NETWORK_HEAD + CONTAINER.height + PAD };
   const across = Math.min(columns(count), count);

@@ -1,7 +1,6 @@
 // What a person moves: rooms to where they want them, and lines from a container to a network to connect it. Kept by the server.
-import type { Node } from "./graph";
-import type { Box } from "./layout";
-import { NETWORK_HEAD } from "./layout";
+import { isRoom, type Node } from "./graph";
+import { NETWORK_HEAD, type Box } from "./layout";
 
 const STARTS_AT_PX = 5;
 const SAVE_AFTER_MS = 400;
@@ -19,11 +18,11 @@ export interface Ground {
   connect(container: string, network: string): void;
 }
 
-/** Whether a drag that begins here is ours and not one of the whole picture: on a network's head, or on a container. */
+/** Whether a drag that begins here is ours and not one of the whole picture: on a room's head, or on a container. */
 export function grabs(node: Node | undefined, box: Box | undefined, y: number): "room" | "line" | null {
   if (!node || !box) return null;
   if (node.kind === "container") return "line";
-  return node.kind === "network" && y <= box.y + NETWORK_HEAD ? "room" : null;
+  return isRoom(node) && y <= box.y + NETWORK_HEAD ? "room" : null;
 }
 
 export function install(canvas: HTMLCanvasElement, ground: Ground): void {

@@ -1,4 +1,4 @@
-"""The nftables backend: reads through ``nft -j list`` and writes through ``nft -j -f -``, both families in one transaction."""
+"""The nftables backend: reads through ``nft -j list`` and writes over netlink, both families and all that there is in one transaction."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from networks.cnm.text import gettext_noop
 from worker.firewall.backend import Backend, Script, Slot
 from worker.firewall.generation import Generation
 from worker.firewall.programs import is_installed, run_program
+from worker.kernel import nft
 
 from .change import Change, change_table
-from .expressions import FAMILIES
-from .lookups import lookup_for, lookup_of, slot_name
-from .table import NAME, Command, Table, parse_table
+from .elements import element_messages
+from .encode import Encoder
+from .expressions import FAMILIES, chain_name
+from .lookups import lookup_for, lookup_of
+from .registers import NUMBERS
+from .table import NAME, Table, parse_table
 
 NFTABLES = "nftables"
 
@@ -29,11 +33,20 @@ class Nft(Backend):
     flavour = NFTABLES
 
     def __init__(self) -> None:
-        self._generation = Generation()
+        self._generation = Generation([(number, NAME) for number in NUMBERS.values()])
         self._tables: dict[int, tuple[int, Table]] = {}
 
     def generation(self) -> int | None:
         return self._generation.read()
+
+    def untouched(self, since: int) -> int | None:
+        return self._generation.untouched(since)
+
+    def writer(self) -> str:
+        return self._generation.writer()
+
+    def strangers(self) -> str:
+        return self._generation.strangers()
 
     def available(self, family: int = 4) -> bool:
         return is_installed("nft") and self.generation() is not None
@@ -44,55 +57,80 @@ class Nft(Backend):
         return self._table(family).saved(counters=counters)
 
     def carry_out(self, scripts: Mapping[int, Script]) -> int:
+        """One transaction, whatever there is to write."""
         before = self.generation()
-        changes = {family: change_table(self._table(family), script) for family, script in scripts.items()}
-        commands = [item for change in changes.values() for item in change.commands]
-        if not commands:
-            return 0
         try:
-            self._write(commands, list(changes.values()))
+            changes = {family: change_table(self._table(family), script) for family, script in scripts.items()}
+            written = self.send(list(changes.values()))
         except Exception:
             self._tables.clear()
             raise
+        if not written:
+            return 0
         after = self.generation()
         known = {family: table for family, (seen, table) in self._tables.items() if seen == before}
         known |= {family: change.after for family, change in changes.items()}
         trusted = before is not None and after == before + 1
         self._tables = {family: (after, table) for family, table in known.items()} if trusted and after else {}
+        if any(change.adds_rules and not self._take_handles(change.after) for change in changes.values()):
+            self._tables.clear()
         return 1
 
     def slot(self, rule: Rule) -> Slot | None:
-        found = lookup_for(rule)
-        return None if found is None else Slot(found[0].rule(rule.family), slot_name(found[1]))
+        return lookup_for(rule)
 
     def is_via(self, text: str) -> bool:
         return lookup_of(text) is not None
 
     def _table(self, family: int) -> Table:
-        generation = self.generation()
         known = self._tables.get(family)
-        if known is not None and known[0] == generation:
-            return known[1]
+        if known is not None:
+            now = self.untouched(known[0])
+            if now is not None:
+                self._tables[family] = (now, known[1])
+                return known[1]
+        generation = self.generation()
         table = parse_table(family, list_table(FAMILIES[family], NAME))
         if generation is not None:
             self._tables[family] = (generation, table)
         return table
 
-    def _write(self, commands: Sequence[tuple[Command, str]], changes: Sequence[Change]) -> None:
-        text = _document(command for command, _ in commands)
-        added = {id(command): line for change in changes for command, line in change.added}
-        # Only rules have handles that we must know.
-        done = run_nft(["-j", *(["-e", "-a"] if added else []), "-f", "-"], text)
-        if done.returncode != 0:
-            raise _refused(done.stderr, commands)
-        if not added:
-            return
-        answers = json.loads(done.stdout)["nftables"]
-        for (command, _), answer in zip(commands, answers, strict=True):
-            line = added.get(id(command))
-            if line is not None:
-                ((_, made),) = answer.items()
-                line.handle = made["rule"]["handle"]
+    def send(self, changes: Sequence[Change]) -> bool:
+        """Send all of *changes* in one transaction; false: there is nothing to send. Raises :class:`KernelRefused` naming the line."""
+        encoder = Encoder()
+        messages: list[bytes] = []
+        lines: list[str] = []
+        for command, line in [item for change in changes for item in change.commands]:
+            made = encoder.encode(command)
+            messages += made
+            lines += [line] * len(made)
+        for message, line in [item for change in changes for item in element_messages(change)]:
+            messages.append(message)
+            lines.append(line)
+        if not messages:
+            return False
+        try:
+            with self._generation.ours():
+                nft.transact(messages)
+        except (
+            OSError
+        ) as refusal:  # not only of a message: no socket to be had, no room for what the kernel answers, no answer
+            at = getattr(refusal, "message", None)
+            raise _refused(refusal, "" if at is None else lines[at]) from refusal
+        return True
+
+    def _take_handles(self, table: Table) -> bool:
+        """Learn the handles of a table's rules; false where others than ours stand there meanwhile."""
+        handles = nft.handles_of(NAME, NUMBERS[table.family])
+        for place, lines in table.chains.items():
+            found = handles.pop(chain_name(*place), [])
+            if len(found) != len(lines) or any(
+                line.handle not in {None, of} for line, of in zip(lines, found, strict=True)
+            ):
+                return False
+            for line, handle in zip(lines, found, strict=True):
+                line.handle = handle
+        return not handles
 
 
 def list_table(family: str, name: str) -> list[dict[str, Any]]:
@@ -101,7 +139,12 @@ def list_table(family: str, name: str) -> list[dict[str, Any]]:
     if done.returncode != 0:
         if "No such file or directory" in done.stderr:
             return []
-        raise _refused(done.stderr, ())
+        raise KernelRefused(
+            gettext_noop("{program} could not list the rules: {cause}"),
+            remedy=gettext_noop("See what nft list ruleset prints."),
+            program="nft",
+            cause=done.stderr.strip() or done.returncode,
+        )
     found: list[dict[str, Any]] = json.loads(done.stdout)["nftables"]
     return found
 
@@ -112,36 +155,15 @@ def run_nft(words: Sequence[str], text: str = "") -> subprocess.CompletedProcess
     return run_program(["nft", *words], text, package=NFTABLES, when_late=late)
 
 
-def _document(commands: Any) -> str:
-    return json.dumps({"nftables": list(commands)}, separators=(",", ":"))
-
-
-def _refused(complaint: str, commands: Sequence[tuple[Command, str]]) -> KernelRefused:
-    line, cause = _blame(commands), _cause(complaint)
+def _refused(refusal: OSError, line: str) -> KernelRefused:
+    cause = refusal.strerror or str(refusal)
     return KernelRefused(
         gettext_noop("{program} refused the line {line}: {cause}")
         if line
         else gettext_noop("{program} refused a change of the rules: {cause}"),
         remedy=gettext_noop("Look at the host's page for what this kernel lacks, then repair."),
-        program="nft",
+        program="nf_tables",
         line=repr(line),
         cause=cause,
-        facts={"status": 1, "stderr": complaint[:2000], "line": line},
+        facts={"status": refusal.errno, "stderr": cause, "line": line},
     )
-
-
-def _blame(commands: Sequence[tuple[Command, str]]) -> str:
-    """The line whose command is the first that is refused. nft names no place in JSON, so ever shorter parts are tried dry."""
-    good, bad = 0, len(commands)
-    while bad - good > 1:
-        middle = (good + bad) // 2
-        if run_nft(["-c", "-j", "-f", "-"], _document(command for command, _ in commands[:middle])).returncode == 0:
-            good = middle
-        else:
-            bad = middle
-    return commands[good][1] if commands else ""
-
-
-def _cause(complaint: str) -> str:
-    first = complaint.strip().splitlines()[0] if complaint.strip() else "no reason given"
-    return first.rpartition("Error: ")[2]

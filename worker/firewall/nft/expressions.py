@@ -104,7 +104,9 @@ def _tracked(key: str) -> Expression:
 
 
 def _is_implied(match: Match, following: Match | None) -> bool:
-    """``-p tcp`` before ``-m tcp --dport``: nft has both in one word."""
+    """``-p tcp`` before ``-m tcp --dport``, and ``--dir in`` before ``--pol none``: nft has both in one word."""
+    if match.option == "--dir":
+        return following is not None and (following.module, following.option) == (match.module, "--pol")
     ports = following is not None and following.option in {"--dport", "--sport"}
     return match.option == "-p" and not match.negated and ports and match.values == (following.module,)  # type: ignore[union-attr]
 
@@ -113,11 +115,12 @@ def _render_match(match: Match, rule: Rule) -> Expression:
     render = _RENDER.get((match.module, match.option))
     if render is None and match.module in TRANSPORTS and match.option in {"--dport", "--sport"}:
         render = _render_port
-    if render is None or len(match.values) != 1:
+    policy = (match.module, match.option) == ("policy", "--pol")
+    if len(match.values) != 1 or (render is None and not policy):
         raise _untranslatable(rule)
     try:
-        return render(match, rule.family)
-    except (ValueError, KeyError) as error:
+        return render(match, rule.family) if render is not None else _render_policy(match, rule)
+    except (ValueError, KeyError, StopIteration) as error:
         raise _untranslatable(rule) from error
 
 
@@ -164,6 +167,15 @@ def _render_first_address(match: Match, family: int) -> Expression:
 
 def _render_first_port(match: Match, family: int) -> Expression:
     return condition(_tracked("proto-dst"), int(match.values[0]), but=match.negated)
+
+
+_PROTECTED = {"in": meta("ipsec"), "out": {"rt": {"key": "ipsec"}}}
+"""Whether IPsec has decrypted a packet, and whether it will encrypt it: by the option --dir of iptables' match ``policy``."""
+
+
+def _render_policy(match: Match, rule: Rule) -> Expression:
+    direction = next(one.values[0] for one in rule.matches if (one.module, one.option) == ("policy", "--dir"))
+    return condition(_PROTECTED[direction], {"none": False, "ipsec": True}[match.values[0]], but=match.negated)
 
 
 def _render_raw(match: Match, family: int) -> Expression:
@@ -256,6 +268,8 @@ def _parse_condition(item: object, family: int, before: list[Match]) -> list[Mat
     ((kind, what),) = left.items()
     if item["op"] == "in" and (kind, what) != ("ct", {"key": "state"}):
         return []
+    if left in _PROTECTED.values():
+        return _parse_policy(left, right) if not negated else []
     if kind == "meta":
         return _parse_meta(what.get("key"), right, negated)
     if kind == "payload":
@@ -272,6 +286,14 @@ def _parse_meta(key: str | None, right: object, negated: bool) -> list[Match]:
         return []
     value = f"{right[:-1]}+" if option != "-p" and right.endswith("*") else right
     return [Match("", option, (value,), negated)]
+
+
+def _parse_policy(left: Expression, right: object) -> list[Match]:
+    if not isinstance(right, bool):
+        return []
+    direction = next(name for name, asked in _PROTECTED.items() if asked == left)
+    policy = "ipsec" if right else "none"
+    return [Match("policy", "--dir", (direction,)), Match("policy", "--pol", (policy,), joined=True)]
 
 
 def _parse_payload(what: Expression, right: object, negated: bool, family: int, before: list[Match]) -> list[Match]:

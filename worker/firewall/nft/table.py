@@ -14,7 +14,7 @@ from networks.cnm.iptables_text import Saved, SavedChain, SavedRule
 
 from . import expressions
 from .expressions import chain_place
-from .lookups import LOOKUPS, Element, ElementKey, Lookup, slot_name
+from .lookups import LOOKUPS, Element, ElementKey, Lookup
 
 NAME = "cnm"
 ChainKey = tuple[str, str]
@@ -28,6 +28,7 @@ BASE_CHAINS: Mapping[ChainKey, tuple[str, str, int]] = {
     ("nat", "POSTROUTING"): ("nat", "postrouting", 100),
     ("filter", "INPUT"): ("filter", "input", 0),
     ("filter", "FORWARD"): ("filter", "forward", 0),
+    ("filter", "OUTPUT"): ("filter", "output", 0),
 }
 """(type, hook, priority): where iptables has the chain of that name (linux/netfilter_ipv4.h)."""
 
@@ -65,8 +66,17 @@ class Table:
     """By set; a set that does not exist is missing."""
     gathered: dict[ChainKey, dict[str, Gathered]] = field(default_factory=lambda: defaultdict(dict))
     """Rules by their text, where their lookup stands in the chain: without it an element does nothing."""
+    taken: set[tuple[str, ElementKey]] = field(default_factory=set)
+    """(name of the lookup, key) of each of them."""
+    exceptions: dict[str, dict[ElementKey, list[Element]]] = field(default_factory=dict)
+    """What a lookup leaves out (``! -i BRIDGE``): by its name, then by the key that it looks for."""
     foreign: bool = False
     """Whether others keep more than chains and rules in it."""
+
+    def asks(self, lookup: Lookup) -> bool:
+        """Whether the one rule of *lookup* stands in its chain."""
+        text = lookup.rule(self.family).text
+        return any(line.text == text for line in self.chains.get((lookup.table, lookup.chain), ()))
 
     def saved(self, *, counters: bool = False) -> Saved:
         """The table as an iptables-save. A gathered rule names the lookup that it stands behind."""
@@ -76,7 +86,7 @@ class Table:
             behind: dict[str, list[SavedRule]] = defaultdict(list)
             for text, item in self.gathered.get((table, chain), {}).items():
                 via = item.lookup.rule(self.family).text
-                behind[via].append(SavedRule(table, chain, text, item.packets, item.bytes, via, slot_name(item.key)))
+                behind[via].append(SavedRule(table, chain, text, item.packets, item.bytes, via, item.key))
             for line in standing:
                 lines += behind.pop(line.text, ())
                 lines.append(SavedRule(table, chain, line.text, line.packets, line.bytes))
@@ -103,9 +113,11 @@ def parse_table(family: int, objects: Iterable[Mapping[str, Any]]) -> Table:
         elif kind != "metainfo":
             table.foreign = True
     for lookup in LOOKUPS:
-        place = (lookup.table, lookup.chain)
-        if any(line.text == lookup.rule(family).text for line in table.chains.get(place, ())):
-            table.gathered[place] |= dict(_gather(table, lookup, counters))
+        table.exceptions[lookup.name] = _exceptions(table, lookup)
+        if table.asks(lookup):
+            found = dict(_gather(table, lookup, counters))
+            table.gathered[lookup.table, lookup.chain] |= found
+            table.taken |= {(lookup.name, item.key) for item in found.values()}
     return table
 
 
@@ -146,28 +158,22 @@ def _read_elements(
         key = tuple(inner["concat"]) if isinstance(inner, dict) else (inner,)
         if "counter" in wrapped:
             counters[name, key] = (wrapped["counter"]["packets"], wrapped["counter"]["bytes"])
-        yield key, Element(name, key, right, wrapped.get("comment", ""))
+        address_and_port = tuple(right["concat"]) if right is not None else None
+        yield key, Element(name, key, address_and_port, wrapped.get("comment", ""))
 
 
 def _gather(
     table: Table, lookup: Lookup, counters: Mapping[tuple[str, ElementKey], tuple[int, int]]
 ) -> Iterator[tuple[str, Gathered]]:
-    exceptions = exceptions_of(table, lookup)
+    exceptions = table.exceptions[lookup.name]
     for key, first in table.elements.get(lookup.name, {}).items():
         parts = [first, *exceptions.get(key, ())]
-        port = table.elements.get(f"{lookup.name}.port", {}).get(key)
-        if port is not None:
-            parts.append(port)
-        try:
-            rule = lookup.assemble(table.family, parts)
-        except ValueError:
-            continue  # a part of it was taken away, and the rest does nothing
+        rule = lookup.assemble(table.family, parts)
         yield rule.text, Gathered(lookup, key, *counters.get((lookup.name, key), (0, 0)))
 
 
-def exceptions_of(table: Table, lookup: Lookup) -> dict[ElementKey, list[Element]]:
-    """What a lookup leaves out (``! -i BRIDGE``), by the key that it looks for."""
-    found: dict[ElementKey, list[Element]] = defaultdict(list)
-    for key, element in table.elements.get(f"{lookup.name}.not", {}).items():
-        found[key[1:]].append(element)
+def _exceptions(table: Table, lookup: Lookup) -> dict[ElementKey, list[Element]]:
+    found: dict[ElementKey, list[Element]] = {}
+    for key, element in table.elements.get(lookup.exceptions, {}).items():
+        found.setdefault(key[1:], []).append(element)
     return found

@@ -1,0 +1,99 @@
+"""Packet captures: the tab of a container or a network, starting, stopping, taking along, deleting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import FileResponse, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from networks import represent
+from networks.captures import file_name
+from networks.cnm.capture import LARGEST, LONGEST_S
+from networks.cnm.errors import CnmError
+from networks.models import Capture, Container, Network
+from networks.services import captures
+
+from ..base import PageRequest, page, report
+from ..form import Form
+from ..words import CAPTURE_ENDS
+
+MIB = 1 << 20
+SHOWN = 20
+
+
+def capture_tab(subject: Container | Network) -> dict[str, Any]:
+    """The captures of an object, and a form for the next one."""
+    rows = Capture.objects.filter(subject_id=subject.pk)[:SHOWN]
+    shown = [
+        represent.capture(row)
+        | {
+            "short_id": row.pk[:12],
+            "words": str(captures.PacketFilter.from_json(row.filter)),
+            "why": CAPTURE_ENDS.get(row.reason, ""),
+            "open": row.state in {Capture.WAITING, Capture.RUNNING},
+            "error": row.operation.error if row.operation is not None else None,
+        }
+        for row in rows.select_related("operation")
+    ]
+    form = Form({"seconds": "60", "size": "10", "snap_length": "65535"})
+    protocols = [(name, name.upper() if name else _("all")) for name in captures.PROTOCOLS]
+    return {
+        "captures": shown,
+        "form": form,
+        "protocols": protocols,
+        "longest": LONGEST_S,
+        "largest": LARGEST // MIB,
+        "lengths": [(65535, _("all of it")), (96, _("headers: 96 bytes"))],
+    }
+
+
+@require_POST
+@page("operator")
+def start(request: PageRequest) -> HttpResponse:
+    form = Form(request.POST)
+    fields = ("container", "network", "protocol", "host")
+    body: dict[str, Any] = {name: form.value(name).strip() for name in fields}
+    try:
+        for name in ("port", "seconds", "size", "snap_length"):
+            if text := form.value(name).strip():
+                body[name] = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
+        if isinstance(body.get("size"), int):
+            body["size"] *= MIB
+        captures.start_capture(request.actor, request.host, captures.read_capture(body))
+    except CnmError as error:
+        messages.error(request, f"{error.sentence.translated(_)} {error.remedy.translated(_)}".strip())
+    if body["container"]:
+        return redirect(reverse("container", args=[body["container"]]) + "?tab=captures")
+    return redirect(reverse("network", args=[body["network"]]) + "?tab=captures" if body["network"] else "containers")
+
+
+@require_POST
+@page("operator")
+def stop(request: PageRequest, reference: str) -> HttpResponse:
+    capture = captures.find_capture(request.host, reference)
+    captures.stop_capture(request.actor, capture)
+    return _back(capture)
+
+
+@require_POST
+@page("operator")
+def remove(request: PageRequest, reference: str) -> HttpResponse:
+    capture = captures.find_capture(request.host, reference)
+    report(request, captures.remove_capture(request.actor, capture).operation, _("The capture was deleted."))
+    return _back(capture)
+
+
+@page("operator")
+def download(request: PageRequest, reference: str) -> FileResponse:
+    capture = captures.find_capture(request.host, reference)
+    file = captures.take_along(request.actor, capture)
+    return FileResponse(file, as_attachment=True, filename=file_name(capture))
+
+
+def _back(capture: Capture) -> HttpResponse:
+    return redirect(reverse(capture.subject_kind, args=[capture.subject_name]) + "?tab=captures")

@@ -1,0 +1,78 @@
+"""Terminals in a container: opening one, closing one, and the tab that shows them."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from networks import represent
+from networks.cnm.errors import CnmError
+from networks.models import Container, ExecSession
+from networks.services import terminals
+from networks.services.find import find_container
+
+from ..base import PageRequest, page
+from ..form import Form
+from ..words import ENDS, for_terminal
+
+ENDED_SHOWN = 5
+
+
+def terminal_tab(request: PageRequest, container: Container) -> dict[str, Any]:
+    """The open terminals of *container*, a few that ended, and the one that the address names (``?session=``)."""
+    rows = terminals.sessions_of(request.host, container)
+    open_rows = [_shown(request, row) for row in rows.exclude(state=ExecSession.ENDED)]
+    asked = request.GET.get("session", "")
+    current = next((row for row in rows if asked and row.pk.startswith(asked)), None) if len(asked) >= 4 else None
+    return {
+        "open_terminals": open_rows,
+        "ended_terminals": [_shown(request, row) for row in rows.filter(state=ExecSession.ENDED)[:ENDED_SHOWN]],
+        "session": _shown(request, current) if current is not None else None,
+        "terminal_words": for_terminal(),
+        "form": Form({}),
+    }
+
+
+def _shown(request: PageRequest, row: ExecSession) -> dict[str, Any]:
+    command = _("shell") if tuple(row.command) == terminals.SHELL else shlex.join(row.command)
+    return represent.exec_session(row) | {
+        "words": command,
+        "short_id": row.pk[:12],
+        "mine": terminals.may_use(row, request.actor.name, request.actor.role),
+        "why": ENDS.get(row.reason, ""),
+    }
+
+
+@require_POST
+@page("operator")
+def open_one(request: PageRequest, reference: str) -> HttpResponse:
+    container = find_container(request.host, reference)
+    form = Form(request.POST)
+    to = reverse("container", args=[container.name]) + "?tab=terminal"
+    try:
+        outcome = terminals.open_terminal(
+            request.actor,
+            container,
+            form.words("command"),
+            user=form.value("user").strip()[:64],
+            working_dir=form.value("working_dir").strip()[:512],
+        )
+    except CnmError as error:
+        messages.error(request, f"{error.sentence.translated(_)} {error.remedy.translated(_)}".strip())
+        return redirect(to)
+    assert outcome.subject is not None  # noqa: S101  # the use case's contract
+    return redirect(f"{to}&session={str(outcome.subject.pk)[:12]}")
+
+
+@require_POST
+@page("operator")
+def close_one(request: PageRequest, reference: str, session: str) -> HttpResponse:
+    terminals.close_terminal(request.actor, terminals.find_terminal(request.host, session))
+    return redirect(reverse("container", args=[reference]) + "?tab=terminal")

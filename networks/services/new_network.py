@@ -1,0 +1,133 @@
+"""The rows of a new network: what may be asked for, and what follows from it."""
+
+from __future__ import annotations
+
+from django.db import IntegrityError
+
+from networks import feed
+from networks.cnm import desired
+from networks.cnm.errors import Conflict, Forbidden, NotFound
+from networks.cnm.names import PREDEFINED_NETWORKS
+from networks.cnm.text import gettext_noop
+from networks.composed import insert
+from networks.load import load_facts, load_settings, network_value
+from networks.models import Host, Network
+from networks.models.network import GLOBAL
+from networks.represent import BRIDGE_NAME, bridge_of
+from worker.drivers import driver as find_driver
+
+from . import ipam
+from .actor import Actor
+from .features import require_feature
+from .find import network_named
+from .operations import next_activation
+from .second_look import SeenConflict
+from .spec_network import NetworkRequest, SubnetRequest
+
+
+def add_network(actor: Actor, host: Host, request: NetworkRequest) -> Network:
+    """The row of a new network, checked against everything else, without an operation (for bulk use)."""
+    chosen = find_driver(request.driver)
+    if not chosen.attaches:
+        raise Forbidden(
+            gettext_noop("Only one network of the driver {driver} is allowed, and it is there already."),
+            remedy=gettext_noop("Run containers on that one, or choose another driver."),
+            field="driver",
+            driver=request.driver,
+        )
+    _check_name(host, request.name, chosen.scope)
+    network = Network(
+        host=host,
+        name=request.name,
+        driver=request.driver,
+        scope=chosen.scope,
+        vni=ipam.segment(request.typed_options.vni) if chosen.scope == GLOBAL else None,
+        internal=request.internal,
+        attachable=request.attachable,
+        enable_ipv6=request.enable_ipv6,
+        options=dict(request.options),
+        labels=dict(request.labels),
+        activation=next_activation(host),
+        created_by=actor.name,
+    )
+    _check_bridge_name(host, network)
+    check_features(host, request)
+    try:
+        insert(network)
+    except IntegrityError:
+        raise _name_taken(request.name) from None
+    subnets = []
+    for number, subnet in enumerate(subnets_for(host, request)):
+        if subnet in request.subnets:
+            ipam.check_overlap_with_others(host, network, subnet.subnet, f"subnets.{number}.subnet")
+        subnets.append(ipam.add_subnet(network, subnet, from_pool=subnet not in request.subnets))
+    check_driver(network, network_value(network, subnets))
+    feed.put("network", network)
+    return network
+
+
+def check_driver(network: Network, value: desired.Network) -> None:
+    """Raises when the driver of *network* cannot make it as *value* says; what the host was seen to lack is looked for again."""
+    try:
+        find_driver(value.driver).check(value, load_facts(network.host))
+    except NotFound as error:
+        raise SeenConflict.of(error, network.host) from error
+
+
+def subnets_for(host: Host, request: NetworkRequest) -> list[SubnetRequest]:
+    """The subnets asked for, and one of the pools for each family that has none."""
+    scope = find_driver(request.driver).scope
+    subnets = list(request.subnets)
+    families = {subnet.subnet.version for subnet in subnets}
+    if 4 not in families:
+        subnets.insert(0, SubnetRequest(subnet=ipam.free_subnet(host, 4, scope=scope)))
+    if request.enable_ipv6 and 6 not in families:
+        subnets.append(SubnetRequest(subnet=ipam.free_subnet(host, 6, scope=scope)))
+    return subnets
+
+
+def check_features(host: Host, request: NetworkRequest) -> None:
+    """Refuse what the host's kernel was seen to lack."""
+    facts = load_facts(host)
+    if request.enable_ipv6:
+        require_feature(host, facts, "ipv6", "enable_ipv6")
+    if request.driver == "bridge" and not request.typed_options.icc:
+        require_feature(host, facts, "bridge-nf", "options")
+
+
+def _check_name(host: Host, name: str, scope: str) -> None:
+    """A network's name means one network on every host that can use it."""
+    if name in PREDEFINED_NETWORKS:
+        raise Forbidden(
+            gettext_noop("{name} is a predefined network and cannot be created."),
+            remedy=gettext_noop("Choose another name."),
+            field="name",
+            name=name,
+        )
+    taken = Network.objects.filter(name=name).exists() if scope == GLOBAL else network_named(host.pk, name)
+    if taken:
+        raise _name_taken(name)
+
+
+def _name_taken(name: str) -> Conflict:
+    return Conflict(
+        gettext_noop("A network with the name {name} exists already."),
+        remedy=gettext_noop("Choose another name."),
+        field="name",
+        name=name,
+    )
+
+
+def _check_bridge_name(host: Host, network: Network) -> None:
+    """Refuse a bridge device that is another network's. A name that follows from the network's random id is nobody's."""
+    device = bridge_of(network, "") if BRIDGE_NAME in network.options else ""
+    default = load_settings(host).naming.bridge
+    for other in Network.objects.filter(host=host, driver="bridge") if device else ():
+        if bridge_of(other, default) == device:
+            raise Conflict(
+                gettext_noop("The bridge {device} belongs to network {other}."),
+                remedy=gettext_noop("Choose another bridge name."),
+                field=f"options.{BRIDGE_NAME}",
+                device=device,
+                other=other.name,
+            )

@@ -1,0 +1,93 @@
+"""Many who wait at once, logs that grow faster than they are read, and commands whose holder dies."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.engine.conftest import Docker
+from tests.testlib.product import DOCKER_SOCKET
+
+pytestmark = pytest.mark.kernel
+WAITERS = 200
+
+
+def wait_at_once(count: int) -> list[Any]:
+    """Runs inside: *count* clients wait for a container, others are answered meanwhile, then it ends."""
+    import asyncio
+
+    async def asked(method: str, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_unix_connection(DOCKER_SOCKET)
+        writer.write(f"{method} {path} HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        await reader.readuntil(b"\r\n\r\n")  # the head comes at once
+        return reader, writer
+
+    async def answer(method: str, path: str) -> bytes:
+        reader, writer = await asked(method, path)
+        try:
+            return await reader.read()
+        finally:
+            writer.close()
+
+    async def main() -> list[Any]:
+        waiting = await asyncio.gather(*(asked("POST", "/containers/web/wait") for _ in range(count)))
+        followed = await asyncio.gather(
+            *(asked("GET", "/containers/web/logs?follow=1&stdout=1&tail=0") for _ in range(count // 4))
+        )
+        events = await asyncio.gather(*(asked("GET", "/events") for _ in range(count // 4)))
+        names = [item["Names"] for item in json.loads((await answer("GET", "/containers/json")).split(b"\r\n")[0])]
+        pinged = await answer("GET", "/_ping")
+        await answer("POST", "/containers/web/kill")
+        codes = [json.loads((await reader.read()).split(b"\r\n")[1])["StatusCode"] for reader, _ in waiting]
+        for reader, _ in followed:
+            await reader.read()
+        for _, writer in (*waiting, *followed, *events):
+            writer.close()
+        return [names, pinged.decode(), codes]
+
+    return asyncio.run(asyncio.wait_for(main(), 100))
+
+
+def test_hundreds_who_wait_leave_the_socket_answering(cli: Docker) -> None:
+    cli.said("run", "-d", "--name", "web", "host", "sleep", "1000")
+    names, pinged, codes = cli.bottle.python(wait_at_once, WAITERS, timeout=120)
+    assert (names, pinged) == ([["/web"]], "OK")
+    assert codes == [137] * WAITERS
+
+
+LINES = 600_000
+
+
+def test_what_a_followed_log_loses_it_says_at_its_place(cli: Docker) -> None:
+    cli.said("create", "--name", "web", "host", "sh", "-c", f"seq 1 {LINES}; echo the end")
+    follow = "docker start web >/dev/null; exec docker logs -f web 2>&1"
+    environment = {"HOME": "/run/docker-home", "DOCKER_HOST": f"unix://{DOCKER_SOCKET}"}
+    printed = cli.bottle.run(["sh", "-c", follow], timeout=120, env=environment).stdout.splitlines()
+    assert printed[-1] == "the end"
+    before, unsaid = 0, []
+    for line in printed[:-1]:
+        if line.startswith("["):
+            assert "is lost" in line
+            before = -1
+            continue
+        if before not in {-1, int(line) - 1}:
+            unsaid.append((before, int(line)))
+        before = int(line)
+    assert unsaid == [], "nothing is lost silently"
+
+
+def test_a_command_whose_holder_dies_is_no_success(cli: Docker) -> None:
+    cli.said("run", "-d", "--name", "web", "host", "sleep", "1000")
+    command = ["docker", "-H", f"unix://{DOCKER_SOCKET}", "exec"]
+    clients = [cli.bottle.popen([*command, *flags, "web", "sleep", "500"]) for flags in ([], ["-t"])]
+    assert cli.until(lambda: cli.said("top", "web").count("sleep 500") == 2)
+    cli.product.kill("sessions")
+    codes = []
+    for client in clients:
+        client.communicate(timeout=30)
+        codes.append(client.returncode)
+    assert all(codes), "nobody knows how they ended, so not well"
+    cli.product.start("sessions")
+    assert cli.until(lambda: cli.docker("exec", "web", "true", code=None).returncode == 0)

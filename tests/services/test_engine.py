@@ -1,0 +1,44 @@
+"""Handlers of the Docker face, asked as its clients ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from networks.cnm.errors import Forbidden
+from networks.engine import containers, execs
+from networks.engine.call import Call
+from networks.engine.http import Exchange, Request
+from networks.services import terminals
+from networks.services.actor import Actor
+from tests.testlib.steps import carried_out
+from tests.testlib.world import ADMIN, OPERATOR, VIEWER, World
+
+OTHER = Actor(name="otto", role="operator", via="docker")
+
+
+@pytest.fixture(autouse=True)
+def here(world: World, settings: Any) -> None:
+    settings.HOST_NAME = world.host.name
+
+
+def asked(actor: Actor = OPERATOR, **query: str) -> Call:
+    return Call(Exchange(None, Request("GET", "/", query, {})), actor, (1, 44))  # type: ignore[arg-type]  # nothing is sent
+
+
+def test_a_negative_limit_is_none(world: World) -> None:
+    for name in ("one", "two"):
+        world.container(name)
+    for limit, count in (("-1", 2), ("0", 2), ("1", 1), ("", 2)):
+        assert len(carried_out(containers.index(asked(limit=limit))).value) == count
+
+
+def test_only_who_may_use_a_command_sizes_its_terminal(world: World) -> None:
+    session = terminals.open_terminal(OPERATOR, world.container("web"), ["sh"]).subject
+    assert session is not None
+    for actor in (VIEWER, OTHER):
+        with pytest.raises(Forbidden):
+            execs._usable(asked(actor), session.pk)
+    for actor in (OPERATOR, ADMIN):
+        assert execs._usable(asked(actor), session.pk[:12]) == session, "by a short id, too"

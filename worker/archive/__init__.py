@@ -1,0 +1,1 @@
+"""Files of containers as tar archives, out and in: a small root process for each copy, which sees one root filesystem and no more."""
