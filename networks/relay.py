@@ -365,7 +365,8 @@ async def _answered(line: Line, context: ssl.SSLContext) -> Seal:
             raise Gone("the caller has ended")
         if not said:
             continue
-        await line.took(len(said))
+        with contextlib.suppress(Gone):  # a caller may have said all that it had to say: that is still to be passed on
+            await line.took(len(said))
         through = seal.shake(said)
         if waiting := seal.waiting():
             await line.send(waiting)

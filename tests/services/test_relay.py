@@ -188,6 +188,30 @@ async def test_the_end_of_one_side_is_heard_by_the_other(tmp_path: Path, monkeyp
     writer.close()
 
 
+async def test_a_caller_that_has_said_all_before_it_is_answered_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.put_nowait(await reader.read())
+        writer.close()
+
+    took = relay.Line.took
+
+    async def late(line: relay.Line, count: int) -> None:
+        if line._says.endswith(":down"):
+            await asyncio.sleep(0.3)
+        await took(line, count)
+
+    async with serving(tmp_path, listen, monkeypatch) as fingerprint:
+        monkeypatch.setattr(relay.Line, "took", late)
+        _reader, writer = await relay.call(HOST, fingerprint)
+        writer.write(b"this is all")
+        writer.close()
+        assert await asyncio.wait_for(came.get(), 10) == b"this is all"
+
+
 async def test_what_was_under_way_arrives_though_the_news_that_the_speaker_has_gone_is_faster(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
