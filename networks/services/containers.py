@@ -15,7 +15,7 @@ from networks.models.choices import Wanted
 
 from .actor import Actor, require
 from .features import require_feature
-from .fresh import PAUSED, UNPAUSE, check_not_paused, check_not_removed, refresh
+from .fresh import PAUSED, UNPAUSE, check_has_files, check_not_paused, check_not_removed, refresh
 from .lifecycle import check_removable, ends_of, is_up, prepare_removal, prepare_start, prepare_stop
 from .new_container import add_container, name_taken
 from .operations import check_alive, enqueue, record
@@ -211,12 +211,7 @@ def commit_container(
     with feed.transaction(actor.name):
         refresh(container)
         check_not_removed(container)
-        if container.kind != "process":
-            raise Conflict(
-                gettext_noop("Container {name} has no files of its own."),
-                remedy=gettext_noop("Choose one with a process."),
-                name=container.name,
-            )
+        check_has_files(container)
         image, _ = Image.objects.update_or_create(
             host=container.host,
             name=image_name,

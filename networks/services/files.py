@@ -6,13 +6,11 @@ Nothing desired changes, so there is no operation: the face goes to the process 
 from __future__ import annotations
 
 from networks import feed
-from networks.cnm.errors import Conflict
-from networks.cnm.text import gettext_noop
 from networks.exec_sessions import ARCHIVE
 from networks.models import Container, Host
 
 from .actor import Actor, require
-from .fresh import check_not_removed, refresh
+from .fresh import check_has_files, check_not_removed, refresh
 from .operations import record
 from .tickets import signed
 
@@ -50,12 +48,7 @@ def _ticket(actor: Actor, container: Container, task: dict[str, object], verb: s
     with feed.transaction(actor.name):
         refresh(container)
         check_not_removed(container)
-        if container.kind != "process":
-            raise Conflict(
-                gettext_noop("Container {name} has no files of its own."),
-                remedy=gettext_noop("Choose one with a process."),
-                name=container.name,
-            )
+        check_has_files(container)
         if verb:
             record(actor, verb, container, {"path": task["path"]})
     return signed(actor, container.host, ARCHIVE, container=container.pk, task=task)

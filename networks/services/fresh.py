@@ -96,3 +96,13 @@ def check_not_removed(container: Container) -> None:
             remedy=gettext_noop("Run a new one."),
             name=container.name,
         )
+
+
+def check_has_files(container: Container) -> None:
+    """Raises :class:`Conflict` for a sandbox that holds no process: it has no image below it."""
+    if container.kind != "process":
+        raise Conflict(
+            gettext_noop("Container {name} has no files of its own."),
+            remedy=gettext_noop("Choose one with a process."),
+            name=container.name,
+        )

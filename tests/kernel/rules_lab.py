@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_interface
 from pathlib import Path
 
-from networks.cnm.desired import Container, Endpoint, Host, HostSettings, Link, Network, PublishedPort, Subnet
+from networks.cnm.desired import Container, Endpoint, Host, HostSettings, Link, Network, PublishedPort
 from networks.cnm.facts import HostFacts
 from networks.cnm.iptables_text import SavedRule
-from networks.cnm.options import NetworkOptions
 from networks.cnm.plan import Plan, Step
 from networks.cnm.resources import Resource
+from tests.testlib.desired import identity, network, published
 from worker.apply.rules import RulesHandler
 from worker.compile import compile_host
 from worker.diff import diff
@@ -26,24 +26,6 @@ RUN_DIR = Path("/run/cnm")
 FACTS = HostFacts(hostname="vm", resolv_conf="nameserver 192.0.2.53\n")
 CNM = HostSettings()
 DOCKER = HostSettings(names="docker")
-
-
-def identity(number: int) -> str:
-    return f"{number:012x}" + "a" * 52
-
-
-def network(number: int, name: str, *subnets: str, internal: bool = False, **options: object) -> Network:
-    cidrs = [ip_network(subnet) for subnet in subnets]
-    return Network(
-        id=identity(number),
-        name=name,
-        driver="bridge",
-        activation=number,
-        internal=internal,
-        predefined=name == "bridge",
-        subnets=tuple(Subnet(subnet=cidr, gateway=cidr[1]) for cidr in cidrs),
-        options=NetworkOptions(default_bridge=name == "bridge", **options),  # type: ignore[arg-type]
-    )
 
 
 def container(
@@ -73,15 +55,8 @@ def container(
 def port(
     number: int, host_port: int, container_port: int, protocol: str = "tcp", address: str = "", *sources: str
 ) -> PublishedPort:
-    return PublishedPort(
-        id=identity(number),
-        protocol=protocol,
-        host_address=ip_address(address) if address else None,
-        host_port=host_port,
-        container_port=container_port,
-        allowed_sources=tuple(ip_network(source) for source in sources),
-        activation=number,
-    )
+    fields = {"id": identity(number), "protocol": protocol, "container_port": container_port, "activation": number}
+    return published(host_port, address, *sources, **fields)
 
 
 BRIDGE = network(1, "bridge", "172.30.0.0/16", icc=False)

@@ -22,9 +22,7 @@ from tests.kernel.rules_lab import (
     command,
     everything,
     handler,
-    identity,
     lines,
-    network,
     plan_to,
     port,
     rules_of,
@@ -33,6 +31,7 @@ from tests.kernel.rules_lab import (
     take_to,
 )
 from tests.testlib.bottle import Bottle, inside
+from tests.testlib.desired import identity, network
 from tests.testlib.dump import dump
 from worker.compile import compile_host
 from worker.firewall import legacy

@@ -14,8 +14,9 @@ import pytest
 
 from networks.cnm.desired import Host, Link
 from networks.cnm.names import sandbox_name
-from tests.kernel.rules_lab import CNM, FACTS, RUN_DIR, container, identity, network, port
+from tests.kernel.rules_lab import CNM, FACTS, RUN_DIR, container, port
 from tests.testlib.bottle import MakeBottle
+from tests.testlib.desired import identity, network
 from worker.apply.links import LinksHandler
 from worker.apply.rules import RulesHandler
 from worker.apply.sysctls import SysctlsHandler

@@ -20,7 +20,8 @@ from networks.cnm.trace.trace import ALLOWED, DROPPED, REJECTED, UNDECIDABLE, Qu
 from networks.cnm.trace.walk import CONTAINER, HOST, OUTSIDE, Party
 from networks.cnm.trace.world import World
 from tests.kernel.probe_agents import Call, agents
-from tests.kernel.rules_lab import CNM, FACTS, RUN_DIR, container, identity, network, port
+from tests.kernel.rules_lab import CNM, FACTS, RUN_DIR, container, port
+from tests.testlib.desired import identity, network
 from worker.apply.links import LinksHandler
 from worker.apply.rules import RulesHandler
 from worker.apply.sysctls import SysctlsHandler

@@ -104,7 +104,7 @@ class Cluster:
     def _start(self) -> None:
         self.outside = self._stack.enter_context(Bottle())
         for words in (
-            # With an address of its own: else it takes that of each new cable whose address is lower, and who knows the old one is not heard.
+            # With an address of its own: else it takes that of each new cable with a lower one, and who knows the old one is not heard.
             ("link", "add", "br0", "address", "02:00:00:00:00:01", "type", "bridge"),
             ("address", "add", f"{OUTSIDE}/24", "dev", "br0"),
             ("link", "set", "br0", "up"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import ip_interface
 
-from networks.cnm.desired import Container, Endpoint, Host, HostSettings, Network, PublishedPort, Subnet
+from networks.cnm.desired import Container, Endpoint, Host, HostSettings, Network
 from networks.cnm.facts import HostFacts
-from networks.cnm.options import NetworkOptions
 from networks.cnm.resources import Resource
 from networks.cnm.rules import Rule
+from tests.testlib.desired import identity, network
 from worker.compile import compile_host
 
 FACTS = HostFacts(
@@ -16,24 +16,6 @@ FACTS = HostFacts(
     resolv_conf="# made by hand\nnameserver 127.0.0.53\nnameserver 192.0.2.53\nnameserver 2001:db8::53\nsearch corp.example\n",
     etc_hosts="127.0.0.1 localhost vm\n",
 )
-
-
-def identity(number: int) -> str:
-    return f"{number:012x}" + "a" * 52
-
-
-def network(number: int, name: str, *subnets: str, internal: bool = False, **options: object) -> Network:
-    cidrs = [ip_network(subnet) for subnet in subnets]
-    return Network(
-        id=identity(number),
-        name=name,
-        driver="bridge",
-        activation=number,
-        internal=internal,
-        predefined=name == "bridge",
-        subnets=tuple(Subnet(subnet=cidr, gateway=cidr[1]) for cidr in cidrs),
-        options=NetworkOptions(**options),  # type: ignore[arg-type]
-    )
 
 
 BRIDGE = network(1, "bridge", "172.17.0.0/16")
@@ -56,16 +38,6 @@ def endpoint(number: int, on: Network, *addresses: str, ifname: str = "eth0", **
 def container(number: int, *endpoints: Endpoint, **fields: object) -> Container:
     values = {"name": f"c{number}", "live": True, "run": "1.0", "activation": number} | fields
     return Container(id=identity(number), endpoints=endpoints, **values)  # type: ignore[arg-type]
-
-
-def published(host_port: int = 8080, address: str = "", *sources: str, **fields: object) -> PublishedPort:
-    values = {"id": identity(host_port), "protocol": "tcp", "container_port": 80, "activation": 1} | fields
-    return PublishedPort(
-        host_port=host_port,
-        host_address=ip_address(address) if address else None,
-        allowed_sources=tuple(ip_network(source) for source in sources),
-        **values,  # type: ignore[arg-type]
-    )
 
 
 ON_WEB = container(16, endpoint(16, WEB, "172.18.0.2/16"))

@@ -11,24 +11,11 @@ import pytest
 from networks.cnm.desired import Endpoint, Network
 from networks.cnm.errors import Unsupported
 from networks.cnm.resources import Address, Bridge, EtcFile, Macvlan, Process, Route, Sandbox, Sysctl, Veth
+from tests.testlib.desired import network, published
 from worker.compile import compile_host
 from worker.drivers import DRIVERS, driver
 
-from .compiled import (
-    BRIDGE,
-    DUAL,
-    FACTS,
-    ON_WEB,
-    WEB,
-    compiled,
-    container,
-    endpoint,
-    host,
-    network,
-    only,
-    published,
-    rules,
-)
+from .compiled import BRIDGE, DUAL, FACTS, ON_WEB, WEB, compiled, container, endpoint, host, only, rules
 
 
 def test_the_same_input_gives_the_same_output_whatever_its_order() -> None:

@@ -8,9 +8,10 @@ import pytest
 
 from networks.cnm.desired import Container
 from networks.cnm.resources import EtcFile
+from tests.testlib.desired import network
 from worker.compile import compile_host
 
-from .compiled import BRIDGE, DUAL, FACTS, ON_WEB, WEB, compiled, container, endpoint, host, network, only
+from .compiled import BRIDGE, DUAL, FACTS, ON_WEB, WEB, compiled, container, endpoint, host, only
 
 
 def resolv_conf(*containers: Container, **settings: object) -> str:

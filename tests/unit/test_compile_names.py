@@ -8,11 +8,12 @@ import pytest
 
 from networks.cnm.desired import Container, Link
 from networks.cnm.resources import EtcFile, NameRecord, NameServer, Owner, Resource
+from tests.testlib.desired import identity, network
 from worker.compile import compile_host
 from worker.observe.names import described_record, described_server, read_record, read_server
 from worker.scope import Scope
 
-from .compiled import BRIDGE, DUAL, FACTS, WEB, compiled, container, endpoint, host, identity, network, only
+from .compiled import BRIDGE, DUAL, FACTS, WEB, compiled, container, endpoint, host, only
 
 ON_WEB = container(16, endpoint(16, WEB, "172.18.0.2/16", aliases=("shop", "www")), hostname="box")
 ON_BRIDGE = container(17, endpoint(17, BRIDGE, "172.17.0.2/16"))

@@ -10,22 +10,10 @@ import pytest
 from networks.cnm.facts import Feature
 from networks.cnm.resources import PortReservation
 from networks.cnm.rules import Chain, Rule
+from tests.testlib.desired import network, published
 from worker.compile import compile_host
 
-from .compiled import (
-    BRIDGE,
-    DUAL,
-    FACTS,
-    ON_WEB,
-    WEB,
-    compiled,
-    container,
-    endpoint,
-    host,
-    network,
-    published,
-    rules,
-)
+from .compiled import BRIDGE, DUAL, FACTS, ON_WEB, WEB, compiled, container, endpoint, host, rules
 
 
 def test_a_port_published_on_loopback_is_closed_to_the_outside() -> None:

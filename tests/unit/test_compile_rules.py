@@ -10,8 +10,9 @@ import pytest
 from networks.cnm.options import NetworkOptions
 from networks.cnm.resources import PortReservation, Sysctl
 from networks.cnm.rules import Chain, Rule
+from tests.testlib.desired import network, published
 
-from .compiled import BRIDGE, DUAL, ON_WEB, WEB, compiled, container, endpoint, network, published, rules
+from .compiled import BRIDGE, DUAL, ON_WEB, WEB, compiled, container, endpoint, rules
 
 
 def test_every_rule_carries_its_owners_id() -> None:

@@ -16,7 +16,8 @@ from networks.cnm.etc_text import addresses_for, lines_of
 from networks.cnm.names import sandbox_name
 from networks.cnm.resources import EtcFile, Process, Resource
 from networks.cnm.rules import Rule
-from tests.unit.compiled import DUAL, FACTS, WEB, compiled, container, endpoint, identity, network, only, rules
+from tests.testlib.desired import identity, network
+from tests.unit.compiled import DUAL, FACTS, WEB, compiled, container, endpoint, only, rules
 from worker.compile import compile_host
 from worker.compile.lookup import Lookup, from_hosts
 from worker.diff import diff, patch

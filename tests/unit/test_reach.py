@@ -18,7 +18,8 @@ from networks.cnm.ruleset.model import IPTABLES_NFT, LEGACY, Ruleset
 from networks.cnm.trace.trace import Question, trace
 from networks.cnm.trace.walk import CONTAINER, HOST, OUTSIDE, Party
 from networks.cnm.trace.world import Device, Route, World
-from tests.kernel.rules_lab import CNM, FACTS, container, identity, network, port
+from tests.kernel.rules_lab import CNM, FACTS, container, port
+from tests.testlib.desired import identity, network
 from worker.compile import compile_host
 
 TCP = 6
