@@ -123,6 +123,8 @@ def docker_network(request: NetworkRequest) -> list[str]:
         ("--ipv6", request.enable_ipv6),
     ):
         words += [flag] if given else []
+    words += [f"--ipam-driver={request.ipam_driver}"] if request.ipam_driver != "default" else []
+    words += [f"--ipam-opt={key}={value}" for key, value in request.ipam_options.items()]
     for subnet in request.subnets:
         words.append(f"--subnet={subnet.subnet}")
         words += [f"--gateway={subnet.gateway}"] if subnet.gateway else []

@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from networks.cnm import desired
 from networks.cnm.facts import HostFacts
-from networks.cnm.options import read_options
+from worker.drivers import is_plugin, read_network_options
 
 from .composed import composed
 from .models import Container, Endpoint, Host, Link, Network, PublishedPort, SecurityAssociation, Subnet
@@ -151,7 +151,9 @@ class _Rows:
         joined = spanning and {row.network_id for row in _each(self.endpoints) if row.network_id in spanning}
         self.remotes = remotes_of(host, joined) if joined else ()
         self.underlay_room = least_room() if joined else 0
-        encrypted = joined and any(read_options(row.options).encrypted for row in self.networks if row.id in joined)
+        encrypted = joined and any(
+            read_network_options(row.driver, row.options).encrypted for row in self.networks if row.id in joined
+        )
         self.associations = _associations_of(host) if encrypted else ()
 
 
@@ -242,8 +244,11 @@ def network_value(row: Network, subnets: Iterable[Subnet] | None = None) -> desi
         internal=row.internal,
         predefined=row.predefined,
         subnets=tuple(_subnet(subnet) for subnet in (row.subnets.all() if subnets is None else subnets)),
-        options=read_options(row.options),
+        options=read_network_options(row.driver, row.options),
         vni=row.vni or 0,
+        wants_ipv6=row.enable_ipv6,
+        ipam=desired.Ipam(driver=row.ipam_driver, options=tuple(sorted(row.ipam_options.items()))),
+        driver_options=tuple(sorted(row.options.items())) if is_plugin(row.driver) else (),
     )
 
 
@@ -253,6 +258,7 @@ def _subnet(row: Subnet) -> desired.Subnet:
         gateway=ip_address(row.gateway) if row.gateway else None,
         ip_range=ip_network(row.ip_range) if row.ip_range else None,
         reserved=tuple((name, ip_address(address)) for name, address in sorted(row.reserved.items())),
+        chosen=row.from_pool,
     )
 
 
@@ -363,6 +369,9 @@ def _endpoint(row: Endpoint) -> desired.Endpoint:
         aliases=tuple(row.aliases),
         gw_priority=row.gw_priority,
         sysctls=tuple(sorted(row.sysctls.items())),
+        wanted=(row.wanted_ipv4, row.wanted_ipv6, row.wanted_mac),
+        driver_options=tuple(sorted(row.driver_options.items())),
+        joined=desired.Joined.from_json(row.joined) if row.joined else None,
     )
 
 

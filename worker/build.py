@@ -18,6 +18,7 @@ from .apply.leftovers import LeftoversHandler
 from .apply.links import LinksHandler
 from .apply.names import NamesHandler
 from .apply.overlay import OverlayHandler
+from .apply.plugins import PluginsHandler
 from .apply.ports import PortsHandler
 from .apply.processes import ProcessesHandler
 from .apply.rules import RulesHandler
@@ -29,6 +30,7 @@ from .firewall.name_server import leader
 from .firewall.none import NONE, NoRules
 from .machine import Machine
 from .plugins.plugins import Plugins
+from .plugins.told import Ledger
 from .runtime_of_host import build_runtime
 
 NO_RULES = Choice(NONE, Text.of(gettext_noop("CNM_IPTABLES is false, and no program that writes rules is installed.")))
@@ -44,6 +46,7 @@ class Parts:
     files: FilesHandler
     firewall: Choice
     plugins: Plugins
+    told: PluginsHandler
 
 
 def build(host: Host, firewall: Choice | None = None) -> Parts:
@@ -60,6 +63,7 @@ def build(host: Host, firewall: Choice | None = None) -> Parts:
     processes = ProcessesHandler(build_runtime())
     files = FilesHandler(settings.STATE_DIR)
     plugins = Plugins([Path(folder) for folder in settings.PLUGIN_FOLDERS], settings.PLUGIN_TIMEOUT_S)
+    told = PluginsHandler(plugins, Ledger(settings.STATE_DIR / "plugins"))
     machine = Machine(
         [
             LinksHandler(ledger_dir=ledger),
@@ -72,9 +76,10 @@ def build(host: Host, firewall: Choice | None = None) -> Parts:
             rules,
             LeftoversHandler(_others(naming, firewall.flavour), naming, settings.RUN_DIR),
             processes,
+            told,
         ]
     )
-    return Parts(machine, rules, processes, files, firewall, plugins)
+    return Parts(machine, rules, processes, files, firewall, plugins, told)
 
 
 def _others(naming: Naming, flavour: str) -> list[Backend]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from networks.cnm.plan import Plan, Step
-from networks.cnm.resources import Address, ForwardingEntry, Key, Macvlan, Neighbour, Resource, Route, Vxlan
+from networks.cnm.resources import Address, ForwardingEntry, Interface, Key, Macvlan, Neighbour, Resource, Route, Vxlan
 
 from .order import stage
 
-_BORN_WITH = frozenset({Macvlan.kind, Vxlan.kind})
+_BORN_WITH = frozenset({Macvlan.kind, Interface.kind, Vxlan.kind})
 """Kinds of devices that have something from birth, which no write changes."""
 
 
@@ -68,6 +68,8 @@ def _is_made_anew(before: Resource | None, after: Resource) -> bool:
     """Whether a device changes in what it was born with: another takes its place, without what stood on the old one."""
     if isinstance(before, Macvlan) and isinstance(after, Macvlan):
         return before.parent != after.parent
+    if isinstance(before, Interface) and isinstance(after, Interface):
+        return before.source != after.source
     if not isinstance(before, Vxlan) or not isinstance(after, Vxlan):
         return False
     return (before.vni, before.port, _version(before)) != (after.vni, after.port, _version(after))
@@ -79,7 +81,7 @@ def _version(device: Vxlan) -> int:
 
 def _device(resource: Resource) -> tuple[str, str]:
     """(sandbox, device) of a device, or of what stands on one; the host's own sandbox has no name."""
-    if isinstance(resource, Macvlan):
+    if isinstance(resource, Macvlan | Interface):
         return resource.sandbox, resource.ifname
     if isinstance(resource, Address | Route):
         return resource.sandbox, resource.device

@@ -7,26 +7,29 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 
 from django.conf import settings
 from django.db import close_old_connections
+from django.db.models import Q
 from django.utils import timezone
 
 from networks import associations, departure, feed, history, peers, retention, settle, withheld
 from networks.cnm.errors import CnmError
 from networks.cnm.facts import HostFacts
 from networks.cnm.foreign import foreign
+from networks.cnm.plugin_resources import TOLD
 from networks.cnm.resources import PortReservation
 from networks.cnm.rules import Rule
 from networks.cnm.trace.world import World, to_json
 from networks.cnm.underlay import underlay_of
 from networks.load import load_settings
-from networks.models import Host, Observation, Operation
+from networks.models import Host, Network, Observation, Operation
 from networks.observed import ruleset_of
+from networks.plugin_answers import note_answers
 from networks.repairs import may_repair
 from networks.wake import send
 
@@ -38,6 +41,7 @@ from .defect import defect
 from .diff import diff
 from .notices import NOTICES, NoticeBox
 from .observe.docker import observe_docker
+from .observe.plugins import REPLAYED
 from .observe.world import DockerObserver, WorldObserver
 from .patience import in_passing, undisturbed
 from .reconcile import Reconciler
@@ -47,10 +51,13 @@ from .shadows import find_shadows
 log = logging.getLogger(__name__)
 
 RULES = frozenset(WHOLE_KINDS) | {"leftover"}
-LINKS = frozenset({"bridge", "sandbox", "veth", "macvlan", "address", "route", "vxlan", "forwarding", "neighbour"})
+LINKS = frozenset(
+    {"bridge", "sandbox", "veth", "macvlan", "interface", "address", "route", "vxlan", "forwarding", "neighbour"}
+    | {"plugin-endpoint", "plugin-join", "plugin-ports"}  # what they are there for may be gone
+)
 FILES = frozenset({"file"})
 XFRM = frozenset({"xfrm-state", "xfrm-policy"})
-EVERYTHING = frozenset({"sysctl", "port", "process", "dns", "name"}) | RULES | LINKS | FILES | XFRM
+EVERYTHING = frozenset({"sysctl", "port", "process", "dns", "name", *TOLD}) | RULES | LINKS | FILES | XFRM
 KINDS_OF_NEWS = {
     "rules": RULES,
     "legacy": RULES,
@@ -88,7 +95,7 @@ class Engine:
     def __init__(self, host: Host, parts: Parts, observe_facts: Callable[[], HostFacts], later: Later) -> None:
         self.host = host
         self.parts = parts
-        self.reconciler = Reconciler(host, parts.machine, parts.processes, parts.files)
+        self.reconciler = Reconciler(host, parts.machine, parts.processes, parts.files, parts.told)
         self._observe_facts = observe_facts
         self._later = later
         self._work_since = self._worked_at = 0.0
@@ -111,6 +118,7 @@ class Engine:
             log.warning("%s interrupted operations are taken up again", again)
         self.look_at_facts()
         self.collect_exits()
+        note_answers(self.host, self.parts.told.answers())  # a worker that died may not have
         with feed.transaction(settle.ACTOR):
             withheld.take_up_all(self.host)
         associations.renew_unreadable(self.host)
@@ -163,6 +171,8 @@ class Engine:
         """Carry out one claimed operation; whatever happens, it ends."""
         with self._busy(), undisturbed():
             self._run(operation)
+        if self._plugins_changed():
+            self.look_at_facts()
 
     @contextmanager
     def _busy(self) -> Iterator[None]:
@@ -293,19 +303,45 @@ class Engine:
         if changed and plan and self.host.settings.get("auto_repair") and may_repair(self.host):
             self.run(settle.open_operation(self.host, "host.repair", scope={"all": True}))
 
+    def _plugins_changed(self) -> bool:
+        """Whether a plugin is another than the facts say: it fell silent, or is owed something."""
+        told = HostFacts.from_json(self.host.facts).plugins
+        return told != self.parts.plugins.seen(self.parts.told.owed())
+
     def look_at_facts(self) -> None:
         facts = self._observe_facts()
+        if self.parts.told.pay():
+            facts = self._observe_facts()
         moved = self._note_underlay(facts)
         if facts.version == self.host.facts.get("version"):
             Host.objects.filter(pk=self.host.pk).update(facts_at=timezone.now())
-            return
+        else:
+            self._store(facts)
+        if moved and self.reconciler.applied:
+            self.pass_over_everything("host.reconcile")
+        self._replay()
+
+    def _store(self, facts: HostFacts) -> None:
+        """Tell the rows, and pages, that the host is otherwise; and of a plugin also the networks that show it."""
+        before = HostFacts.from_json(self.host.facts).plugins
+        plugins = {plugin.name for plugin in set(before) ^ set(facts.plugins)}
         self.host.facts, self.host.facts_at = facts.to_json(), timezone.now()
         self.host.firewall_backend = self.parts.firewall.flavour
         with feed.transaction("worker"):
             self.host.save(update_fields=["facts", "facts_at", "firewall_backend"])
             feed.put("host", self.host)
-        if moved and self.reconciler.applied:
-            self.pass_over_everything("host.reconcile")
+            for network in _made_by(self.host, plugins):
+                feed.put("network", network)
+
+    def _replay(self) -> None:
+        """Ask plugins that were started anew, and keep no addresses beyond their end, for those that they gave."""
+        if not self.parts.told.replays():
+            return
+        lost = {key for kind in REPLAYED for key in self.reconciler.lost(kind)}
+        if lost:
+            operation = settle.open_operation(self.host, "host.replay", scope={})
+            with self._busy(), undisturbed():
+                self.reconciler.repair(operation, lost)
 
     def _note_underlay(self, facts: HostFacts) -> bool:
         """Store how other hosts reach this one, and tell those whom it concerns where that changed; whether it did."""
@@ -398,3 +434,10 @@ class Engine:
         """The pause before a restart by policy is over."""
         settle.restart_by_policy(self.host, container_id, run)
         self.drain()
+
+
+def _made_by(host: Host, plugins: Collection[str]) -> Iterable[Network]:
+    """The networks of *host* that show one of *plugins*."""
+    if not plugins:
+        return ()
+    return Network.objects.filter(Q(driver__in=plugins) | Q(ipam_driver__in=plugins), host=host)

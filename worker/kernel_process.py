@@ -80,7 +80,7 @@ def _started(host: Host) -> Engine:
     made = Engine(
         host,
         parts,
-        lambda: observe_facts(features, _own_pids(), parts.firewall, parts.plugins.look(dict)),
+        lambda: observe_facts(features, _own_pids(), parts.firewall, parts.plugins.look(parts.told.owed())),
         _later,
     )
     made.start()

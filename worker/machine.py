@@ -68,19 +68,24 @@ class Machine:
                 self._write(handler, steps, applied.done, progress)
         except _StepFailed as failure:
             applied.failed.append((failure.step, failure.error))
-            self._undo(applied)
+            self.undo(applied)
         return applied
 
     def apply_what_can_be(
-        self, plan: Plan, party: Callable[[Owner], str], progress: Progress = lambda step: None
+        self,
+        plan: Plan,
+        party: Callable[[Owner], str],
+        progress: Progress = lambda step: None,
+        broken: set[str] | None = None,
     ) -> Applied:
         """Carry out *plan* for every party that it can be carried out for.
 
         A full pass must not let one broken container keep all others down: the party of a step that fails (*party*
-        tells which network or container an owner belongs to) has its later steps left out, and the others' go on.
+        tells which network or container an owner belongs to) has its later steps left out, and the others' go on. *broken*
+        are parties of which a step failed before, and afterwards those of now as well.
         """
         applied = Applied()
-        broken: set[str] = set()
+        broken = set() if broken is None else broken
         for handler, batch in self._batches(plan.steps):
             steps = [step for step in batch if party(step.resource.owner) not in broken]
             while steps:
@@ -120,7 +125,8 @@ class Machine:
             failed = next((step for step in left if list(step.key) == named), left[0])
             raise _StepFailed(failed, _in_words(error, failed)) from error
 
-    def _undo(self, applied: Applied) -> None:
+    def undo(self, applied: Applied) -> None:
+        """Undo what was done, last first; *applied* learns what is undone, and what is left."""
         original = {step.key: step for step in applied.done}  # a plan has one step a key
         undoing = sorted(reversed_steps(applied.done), key=stage)
         undone: list[Step] = []

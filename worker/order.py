@@ -4,7 +4,8 @@ Pure. Host ports are given up and taken in one stage, so that a port can move fr
 after the rules that name it are gone; a process stops first and starts last. All links of one change are one stage: their handler
 orders them itself, and so can send everything for a namespace in one datagram and let a namespace take its links along. A VXLAN device
 comes after its bridge and goes before it; what encrypts its packets is there before it and stays until it is gone. The DNS server
-leaves a sandbox before that goes, for an open socket keeps a namespace alive.
+leaves a sandbox before that goes, for an open socket keeps a namespace alive. Plugins are told before what follows from their answers
+(``worker.asking``), and an interface of theirs is back on the host before they hear that its endpoint is gone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from __future__ import annotations
 from networks.cnm.plan import Action, Step
 
 _CREATE = {
+    "pool": 2,
+    "plugin-network": 4,
+    "lease": 5,
     "sysctl": 10,
     "port": 20,
     "leftover": 29,
@@ -19,10 +23,13 @@ _CREATE = {
     "rule": 30,
     "xfrm-state": 57,
     "xfrm-policy": 58,
+    "plugin-endpoint": 58,
+    "plugin-join": 59,
     "bridge": 60,
     "sandbox": 60,
     "veth": 60,
     "macvlan": 60,
+    "interface": 60,
     "address": 60,
     "route": 60,
     "vxlan": 62,
@@ -30,6 +37,7 @@ _CREATE = {
     "neighbour": 62,
     "dns": 65,
     "name": 65,
+    "plugin-ports": 68,
     "file": 70,
     "process": 90,
 }
@@ -38,6 +46,8 @@ _DELETE = {
     "rule": 30,
     "chain": 30,
     "leftover": 31,
+    "plugin-ports": 32,
+    "plugin-join": 34,
     "dns": 35,
     "name": 35,
     "vxlan": 39,
@@ -47,10 +57,15 @@ _DELETE = {
     "address": 40,
     "veth": 40,
     "macvlan": 40,
+    "interface": 40,
     "sandbox": 40,
     "bridge": 40,
     "xfrm-policy": 44,
+    "plugin-endpoint": 45,
     "xfrm-state": 46,
+    "lease": 46,
+    "plugin-network": 47,
+    "pool": 48,
     "file": 50,
     "port": 20,
     "sysctl": 95,

@@ -12,6 +12,7 @@ from networks import associations, feed, settle, withheld
 from networks.cnm.desired import Host as DesiredHost
 from networks.cnm.errors import ApplyFailed, CnmError, Conflict
 from networks.cnm.plan import Action, Plan, Step
+from networks.cnm.plugin_resources import TOLD, PluginEndpoint, PluginJoin
 from networks.cnm.resources import EtcFile, Key, Owner, PortReservation, Process, Resource, Sandbox
 from networks.cnm.text import gettext_noop
 from networks.host_ports import move_on
@@ -20,10 +21,12 @@ from networks.models import Host, Operation
 
 from . import used_keys
 from .apply.files import FilesHandler
+from .apply.plugins import PluginsHandler
 from .apply.processes import ProcessesHandler
 from .compile import compile_host
 from .diff import diff
 from .machine import Applied, Machine
+from .rounds import Rounds
 from .scope import WHOLE_KINDS, Scope, party
 
 log = logging.getLogger(__name__)
@@ -52,7 +55,7 @@ REMOVALS = frozenset(
 """Verbs that take away: they go on after a step that fails, for to put back what nobody wants helps no one."""
 MANY = frozenset({"bulk.start", "bulk.stop", "bulk.remove", "topology.apply", "host.drain", "host.activate"})
 """Verbs on many objects, each of which fails by itself: the others go on and are settled."""
-VITAL = frozenset({"bridge", "vxlan", "sandbox", "veth", "macvlan", "port", "process"})
+VITAL = frozenset({"bridge", "vxlan", "sandbox", "veth", "macvlan", "interface", "port", "process", *TOLD})
 """Kinds without which their owner is not there. Of a link that has rules, these are."""
 
 
@@ -70,11 +73,14 @@ class Compiled:
 class Reconciler:
     """Takes one host's kernel to what its rows ask for."""
 
-    def __init__(self, host: Host, machine: Machine, processes: ProcessesHandler, files: FilesHandler) -> None:
+    def __init__(
+        self, host: Host, machine: Machine, processes: ProcessesHandler, files: FilesHandler, told: PluginsHandler
+    ) -> None:
         self.host = host
         self.machine = machine
         self.processes = processes
         self.files = files
+        self.told = told
         self._applied: dict[Key, Resource] = {}
 
     @property
@@ -91,17 +97,23 @@ class Reconciler:
     def run(self, operation: Operation) -> Applied:
         """Carry out *operation* and settle it: done, or failed with what was undone and what is left."""
         scope = Scope.from_json(operation.scope)
+        rounds = Rounds(self.machine, self.told, self.host, whole=not _each(operation, scope))
         tried: dict[str, set[int]] = {}
         while True:
             try:
-                compiled, plan = self._look(scope)
+                compiled, whole = self._look(scope)
+                plan = rounds.next(whole)
             except CnmError as error:
                 log.exception("operation %s failed before its first step", operation.number)
+                rounds.give_up()
                 self.refuse(operation, error)
                 return Applied()
-            applied = self._apply(operation, plan, compiled, scope)
-            if not self._moved_on(applied, tried):
+            applied = self._apply(operation, plan, compiled, scope, rounds.broken)
+            if self._moved_on(applied, tried):
+                continue
+            if rounds.is_over(applied):
                 break
+        plan, applied = rounds.plan, rounds.applied
         if applied.failed:
             each = scope.everything or operation.verb in MANY
             parties = self._broken(applied, compiled) if each else scope.networks | scope.containers
@@ -118,10 +130,17 @@ class Reconciler:
 
     def repair(self, operation: Operation, keys: Set[Key]) -> Applied:
         """Mend the drift of *keys* and nothing else. What cannot be mended is withheld, as after any failure."""
-        compiled, whole = self._look(Scope(everything=True))
-        plan = Plan(tuple(step for step in whole if step.key in keys))
-        used_keys.begin(self.host, plan)
-        applied = self.machine.apply_what_can_be(plan, party(compiled.kept), _progress(operation, plan))
+        rounds = Rounds(self.machine, self.told, self.host, whole=False)
+        while True:
+            compiled, whole = self._look(Scope(everything=True))
+            plan = rounds.next(Plan(tuple(step for step in whole if step.key in keys)))
+            used_keys.begin(self.host, plan)
+            progress = _progress(operation, plan)
+            if rounds.is_over(self.machine.apply_what_can_be(plan, party(compiled.kept), progress, rounds.broken)):
+                break
+        plan, applied = rounds.plan, rounds.applied
+        # A plugin may have answered otherwise than it did before.
+        self._applied |= {resource.key: resource for resource in compiled.wanted if resource.key in keys}
         if applied.failed:
             owners = {step.resource.owner for step, _ in applied.failed}
             compiled = self._give_up(compiled, Scope(everything=True), applied, self._broken(applied, compiled), owners)
@@ -177,13 +196,13 @@ class Reconciler:
                 used_keys.confirm(self.host, self.applied)
             settle.settle_everything(self.host)
 
-    def _apply(self, operation: Operation, plan: Plan, compiled: Compiled, scope: Scope) -> Applied:
+    def _apply(self, operation: Operation, plan: Plan, compiled: Compiled, scope: Scope, broken: set[str]) -> Applied:
         progress = _progress(operation, plan)
         used_keys.begin(self.host, plan)
         if operation.verb in REMOVALS:
-            return self.machine.apply_what_can_be(plan, lambda owner: f"{owner.kind} {owner.id}", progress)
-        if scope.everything or operation.verb in MANY:
-            return self.machine.apply_what_can_be(plan, party(compiled.kept), progress)
+            return self.machine.apply_what_can_be(plan, lambda owner: f"{owner.kind} {owner.id}", progress, broken)
+        if _each(operation, scope):
+            return self.machine.apply_what_can_be(plan, party(compiled.kept), progress, broken)
         return self.machine.apply(plan, progress)
 
     def _moved_on(self, applied: Applied, tried: dict[str, set[int]]) -> bool:
@@ -323,6 +342,11 @@ class Reconciler:
                 self.processes.remove_container(container_id)
 
 
+def _each(operation: Operation, scope: Scope) -> bool:
+    """Whether what fails fails by itself, and the rest of *operation* goes on."""
+    return scope.everything or operation.verb in MANY or operation.verb in REMOVALS
+
+
 def _named(plan: Plan, compiled: Compiled) -> Plan:
     """*plan* with the owner and the reason of what it deletes, where they are known: the kernel tells of neither."""
     if all(step.action is not Action.DELETE for step in plan):
@@ -342,8 +366,8 @@ def _is_there(wanted: Resource, found: Resource | None) -> bool:
     """Whether *found* is what *wanted* names, perhaps with other settings, and not merely something in its place."""
     if isinstance(wanted, Process):
         return found == wanted
-    if isinstance(wanted, Sandbox):
-        return isinstance(found, Sandbox) and found.up
+    if isinstance(wanted, Sandbox | PluginEndpoint | PluginJoin):
+        return isinstance(found, type(wanted)) and found.up
     return found is not None
 
 

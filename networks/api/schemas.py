@@ -34,6 +34,8 @@ NetworkRequest = shape(
     enable_ipv6=flag(),
     subnets=SubnetRequest(many=True, required=False),
     options=mapping(),
+    ipam_driver=text(),
+    ipam_options=mapping(),
     labels=mapping(),
 )
 NetworkChanges = shape(
@@ -44,6 +46,17 @@ NetworkChanges = shape(
     attachable=flag(),
     enable_ipv6=flag(),
     subnets=SubnetRequest(many=True, required=False),
+)
+Plugin = shape(
+    "Plugin",
+    name=text(),
+    address=text(),
+    implements=texts(),
+    scope=text(),
+    state=text(),
+    problem=anything(),
+    since=text(),
+    owed=number(),
 )
 Subnet = shape(
     "Subnet",
@@ -64,6 +77,8 @@ _ENDPOINT = {
     "device": text,
     "gw_priority": number,
     "sysctls": mapping,
+    "driver_opts": mapping,
+    "info": mapping,
 }
 Endpoint = shape(
     "Endpoint",
@@ -95,6 +110,9 @@ Network = shape(
     predefined=flag(),
     subnets=Subnet(many=True, required=False),
     options=mapping(),
+    ipam_driver=text(),
+    ipam_options=mapping(),
+    plugins=Plugin(many=True, required=False),
     labels=mapping(),
     bridge=text(),
     mtu=number(),
@@ -300,17 +318,6 @@ Preview = shape(
     stays_behind=anything(),
 )
 Accepted = shape("Accepted", operation=Operation(), object=anything())
-Plugin = shape(
-    "Plugin",
-    name=text(),
-    address=text(),
-    implements=texts(),
-    scope=text(),
-    state=text(),
-    problem=anything(),
-    since=text(),
-    owed=number(),
-)
 Host = shape(
     "Host",
     id=text(),

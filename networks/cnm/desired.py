@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from ipaddress import IPv4Address, IPv4Interface, IPv6Interface, ip_address, ip_network
+from typing import Any
 
 from networks.cnm.addresses import AnyAddress, AnyNetwork
 
@@ -51,6 +53,24 @@ class Subnet:
     gateway: AnyAddress | None = None
     ip_range: AnyNetwork | None = None
     reserved: tuple[tuple[str, AnyAddress], ...] = ()
+    chosen: bool = False
+    """Whether nobody asked for it: it was taken from the pools, or an IPAM plugin chose it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ipam:
+    """Who gives out a network's addresses: ``default`` (we do), ``null`` (nobody), or a plugin by its name."""
+
+    driver: str = "default"
+    options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def plugin(self) -> str:
+        """The plugin's name; empty where it is none."""
+        return "" if self.driver in OWN_IPAM else self.driver
+
+
+OWN_IPAM = ("default", "null")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +89,11 @@ class Network:
     options: NetworkOptions = field(default_factory=NetworkOptions)
     vni: int = 0
     """The number of its VXLAN segment; 0 for networks that stay on their host."""
+    wants_ipv6: bool = False
+    """Whether it is to have IPv6, also while no subnet of it is known."""
+    ipam: Ipam = field(default_factory=Ipam)
+    driver_options: tuple[tuple[str, str], ...] = ()
+    """The options as they were given, of a network whose driver is a plugin: they mean something to that alone."""
 
     @property
     def spans(self) -> bool:
@@ -78,6 +103,36 @@ class Network:
     @property
     def ipv6(self) -> bool:
         return any(subnet.subnet.version == 6 for subnet in self.subnets)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """What a plugin answered when an endpoint joined."""
+
+    source: str
+    """The interface that it made for the endpoint, by its name on the host."""
+    prefix: str = ""
+    """What the interface's name in the sandbox begins with; empty: the plugin does not mind."""
+    gateways: tuple[AnyAddress, ...] = ()
+    """At most one of each family."""
+    routes: tuple[tuple[AnyNetwork, AnyAddress | None], ...] = ()
+    """(destination, whom to send it to, or None: it is on the link)."""
+    info: tuple[tuple[str, str], ...] = ()
+    """What else the plugin says of the endpoint, by its own names."""
+
+    def gateway(self, version: int) -> AnyAddress | None:
+        return next((address for address in self.gateways if address.version == version), None)
+
+    def to_json(self) -> dict[str, Any]:
+        routes = [[str(where), str(via) if via is not None else ""] for where, via in self.routes]
+        gateways, info = list(map(str, self.gateways)), list(map(list, self.info))
+        return asdict(self) | {"gateways": gateways, "routes": routes, "info": info}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Joined:
+        routes = tuple((ip_network(where), ip_address(via) if via else None) for where, via in value["routes"])
+        info = tuple((str(name), str(text)) for name, text in value["info"])
+        return cls(**{**value, "gateways": tuple(map(ip_address, value["gateways"])), "routes": routes, "info": info})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +150,12 @@ class Endpoint:
     gw_priority: int = 0
     sysctls: tuple[tuple[str, str], ...] = ()
     """(name with ``IFNAME`` for the interface, value)."""
+    wanted: tuple[str, str, str] = ("", "", "")
+    """What a person chose of IPv4 address, IPv6 address and MAC, whatever it has now."""
+    driver_options: tuple[tuple[str, str], ...] = ()
+    """Options that mean something to a plugin alone."""
+    joined: Joined | None = None
+    """On a plugin's network: what that answered when it joined; None: it has not yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,8 @@ from .errors import InvalidSpec
 from .names import INTERFACE_NAME
 from .text import Text, gettext_noop
 
+DOCKERS_OWN = "com.docker.network."
+"""What the names of Docker's own options begin with: none of them is a plugin's."""
 _BRIDGE = "com.docker.network.bridge."
 _DRIVER = "com.docker.network.driver."
 VXLAN_ID = _DRIVER + "overlay.vxlanid_list"
@@ -79,7 +81,7 @@ _FIELDS = {key: name for name, key in _KEYS.items()}
 
 ENDPOINT_IFNAME = "com.docker.network.endpoint.ifname"
 ENDPOINT_SYSCTLS = "com.docker.network.endpoint.sysctls"
-_ENDPOINT_KEYS = (ENDPOINT_IFNAME, ENDPOINT_SYSCTLS)
+ENDPOINT_KEYS = (ENDPOINT_IFNAME, ENDPOINT_SYSCTLS)
 IFNAME = "IFNAME"
 """What stands for the interface's name in a sysctl of an endpoint, as in Docker."""
 _INTERFACE_SYSCTL = re.compile(r"net\.(ipv4|ipv6|mpls)\.(conf|neigh)\.IFNAME\.([a-z0-9_]{1,64})\Z")
@@ -103,13 +105,13 @@ class EndpointOptions:
 def read_endpoint_options(options: Mapping[str, str], field: str = "driver_opts") -> EndpointOptions:
     """What an endpoint's options ask for. Raises :class:`InvalidSpec`."""
     for key in options:
-        if key not in _ENDPOINT_KEYS:
+        if key not in ENDPOINT_KEYS:
             raise InvalidSpec(
                 gettext_noop("The endpoint option {key} is not known."),
                 remedy=gettext_noop("Known options are {known}."),
                 field=f"{field}.{key}",
                 key=key,
-                known=", ".join(_ENDPOINT_KEYS),
+                known=", ".join(ENDPOINT_KEYS),
             )
     name = options.get(ENDPOINT_IFNAME, "")
     if name and (not INTERFACE_NAME.match(name) or name == "lo"):

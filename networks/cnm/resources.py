@@ -184,6 +184,29 @@ class Macvlan(Resource):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Interface(Resource):
+    """A link in a sandbox that somebody else made on the host for it: moved there under a name of ours, and back before the sandbox
+    goes."""
+
+    kind: ClassVar[str] = "interface"
+    key_fields: ClassVar[tuple[str, ...]] = ("sandbox", "ifname")
+    sandbox: str
+    ifname: str
+    source: str
+    """Its name on the host; empty while its maker has not told."""
+    mac: str = ""
+    """Empty: as its maker left it."""
+    sysctls: tuple[tuple[str, str], ...] = ()
+    """(name with slashes, value): settings of it that were asked for."""
+    up: bool = True
+    """False is only ever observed."""
+
+    def describe(self) -> str:
+        extra = f"{f' {self.mac}' if self.mac else ''}{'' if self.up else ' down'}"
+        return f"link {self.source or '?'} netns {self.sandbox} name {self.ifname}{extra}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Address(Resource):
     """An address on a device, in a sandbox or (``sandbox=""``) on the host. IPv6 addresses skip duplicate detection."""
 
@@ -205,12 +228,14 @@ class Route(Resource):
     key_fields: ClassVar[tuple[str, ...]] = ("sandbox", "destination")
     sandbox: str
     destination: AnyNetwork
-    gateway: AnyAddress
+    gateway: AnyAddress | None
+    """None: the destination is on the link."""
     device: str
 
     def describe(self) -> str:
         where = "default" if self.destination.prefixlen == 0 else str(self.destination)
-        return f"route {where} via {self.gateway} dev {self.device} in {self.sandbox}"
+        via = f" via {self.gateway}" if self.gateway is not None else ""
+        return f"route {where}{via} dev {self.device} in {self.sandbox}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

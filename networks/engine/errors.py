@@ -32,6 +32,7 @@ STATUSES: Mapping[str, int] = {
     "exhausted": 500,
     "unsupported": 501,
     "unavailable": 503,
+    "plugin_refused": 500,
 }
 """Of errors that Docker has no words of its own for. Codes that are not here: 500."""
 
@@ -97,6 +98,7 @@ WORDS: Mapping[str, _Words] = {
         "could not find an available, non-overlapping IPv{version} address pool among the defaults to assign to the network",
     ),
     gettext_noop("There is no network driver called {name}."): (404, 'plugin "{name}" not found'),
+    gettext_noop("There is no IPAM driver called {name}."): (404, 'plugin "{name}" not found'),
     gettext_noop("Container {container} is on network {network} already."): (
         403,
         "endpoint with name {container} already exists in network {network}",

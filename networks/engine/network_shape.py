@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Any
 
+from networks.cnm.desired import OWN_IPAM
 from networks.models import Endpoint, Network
 from networks.represent import BRIDGE_NAME, bridge_of
 
@@ -36,8 +37,8 @@ def described(row: Network, default_bridge: str, *, containers: bool) -> dict[st
         "EnableIPv4": True,
         "EnableIPv6": row.enable_ipv6,
         "IPAM": {
-            "Driver": "default",
-            "Options": None if row.predefined else {},
+            "Driver": row.ipam_driver,
+            "Options": None if row.predefined else row.ipam_options,
             "Config": [_subnet(item) for item in row.subnets.all()],
         },
         "Internal": row.internal,
@@ -93,9 +94,8 @@ def requested(body: Mapping[str, Any]) -> dict[str, Any]:
     if body.get("Scope") not in {None, "", "local"}:
         raise not_supported(f"the scope {body['Scope']}")
     ipam = body.get("IPAM") or {}
-    if ipam.get("Driver") not in {None, "", "default"}:
-        raise EngineError(404, f'plugin "{ipam["Driver"]}" not found')
-    if ipam.get("Options"):
+    ipam_driver = str(ipam.get("Driver") or "default")
+    if ipam.get("Options") and ipam_driver in OWN_IPAM:
         raise not_supported("an option of an IPAM driver")
     subnets = [_requested_subnet(item) for item in ipam.get("Config") or ()]
     return {
@@ -106,6 +106,8 @@ def requested(body: Mapping[str, Any]) -> dict[str, Any]:
         "enable_ipv6": bool(body.get("EnableIPv6")),
         "subnets": [item for item in subnets if item],
         "options": body.get("Options") or {},
+        "ipam_driver": ipam_driver,
+        "ipam_options": ipam.get("Options") or {},
         "labels": body.get("Labels") or {},
     }
 

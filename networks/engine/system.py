@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from networks.cnm.plugins import NETWORK_DRIVER
 from networks.load import load_facts
 from networks.models import Container, Image
 from networks.models.choices import ContainerStatus
@@ -72,6 +73,7 @@ def info(call: Call) -> Answer:
     paused = sum(row.paused for row in containers.exclude(paused_run=""))
     able = {item.key: str(item.detail) for item in load_facts(host).features if item.present}
     forwarding = host.settings.get("ip_forward", True)
+    plugins = [item.name for item in load_facts(host).plugins if NETWORK_DRIVER in item.implements]
     value: dict[str, Any] = {
         "ID": f"cnm:{host.name}",
         "Name": str(host.facts.get("hostname") or platform.node()),
@@ -84,7 +86,7 @@ def info(call: Call) -> Answer:
         "DriverStatus": [],
         "Plugins": {
             "Volume": [],
-            "Network": sorted(DRIVERS),
+            "Network": sorted({*DRIVERS, *plugins} - {"remote"}),  # a plugin's networks name the plugin itself
             "Authorization": None,
             "Log": ["k8s-file"],
         },

@@ -99,6 +99,8 @@ class Endpoint(models.Model):
     ipv4 = models.CharField(max_length=18, blank=True)
     """Address with prefix, empty while the container has none."""
     ipv6 = models.CharField(max_length=43, blank=True)
+    wanted_ifname = models.CharField(max_length=15, blank=True)
+    """The one that a person chose of a plugin's interface; empty: the plugin says what it begins with."""
     wanted_mac = models.CharField(max_length=17, blank=True)
     wanted_ipv4 = models.CharField(max_length=15, blank=True)
     wanted_ipv6 = models.CharField(max_length=39, blank=True)
@@ -106,6 +108,10 @@ class Endpoint(models.Model):
     gw_priority = models.IntegerField(default=0)
     sysctls = Document(default=dict, blank=True)
     """Settings of its interface in the sandbox: ``net.ipv4.conf.IFNAME.log_martians`` -> value."""
+    driver_options = Document(default=dict, blank=True)
+    """Options that mean something to a plugin alone."""
+    joined = Document(null=True, blank=True)
+    """What a plugin answered when it joined (observation): ``networks.plugin_answers``; none on networks of our own drivers."""
     removing = models.BooleanField(default=False)
     """Disconnected, but the kernel may still hold it; the row tells the worker what to take away and goes afterwards."""
     withheld = models.BooleanField(default=False)

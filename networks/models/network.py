@@ -32,7 +32,8 @@ class Network(models.Model):
     host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="networks")
     """Where it is; of a network that spans hosts the one that keeps its books, which is where it was made."""
     name = models.CharField(max_length=128)
-    driver = models.CharField(max_length=32, default="bridge")
+    driver = models.CharField(max_length=64, default="bridge")
+    """One of ours, or a plugin by its name."""
     scope = models.CharField(max_length=8, default=LOCAL)
     """``local``, or ``global``: it spans hosts."""
     vni = models.PositiveIntegerField(null=True, blank=True, unique=True)
@@ -42,7 +43,11 @@ class Network(models.Model):
     attachable = models.BooleanField(default=False)
     enable_ipv6 = models.BooleanField(default=False)
     options = Document(default=dict, blank=True)
-    """Driver options in Docker's spelling; ``networks.cnm.options.read_options`` reads them."""
+    """Driver options in Docker's spelling; ``worker.drivers.read_network_options`` reads them."""
+    ipam_driver = models.CharField(max_length=64, default="default")
+    """Who gives out its addresses: ``default`` (we do), ``null`` (nobody), or a plugin by its name."""
+    ipam_options = Document(default=dict, blank=True)
+    """What that plugin is told with each request for a range."""
     labels = Document(default=dict, blank=True)
     activation = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -84,7 +89,8 @@ class Subnet(models.Model):
     reserved = Document(default=dict, blank=True)
     """Name -> address that is never given out (Docker's aux-address)."""
     from_pool = models.BooleanField(default=False)
-    """Whether the subnet was taken from the default pools (no address of one's own choice then, as in Docker)."""
+    """Whether nobody asked for it: it was taken from the default pools, or an IPAM plugin chose it (no address of one's own choice
+    then, as in Docker)."""
 
     class Meta:
         ordering = ["id"]

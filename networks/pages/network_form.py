@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from networks.cnm.options import option_name
-from worker.drivers import DRIVERS
+from worker.drivers import driver as find_driver
 
 from .form import Form
 
@@ -44,12 +44,12 @@ DEFAULTS = {"driver": "bridge", "icc": "on", "masquerade": "on"}
 def step_of(field: str) -> int:
     """The step of the form at which *field* stands: 1 name, 2 addressing, 3 behaviour."""
     head = field.partition(".")[0]
-    return 1 if head in {"", "name", "driver"} else 2 if head in {"subnets", "enable_ipv6"} else 3
+    return 1 if head in {"", "name", "driver"} else 2 if head in {"subnets", "enable_ipv6", "ipam_driver"} else 3
 
 
 def taken(driver: str, fields: Mapping[str, str]) -> dict[str, str]:
     """Those of *fields* whose option a network of *driver* takes: the others are not in the form."""
-    known = DRIVERS[driver].options if driver in DRIVERS else frozenset()
+    known = find_driver(driver).options
     return {name: option for name, option in fields.items() if option_name(option) in known}
 
 
@@ -70,6 +70,7 @@ def network_body(form: Form) -> dict[str, Any]:
         "enable_ipv6": form.flag("enable_ipv6"),
         "subnets": [_subnet(row) for row in form.rows("subnets")],
         "options": options,
+        "ipam_driver": form.value("ipam_driver") or "default",
         "labels": form.mapping("labels"),
     }
     return body
@@ -92,7 +93,7 @@ def change_values(network: Mapping[str, Any]) -> dict[str, str]:
 def change_body(form: Form, network: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON body of ``PATCH /api/v1/networks/{id}`` for what was typed: only what is otherwise than it is."""
     body: dict[str, Any] = {"labels": form.mapping("labels")}
-    if network["predefined"] or not DRIVERS[network["driver"]].options:
+    if network["predefined"] or not find_driver(network["driver"]).options:
         return body
     present = network["options"]
     changeable = taken(network["driver"], CHANGEABLE)

@@ -38,11 +38,18 @@ STATES = {
 
 RESOURCES = {
     # kind of resource: (plural for headings, icon); in the order in which plans list them
+    "pool": (gettext_lazy("Ranges of addresses that a plugin keeps"), "tag"),
+    "plugin-network": (gettext_lazy("Networks that a plugin makes"), "network"),
+    "lease": (gettext_lazy("Addresses that a plugin gives"), "tag"),
+    "plugin-endpoint": (gettext_lazy("Endpoints that a plugin makes"), "plug-connected"),
+    "plugin-join": (gettext_lazy("Sandboxes that join a plugin's network"), "plug-connected"),
+    "plugin-ports": (gettext_lazy("Ways outside that a plugin opens"), "plug"),
     "sysctl": (gettext_lazy("Kernel settings"), "settings"),
     "bridge": (gettext_lazy("Bridges"), "router"),
     "sandbox": (gettext_lazy("Sandboxes (network namespaces)"), "box"),
     "veth": (gettext_lazy("Links"), "plug-connected"),
     "macvlan": (gettext_lazy("Macvlan devices"), "plug-connected"),
+    "interface": (gettext_lazy("Interfaces of plugins"), "plug-connected"),
     "address": (gettext_lazy("Addresses"), "tag"),
     "route": (gettext_lazy("Routes"), "route"),
     "chain": (gettext_lazy("Firewall chains"), "wall"),
@@ -129,6 +136,7 @@ VERBS = {
     "container.update": gettext_lazy("changed container"),
     "host.repair": gettext_lazy("repaired drift"),
     "host.look": gettext_lazy("looked for drift"),
+    "host.replay": gettext_lazy("asked plugins again for the addresses that they gave"),
     "host.ports": gettext_lazy("reserved the ports of this host again"),
     "host.reconcile": gettext_lazy("compared everything"),
     "operation.retry": gettext_lazy("repaired operation"),

@@ -80,6 +80,8 @@ def sandbox_of(row: Container) -> str:
 
 
 def _gateway(row: Endpoint) -> str:
+    if row.joined is not None:
+        return next((text for text in row.joined["gateways"] if ":" not in text), "")
     return next((subnet.gateway for subnet in related(row.network, "subnets") if ":" not in subnet.cidr), "")
 
 

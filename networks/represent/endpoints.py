@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from networks.models import Endpoint, Link, PublishedPort
-from worker.drivers import DRIVERS
+from worker.drivers import driver
 
 from .values import Json, ref
 
@@ -17,9 +17,11 @@ def bare_endpoint(row: Endpoint) -> Json:
         "mac": row.mac,
         "aliases": row.aliases,
         "interface": row.ifname,
-        "device": DRIVERS[row.network.driver].endpoint_device(row.id),
+        "device": driver(row.network.driver).endpoint_device(row.id),
         "gw_priority": row.gw_priority,
         "sysctls": row.sysctls,
+        "driver_opts": row.driver_options,
+        "info": dict((row.joined or {}).get("info", ())),
     }
 
 

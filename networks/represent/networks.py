@@ -6,13 +6,16 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from networks.cnm import names
-from networks.cnm.desired import HostSettings
+from networks.cnm.desired import OWN_IPAM, HostSettings
 from networks.cnm.options import read_options
+from networks.cnm.plugins import Plugin
 from networks.cnm.underlay import encrypted_room
 from networks.models import Network
 from networks.models.network import GLOBAL
+from worker.drivers import DRIVERS
 
 from .endpoints import bare_endpoint
+from .hosts import plugin
 from .related import related
 from .values import Json, at, ref
 
@@ -38,6 +41,9 @@ def network(row: Network) -> Json:
         "predefined": row.predefined,
         "subnets": [_subnet(row, item) for item in related(row, "subnets")],
         "options": row.options,
+        "ipam_driver": row.ipam_driver,
+        "ipam_options": row.ipam_options,
+        "plugins": _plugins(row),
         "labels": row.labels,
         "bridge": bridge_of(row, naming.bridge),
         "mtu": _mtu(row),
@@ -53,6 +59,13 @@ def network(row: Network) -> Json:
             if not item.removing
         ],
     }
+
+
+def _plugins(row: Network) -> list[Json]:
+    """The plugins that make it or give its addresses, as its host's worker last saw them."""
+    names = {name for name, own in ((row.driver, DRIVERS), (row.ipam_driver, OWN_IPAM)) if name not in own}
+    known = [Plugin.from_json(value) for value in row.host.facts.get("plugins", ()) if value["name"] in names]
+    return [plugin(item) for item in known]
 
 
 def _mtu(row: Network) -> int:

@@ -35,6 +35,8 @@ _SHOWN = (
     "ifname",
     "gw_priority",
     "sysctls",
+    "driver_options",
+    "joined",
     "removing",
 )
 

@@ -10,11 +10,12 @@ from typing import Any
 from django.db.models import Prefetch, QuerySet
 
 from networks.cnm.addresses import default_gateway
-from networks.cnm.options import ENDPOINT_IFNAME, ENDPOINT_SYSCTLS, read_options
+from networks.cnm.options import ENDPOINT_IFNAME, ENDPOINT_SYSCTLS
 from networks.load import load_settings
 from networks.models import Container, Endpoint, Host, Image, Link, Network, PublishedPort, Subnet
 from networks.models.choices import Wanted
 from networks.steady import steady
+from worker.drivers import is_plugin, read_network_options
 
 from .spec_container import STORED_PLAIN, AttachRequest, ContainerRequest
 from .spec_network import NetworkRequest, SubnetRequest
@@ -98,6 +99,8 @@ def network_request(row: Network) -> NetworkRequest:
         enable_ipv6=row.enable_ipv6,
         subnets=tuple(subnet_request(subnet) for subnet in row.subnets.all() if not subnet.from_pool),
         options=dict(row.options),
+        ipam_driver=row.ipam_driver,
+        ipam_options=dict(row.ipam_options),
         labels=dict(row.labels),
     )
 
@@ -190,9 +193,11 @@ def _attached(row: Container) -> dict[str, Any]:
 
 def attach_request(row: Endpoint) -> AttachRequest:
     """The request for an attachment."""
-    prefix = read_options(row.network.options).iface_prefix
-    options = {}
-    if row.ifname and not re.fullmatch(rf"{re.escape(prefix)}\d+", row.ifname):
+    prefix = read_network_options(row.network.driver, row.network.options).iface_prefix
+    options = dict(row.driver_options)
+    if is_plugin(row.network.driver):
+        options |= {ENDPOINT_IFNAME: row.wanted_ifname} if row.wanted_ifname else {}
+    elif row.ifname and not re.fullmatch(rf"{re.escape(prefix)}\d+", row.ifname):
         options[ENDPOINT_IFNAME] = row.ifname
     if row.sysctls:
         options[ENDPOINT_SYSCTLS] = ",".join(f"{name}={value}" for name, value in sorted(row.sysctls.items()))

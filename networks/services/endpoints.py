@@ -6,13 +6,14 @@ from ipaddress import ip_interface
 
 from networks.cnm.errors import Conflict, NotFound, Unsupported
 from networks.cnm.names import mac_from_ipv4, random_mac
-from networks.cnm.options import ENDPOINT_IFNAME, read_endpoint_options, read_options
+from networks.cnm.options import ENDPOINT_IFNAME, ENDPOINT_KEYS, read_endpoint_options
 from networks.cnm.text import gettext_noop
 from networks.composed import insert, update
 from networks.load import load_facts, load_settings, network_value
 from networks.models import Container, Endpoint, Network
 from networks.models.network import GLOBAL
 from worker.drivers import driver as find_driver
+from worker.drivers import is_plugin, read_network_options
 
 from . import ipam
 from .spec_container import AttachRequest
@@ -20,7 +21,7 @@ from .spec_container import AttachRequest
 
 def add_endpoint(container: Container, network: Network, attach: AttachRequest, *, starts: bool) -> Endpoint:
     """The row of a new attachment, without addresses yet; they are leased when the container *starts*, now or later."""
-    present = list(container.endpoints.all())
+    present, of_plugin = list(container.endpoints.all()), is_plugin(network.driver)
     if any(endpoint.network_id == network.pk and not endpoint.removing for endpoint in present):
         raise Conflict(
             gettext_noop("Container {container} is on network {network} already."),
@@ -38,7 +39,8 @@ def add_endpoint(container: Container, network: Network, attach: AttachRequest, 
             remedy=gettext_noop("Leave the aliases out, or use a network of your own."),
             field="aliases",
         )
-    options = read_endpoint_options(attach.driver_opts)
+    own = {key: value for key, value in attach.driver_opts.items() if key in ENDPOINT_KEYS or not of_plugin}
+    options = read_endpoint_options(own)
     taken = {endpoint.position for endpoint in present}
     return insert(
         Endpoint(
@@ -46,7 +48,9 @@ def add_endpoint(container: Container, network: Network, attach: AttachRequest, 
             network=network,
             position=next(n for n in range(len(taken) + 1) if n not in taken),
             ifname=_ifname(network, options.ifname, {endpoint.ifname for endpoint in present}),
+            wanted_ifname=options.ifname,
             sysctls=dict(options.sysctls),
+            driver_options={key: value for key, value in attach.driver_opts.items() if key not in own},
             wanted_ipv4=str(attach.ipv4 or ""),
             wanted_ipv6=str(attach.ipv6 or ""),
             wanted_mac=attach.mac,
@@ -60,7 +64,9 @@ def give_addresses(endpoint: Endpoint) -> None:
     """Lease addresses and settle the MAC of an endpoint whose container starts."""
     ipam.lease_addresses(endpoint, load_settings(endpoint.network.host).ipam_order)
     ipv4 = ip_interface(endpoint.ipv4).ip if endpoint.ipv4 else None
-    endpoint.mac = endpoint.wanted_mac or (mac_from_ipv4(ipv4) if ipv4 is not None else random_mac())  # type: ignore[arg-type]
+    endpoint.mac = endpoint.wanted_mac
+    if not endpoint.mac and not is_plugin(endpoint.network.driver):  # a plugin gives its interface one
+        endpoint.mac = mac_from_ipv4(ipv4) if ipv4 is not None else random_mac()  # type: ignore[arg-type]
     update(endpoint, "ipv4", "ipv6", "mac")
 
 
@@ -91,5 +97,5 @@ def _ifname(network: Network, asked: str, taken: set[str]) -> str:
             field=f"driver_opts.{ENDPOINT_IFNAME}",
             name=asked,
         )
-    prefix = read_options(network.options).iface_prefix
+    prefix = read_network_options(network.driver, network.options).iface_prefix
     return asked or next(name for n in range(len(taken) + 1) if (name := f"{prefix}{n}") not in taken)

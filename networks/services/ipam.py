@@ -133,7 +133,9 @@ def free_subnet(host: Host, version: int = 4, facts: HostFacts | None = None, sc
 def add_subnet(network: Network, request: SubnetRequest, *, from_pool: bool = False) -> Subnet:
     """The row of one subnet, with its gateway chosen where none is asked for."""
     reserved = set(request.aux_addresses.values())
-    gateway = request.gateway or default_gateway(request.subnet, request.ip_range, reserved)
+    gateway = request.gateway
+    if gateway is None and network.ipam_driver == "default":  # a plugin chooses its own
+        gateway = default_gateway(request.subnet, request.ip_range, reserved)
     return insert(
         Subnet(
             network=network,
@@ -151,7 +153,10 @@ _subnets_of = composed(lambda network: Subnet.objects.filter(network=network))
 
 
 def lease_addresses(endpoint: Endpoint, order: str, subnets: Iterable[Subnet] | None = None) -> None:
-    """Give *endpoint* an address of each subnet of its network, and keep it on the row (not saved)."""
+    """Give *endpoint* an address of each subnet of its network, and keep it on the row (not saved). Where a plugin gives them, the
+    worker asks it."""
+    if endpoint.network.ipam_driver != "default":
+        return
     for subnet in subnets if subnets is not None else _subnets_of(endpoint.network_id):
         cidr = ip_network(subnet.cidr)
         name = "ipv4" if cidr.version == 4 else "ipv6"

@@ -14,6 +14,7 @@ from networks.host_ports import binding_of, ports_taken
 from networks.load import load_facts, network_value
 from networks.models import Container, Network, PublishedPort
 from networks.models.network import GLOBAL
+from worker.drivers import is_plugin
 
 from . import ipam
 from .actor import Actor, require
@@ -93,6 +94,8 @@ def _merged(network: Network, changes: NetworkChanges) -> NetworkRequest:
         enable_ipv6=network.enable_ipv6,
         subnets=_subnets(network),
         options=options,
+        ipam_driver=network.ipam_driver,
+        ipam_options=network.ipam_options,
         labels=network.labels,
     )
     given = {name: value for name, value in changes.given().items() if name != "options"}
@@ -122,6 +125,8 @@ def _check_changeable(network: Network, wanted: NetworkRequest) -> None:
         if network.options.get(key) != wanted.options.get(key)
     ]
     differs = changed or (wanted.internal, wanted.enable_ipv6) != (network.internal, network.enable_ipv6)
+    if is_plugin(network.driver) or network.ipam_driver != "default":
+        _check_told(network, wanted)
     if differs and network.predefined:
         raise Forbidden(
             gettext_noop("{name} is a predefined network: only its labels can be changed here."),
@@ -139,6 +144,26 @@ def _check_changeable(network: Network, wanted: NetworkRequest) -> None:
                 remedy=gettext_noop("Make another network with it, and connect the containers to that."),
                 field=f"options.{key}",
                 device=present.bridge_name or present.parent or network.short_id,
+            )
+
+
+def _check_told(network: Network, wanted: NetworkRequest) -> None:
+    """What a plugin was told of a network it is told once: its protocol has no word for a change."""
+    told = {
+        "enable_ipv6": wanted.enable_ipv6 != network.enable_ipv6,
+        "subnets": wanted.subnets != _subnets(network),
+    }
+    if is_plugin(network.driver):
+        told |= {"options": wanted.options != network.options, "internal": wanted.internal != network.internal}
+    for field, differs in told.items():
+        if differs:
+            raise Forbidden(
+                gettext_noop("A plugin was told of network {name} when it was made: {what} stays as it is."),
+                remedy=gettext_noop("Make another network, and connect the containers to that."),
+                field=field,
+                what=field,
+                subject=f"network {network.name}",
+                name=network.name,
             )
 
 

@@ -6,8 +6,10 @@ from django.db import IntegrityError
 
 from networks import feed
 from networks.cnm import desired
-from networks.cnm.errors import Conflict, Forbidden, NotFound
+from networks.cnm.errors import Conflict, Forbidden, NotFound, Unsupported
+from networks.cnm.facts import HostFacts
 from networks.cnm.names import PREDEFINED_NETWORKS
+from networks.cnm.plugins import IPAM_DRIVER
 from networks.cnm.text import gettext_noop
 from networks.composed import insert
 from networks.load import load_facts, load_settings, network_value
@@ -15,13 +17,14 @@ from networks.models import Host, Network
 from networks.models.network import GLOBAL
 from networks.represent import BRIDGE_NAME, bridge_of
 from worker.drivers import driver as find_driver
+from worker.drivers import is_plugin
 
 from . import ipam
 from .actor import Actor
 from .features import require_feature
 from .find import network_named
 from .operations import next_activation
-from .second_look import SeenConflict
+from .second_look import SeenConflict, SeenUnsupported
 from .spec_network import NetworkRequest, SubnetRequest
 
 
@@ -46,6 +49,8 @@ def add_network(actor: Actor, host: Host, request: NetworkRequest) -> Network:
         attachable=request.attachable,
         enable_ipv6=request.enable_ipv6,
         options=dict(request.options),
+        ipam_driver=request.ipam_driver,
+        ipam_options=dict(request.ipam_options),
         labels=dict(request.labels),
         activation=next_activation(host),
         created_by=actor.name,
@@ -58,7 +63,7 @@ def add_network(actor: Actor, host: Host, request: NetworkRequest) -> Network:
         raise _name_taken(request.name) from None
     subnets = []
     for number, subnet in enumerate(subnets_for(host, request)):
-        if subnet in request.subnets:
+        if subnet in request.subnets and request.ipam_driver == "default":
             ipam.check_overlap_with_others(host, network, subnet.subnet, f"subnets.{number}.subnet")
         subnets.append(ipam.add_subnet(network, subnet, from_pool=subnet not in request.subnets))
     check_driver(network, network_value(network, subnets))
@@ -69,13 +74,46 @@ def add_network(actor: Actor, host: Host, request: NetworkRequest) -> Network:
 def check_driver(network: Network, value: desired.Network) -> None:
     """Raises when the driver of *network* cannot make it as *value* says; what the host was seen to lack is looked for again."""
     try:
-        find_driver(value.driver).check(value, load_facts(network.host))
+        facts = load_facts(network.host)
+        find_driver(value.driver).check(value, facts)
+        check_ipam(value.ipam, facts)
     except NotFound as error:
         raise SeenConflict.of(error, network.host) from error
+    except Unsupported as error:
+        if not value.ipam.plugin and not is_plugin(value.driver):
+            raise
+        raise SeenUnsupported.of(error, network.host) from error
+
+
+def check_ipam(chosen: desired.Ipam, facts: HostFacts) -> None:
+    """Raises where a host of these facts has no plugin that could give the addresses as *chosen*."""
+    if not chosen.plugin:
+        return
+    plugin = facts.plugin(chosen.plugin)
+    known = ", ".join(item.name for item in facts.plugins if IPAM_DRIVER in item.implements)
+    if plugin is None:
+        raise Unsupported(
+            gettext_noop("There is no IPAM driver called {name}."),
+            remedy=gettext_noop("Choose one of {known}, or start the plugin of that name."),
+            field="ipam_driver",
+            name=chosen.plugin,
+            known=f"default, {known}" if known else "default",
+        )
+    if not plugin.may_be(IPAM_DRIVER):
+        raise Unsupported(
+            gettext_noop("The plugin {name} gives no addresses: it implements {what}."),
+            remedy=gettext_noop("Choose one of {known}."),
+            field="ipam_driver",
+            name=plugin.name,
+            what=", ".join(plugin.implements),
+            known=f"default, {known}" if known else "default",
+        )
 
 
 def subnets_for(host: Host, request: NetworkRequest) -> list[SubnetRequest]:
     """The subnets asked for, and one of the pools for each family that has none."""
+    if request.ipam_driver != "default":
+        return list(request.subnets)
     scope = find_driver(request.driver).scope
     subnets = list(request.subnets)
     families = {subnet.subnet.version for subnet in subnets}

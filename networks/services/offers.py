@@ -29,7 +29,7 @@ def next_subnet(host: Host, version: int = 4) -> AnyNetwork | None:
 def next_address(network: Network, version: int = 4) -> AnyAddress | None:
     """The address that a container would get on *network*; None where no address may be chosen, or none is left."""
     subnets = [row for row in network.subnets.all() if ip_network(row.cidr).version == version and not row.from_pool]
-    if network.predefined or not subnets:
+    if network.predefined or not subnets or network.ipam_driver != "default":
         return None
     try:
         return ipam.next_free(network, subnets[0], load_settings(network.host).ipam_order)

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from django.db import connection
 
-from networks.cnm.errors import CnmError, Conflict
+from networks.cnm.errors import CnmError, Conflict, Unsupported
 from networks.models import Host
 from networks.represent import is_alive
 from networks.wake import send
@@ -39,13 +39,32 @@ class SeenConflict(Conflict):
     @classmethod
     def of(cls, error: CnmError, host: Host) -> SeenConflict:
         """The refusal *error*, as one that rests on what was last seen of *host*."""
-        made = cls("", host=host, field=error.field, subject=error.subject)
-        made.sentence, made.remedy = error.sentence, error.remedy
-        return made
+        return _same(cls("", host=host), error)
+
+
+class SeenUnsupported(Unsupported):
+    """Something that *host* could not do, as its worker last saw it: a plugin may have been started since."""
+
+    def __init__(self, sentence: str, /, *, host: Host, **details: Any) -> None:
+        super().__init__(sentence, **details)
+        self.host = host
+
+    @classmethod
+    def of(cls, error: CnmError, host: Host) -> SeenUnsupported:
+        """The refusal *error*, as one that rests on what was last seen of *host*."""
+        return _same(cls("", host=host), error)
+
+
+E = TypeVar("E", bound=CnmError)
+
+
+def _same(made: E, error: CnmError) -> E:
+    made.sentence, made.remedy, made.field, made.subject = error.sentence, error.remedy, error.field, error.subject
+    return made
 
 
 def with_second_look(use_case: Callable[P, R]) -> Callable[P, R]:
-    """*use_case*, tried once more with fresh facts when it was refused by a :class:`SeenConflict`.
+    """*use_case*, tried once more with fresh facts when it was refused by a :class:`SeenConflict` or a :class:`SeenUnsupported`.
 
     Inside a transaction nobody waits for the worker: the outermost use case, or its preview, looks again.
     """
@@ -54,7 +73,7 @@ def with_second_look(use_case: Callable[P, R]) -> Callable[P, R]:
     def tried(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return use_case(*args, **kwargs)
-        except SeenConflict as refused:
+        except (SeenConflict, SeenUnsupported) as refused:
             if connection.in_atomic_block or not _look_again(refused.host):
                 raise
         return use_case(*args, **kwargs)

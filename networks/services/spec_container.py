@@ -10,7 +10,7 @@ from typing import Any
 
 from networks.cnm.addresses import AnyAddress
 from networks.cnm.names import HOST_GATEWAY, HOST_LABEL, OBJECT_NAME
-from networks.cnm.options import read_endpoint_options
+from networks.cnm.options import DOCKERS_OWN, ENDPOINT_KEYS, read_endpoint_options
 from networks.cnm.signals import NUMBERS
 from networks.cnm.text import Text, gettext_noop
 
@@ -247,8 +247,10 @@ def _first_attachment(body: Body) -> dict[str, Any]:
 
 
 def _driver_opts(body: Body) -> dict[str, str]:
+    """What a driver of ours has no option for may be a plugin's: that is judged where the network is known."""
     options = body.mapping("driver_opts", most=16)
-    read_endpoint_options(options, body.field("driver_opts"))
+    own = {key: value for key, value in options.items() if key.startswith(DOCKERS_OWN) or key in ENDPOINT_KEYS}
+    read_endpoint_options(own, body.field("driver_opts"))
     return options
 
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from networks.cnm.addresses import AnyAddress, AnyNetwork
+from networks.cnm.desired import OWN_IPAM
 from networks.cnm.errors import Forbidden, InvalidSpec
 from networks.cnm.names import OBJECT_NAME
 from networks.cnm.options import NetworkOptions, check_option_names, read_options
+from networks.cnm.plugins import PLUGIN_NAME
 from networks.cnm.text import gettext_noop
-from worker.drivers import DRIVERS
+from worker.drivers import driver as find_driver
+from worker.drivers import is_plugin, read_network_options
 
 from .body import Body, address_value, bad, network_value
 
@@ -40,11 +43,13 @@ class NetworkRequest:
     enable_ipv6: bool = False
     subnets: tuple[SubnetRequest, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+    ipam_driver: str = "default"
+    ipam_options: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def typed_options(self) -> NetworkOptions:
-        return read_options(self.options)
+        return read_network_options(self.driver, self.options)
 
 
 def read_network(value: object, path: str = "") -> NetworkRequest:
@@ -58,6 +63,8 @@ def read_network(value: object, path: str = "") -> NetworkRequest:
         enable_ipv6=body.flag("enable_ipv6"),
         subnets=body.each("subnets", _subnet, most=MAX_SUBNETS),
         options=body.mapping("options", most=64),
+        ipam_driver=body.text("ipam_driver", "default", most=64),
+        ipam_options=body.mapping("ipam_options", most=64),
         labels=body.mapping("labels", most=256),
     )
     body.finish()
@@ -85,6 +92,8 @@ _FOR_LIFE = {
     "name": gettext_noop("A network keeps its name: containers and scripts know it by it."),
     "driver": gettext_noop("A network keeps its driver: another one makes it of other devices."),
     "scope": gettext_noop("A network keeps its scope, which its driver has."),
+    "ipam_driver": gettext_noop("A network keeps who gives out its addresses."),
+    "ipam_options": gettext_noop("A network keeps what its addresses were asked for with."),
 }
 
 
@@ -111,9 +120,10 @@ def read_changes(value: object) -> NetworkChanges:
 
 def check_changes(wanted: NetworkRequest, present: NetworkRequest) -> None:
     """Raises :class:`Forbidden` where *wanted* is otherwise than *present* in what a network keeps for life."""
-    if wanted.driver != present.driver:
-        remedy = gettext_noop("Make another network, and connect the containers to that.")
-        raise Forbidden(_FOR_LIFE["driver"], remedy=remedy, field="driver")
+    for name in ("driver", "ipam_driver", "ipam_options"):
+        if getattr(wanted, name) != getattr(present, name):
+            remedy = gettext_noop("Make another network, and connect the containers to that.")
+            raise Forbidden(_FOR_LIFE[name], remedy=remedy, field=name)
 
 
 def _changed_options(body: Body) -> dict[str, str | None]:
@@ -198,10 +208,45 @@ def check_subnet(path: str, request: SubnetRequest) -> SubnetRequest:
     return request
 
 
+def _check_who(request: NetworkRequest) -> None:
+    """Raises :class:`InvalidSpec` where no driver, or nobody who gives addresses, could be called so, and where nobody gives any."""
+    for name, value in (("driver", request.driver), ("ipam_driver", request.ipam_driver)):
+        if not PLUGIN_NAME.match(value):
+            raise bad(
+                name,
+                gettext_noop("{value} is no name of a driver."),
+                gettext_noop("Give one of the drivers, or the name of a plugin."),
+                value=repr(value),
+            )
+    if request.ipam_options and request.ipam_driver in OWN_IPAM:
+        raise bad(
+            "ipam_options",
+            gettext_noop("Options of an IPAM driver mean something to a plugin alone."),
+            gettext_noop("Leave them out, or name the plugin as ipam_driver."),
+        )
+    if request.ipam_driver != "null":
+        return
+    if not is_plugin(request.driver):
+        raise bad(
+            "ipam_driver",
+            gettext_noop("Nobody would give the containers of this network an address."),
+            gettext_noop(
+                "Leave ipam_driver out; null is for networks of plugins, which may give addresses themselves."
+            ),
+        )
+    if request.subnets:
+        raise bad(
+            "subnets",
+            gettext_noop("A subnet is given, and nobody who gives addresses of it."),
+            gettext_noop("Leave the subnets out, or ipam_driver."),
+        )
+
+
 def check_network(request: NetworkRequest) -> NetworkRequest:
     """*request*, whose parts fit together. Raises :class:`InvalidSpec` naming the field that does not."""
-    chosen = DRIVERS.get(request.driver)
-    if chosen is not None and chosen.attaches:
+    _check_who(request)
+    chosen = find_driver(request.driver)
+    if chosen.attaches and not chosen.any_options:
         check_option_names(request.options, chosen.options, chosen.name)
     options = request.typed_options
     for one, subnet in enumerate(request.subnets):
@@ -214,7 +259,7 @@ def check_network(request: NetworkRequest) -> NetworkRequest:
                     subnet=subnet.subnet,
                     other=other.subnet,
                 )
-            if subnet.subnet.version == other.subnet.version and (chosen is None or chosen.one_subnet):
+            if subnet.subnet.version == other.subnet.version and chosen.one_subnet:
                 raise bad(
                     f"subnets.{one}.subnet",
                     gettext_noop("A {driver} network has one subnet of each family, and {other} is given already."),

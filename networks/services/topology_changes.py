@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from networks.cnm.options import read_options
 from networks.cnm.text import NOTHING, Text, gettext_noop
+from worker.drivers import is_plugin
 
 from .spec_container import AttachRequest, ContainerRequest, attachments_of
 from .spec_network import NetworkRequest, SubnetRequest
@@ -120,9 +120,11 @@ def network_differences(
     wanted: NetworkRequest, present: NetworkRequest, subnets: Iterable[SubnetRequest]
 ) -> tuple[str, ...]:
     """The fields in which a network differs. Subnets that the file leaves open may be any."""
-    names = ("driver", "internal", "attachable", "enable_ipv6", "labels")
+    names = ("driver", "ipam_driver", "ipam_options", "internal", "attachable", "enable_ipv6", "labels")
     found = [name for name in names if getattr(wanted, name) != getattr(present, name)]
-    if wanted.options != present.options and read_options(wanted.options) != read_options(present.options):
+    if wanted.options != present.options and (
+        is_plugin(wanted.driver) or wanted.typed_options != present.typed_options
+    ):
         found.append("options")
     if not all(any(_same_subnet(asked, has) for has in subnets) for asked in wanted.subnets):
         found.append("subnets")

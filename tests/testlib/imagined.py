@@ -19,6 +19,7 @@ from networks.cnm.facts import Feature, HostFacts
 from networks.cnm.plan import Step
 from networks.cnm.resources import Key, Resource, XfrmPolicy, XfrmState
 from networks.models import Host
+from networks.plugin_answers import Answers
 from networks.services import networks
 from networks.services.images import ensure_host_image
 from worker.claim import claim_next, requeue_interrupted
@@ -113,7 +114,8 @@ class Imagined:
     def _worker(self) -> None:
         no_processes: Any = SimpleNamespace(remove_container=lambda container: None)
         no_files: Any = SimpleNamespace(seen_one=lambda file: "", seen=dict)
-        self.reconciler = Reconciler(self.row, self.machine(), no_processes, no_files)
+        no_plugins: Any = SimpleNamespace(answers=Answers)
+        self.reconciler = Reconciler(self.row, self.machine(), no_processes, no_files, no_plugins)
 
     def machine(self) -> Machine:
         return self.kernel.machine()

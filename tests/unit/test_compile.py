@@ -184,12 +184,12 @@ def test_all_drivers_are_registered_and_those_not_built_say_so() -> None:
     assert set(DRIVERS) == {"bridge", "host", "null", "overlay", "remote", "macvlan", "ipvlan"}
     refusing = {name for name, known in DRIVERS.items() if known.availability(FACTS) is not None}
     assert refusing == {"remote", "ipvlan"}
-    for name in refusing:
-        with pytest.raises(Unsupported, match="not built") as refused:
+    for name, words in (("remote", "no plugin that makes networks"), ("ipvlan", "not built")):
+        with pytest.raises(Unsupported, match=words) as refused:
             driver(name).check(replace(WEB, driver=name), FACTS)
         assert str(refused.value.remedy)
     with pytest.raises(Unsupported, match="called nosuch") as unknown:
-        driver("nosuch")
+        driver("nosuch").check(replace(WEB, driver="nosuch"), FACTS)
     assert "bridge" in str(unknown.value.remedy)
 
 

@@ -137,7 +137,11 @@ def test_a_network_is_read_with_its_ipam() -> None:
     config = [{"Subnet": "10.5.0.7/24", "Gateway": "10.5.0.9", "AuxiliaryAddresses": {"p": "10.5.0.4"}}, {}]
     request = read_network(network_requested({"Name": "lan", "IPAM": {"Driver": "default", "Config": config}}))
     assert (str(request.subnets[0].subnet), str(request.subnets[0].gateway)) == ("10.5.0.0/24", "10.5.0.9")
-    for body, status in (({"Driver": "host"}, 403), ({"ConfigOnly": True}, 501), ({"IPAM": {"Driver": "x"}}, 404)):
+    for body, status in (
+        ({"Driver": "host"}, 403),
+        ({"ConfigOnly": True}, 501),
+        ({"IPAM": {"Options": {"a": "b"}}}, 501),
+    ):
         with pytest.raises(EngineError) as refused:
             network_requested({"Name": "x", **body})
         assert refused.value.status == status

@@ -131,7 +131,7 @@ def test_a_file_that_names_no_plugin_is_a_plugin_with_a_fault(tmp_path: Path, na
     (tmp_path / name).write_text(text)
     found = find_plugins([tmp_path])["a"]
     assert fault in found.fault
-    (seen,) = Plugins([tmp_path], 1).look(dict)
+    (seen,) = Plugins([tmp_path], 1).look({})
     assert seen.degraded
     assert fault in str(seen.problem)
     with pytest.raises(Unavailable, match="a"):
@@ -225,7 +225,7 @@ def test_a_plugin_says_once_what_it_is(tmp_path: Path) -> None:
     )
     plugins = Plugins([tmp_path], 2)
     with serving(path, answers) as read:
-        (seen,) = plugins.look(lambda: {"weave": 2})
+        (seen,) = plugins.look({"weave": 2})
         assert (seen.name, seen.implements, seen.scope, seen.connectivity) == (
             "weave",
             ("NetworkDriver", "IpamDriver"),
@@ -235,7 +235,7 @@ def test_a_plugin_says_once_what_it_is(tmp_path: Path) -> None:
         assert (seen.degraded, seen.owed) == (False, 2)
         assert plugins.named("weave").capabilities["IpamDriver"] == {}, "an IPAM plugin need not have any"
         count = len(read)
-        plugins.look(dict)
+        plugins.look({})
         plugins.named("weave")
         assert len(read) == count, "asked again for nothing"
 
@@ -247,8 +247,8 @@ def test_a_plugin_that_falls_silent_is_degraded_is_left_alone_and_comes_back_wit
     well = plugin_answers(Plugin_Activate={"Implements": ["NetworkDriver"]}, NetworkDriver_GetCapabilities={})
     plugins = Plugins([tmp_path], 0.2)
     with serving(path, well):
-        assert not plugins.look(dict)[0].degraded
-    (seen,) = plugins.look(dict)
+        assert not plugins.look({})[0].degraded
+    (seen,) = plugins.look({})
     assert "does not answer" in str(seen.problem)
     assert seen.since
     plugin = plugins.named("weave")
@@ -258,11 +258,11 @@ def test_a_plugin_that_falls_silent_is_degraded_is_left_alone_and_comes_back_wit
     path.unlink()
     with serving(path, well) as read:
         assert plugins.named("weave").ask.__self__ is not plugin, "started anew: nobody waits for the pause"
-        assert not plugins.look(dict)[0].degraded
+        assert not plugins.look({})[0].degraded
         assert read
     path.unlink()
-    assert "in none of the folders" in str(plugins.look(lambda: {"weave": 0})[0].problem)
-    assert plugins.look(dict) == (), "one that nothing of ours is with is forgotten"
+    assert "in none of the folders" in str(plugins.look({"weave": 0})[0].problem)
+    assert plugins.look({}) == (), "one that nothing of ours is with is forgotten"
     with pytest.raises(NotFound, match="weave"):
         plugins.named("weave")
 

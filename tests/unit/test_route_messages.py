@@ -144,6 +144,14 @@ MESSAGES = {
         rtnl.delete_route(ip_network("10.9.0.0/16"), GATEWAY, 4),
         made(rtmsg, 25, 0, ("RTA_GATEWAY", "10.1.2.1"), ("RTA_OIF", 4), ("RTA_DST", "10.9.0.0"), **LAN, proto=4),
     ),
+    "a route on the link": (
+        rtnl.add_route(ip_network("10.9.0.0/16"), None, 4, replace=True),
+        made(*(rtmsg, 24, REPLACE, ("RTA_OIF", 4), ("RTA_DST", "10.9.0.0")), **LAN, proto=4, scope=253),
+    ),
+    "a link that moves": (
+        rtnl.move_link(4, namespace=9, name="eth7"),
+        link(16, 0, ("IFLA_NET_NS_FD", 9), NAME, index=4),
+    ),
     "which routes": (rtnl.list_routes(6), made(rtmsg, 26, 0, family=AF_INET6, table=254)),
     "a VXLAN device": (
         vxlan.create_vxlan("eth7", vni=4097, port=4789, local=HOST, master=3, mtu=1450),

@@ -18,7 +18,7 @@ from .batch import not_tried, refused
 from .bridges import Bridges
 from .sandboxes import Sandboxes, sandbox_of
 
-KINDS = frozenset({"bridge", "sandbox", "veth", "macvlan", "address", "route"})
+KINDS = frozenset({"bridge", "sandbox", "veth", "macvlan", "interface", "address", "route"})
 
 
 class LinksHandler:

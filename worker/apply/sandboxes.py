@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
@@ -11,7 +12,7 @@ from typing import Any
 
 from networks.cnm.errors import CnmError, Conflict, Unsupported
 from networks.cnm.plan import Action, Step
-from networks.cnm.resources import Address, Macvlan, Resource, Route, Sandbox, Veth
+from networks.cnm.resources import Address, Interface, Macvlan, Resource, Route, Sandbox, Veth
 from networks.cnm.text import gettext_noop
 from worker.kernel import netns, rtnl, sysctl
 from worker.kernel.ledger import Ledger
@@ -21,6 +22,7 @@ from worker.kernel.rtnl import Link
 from worker.observe.links import is_our_veth, sandbox_entry, sysctls_entry
 
 from .batch import Batch, Unfinished, not_tried, refused
+from .interfaces import Interfaces
 from .macvlans import Macvlans, link_in
 
 VANISH_WAIT_S = 2.0
@@ -36,6 +38,7 @@ class Sandboxes:
         self._namespaces = namespaces
         self._ledger = ledger
         self._macvlans = Macvlans(host)
+        self._interfaces = Interfaces(host, namespaces.home, ledger)
 
     def write(self, steps: Sequence[Step]) -> Unfinished:
         """Carry out creations and changes that are all about one sandbox."""
@@ -53,10 +56,14 @@ class Sandboxes:
             veths = [step for step in rest if isinstance(step.after, Veth)]
             macvlans = [step for step in rest if isinstance(step.after, Macvlan)]
             failed = failed or self._write_host_ends(veths, sandbox) or self._macvlans.write(macvlans, sandbox)
-            failed = failed or self._set_sysctls([*veths, *macvlans], sandbox)
+            interfaces = [step for step in rest if isinstance(step.after, Interface)]
+            failed = failed or self._interfaces.write(interfaces, sandbox)
+            failed = failed or self._set_sysctls([*veths, *macvlans, *interfaces], sandbox)
             if failed:
                 return not_tried(rest) | failed
-            return self._write_inside(rest, sandbox)
+            failed = self._write_inside(rest, sandbox)
+            self._interfaces.announce(interfaces, sandbox)
+            return failed
 
     def remove(self, steps: Sequence[Step]) -> Unfinished:
         """Carry out deletions. A sandbox of ours takes its links along; the wait for that is one for all of them."""
@@ -64,6 +71,7 @@ class Sandboxes:
         dying = {name for name in leaving if self._ledger.get(sandbox_entry(name)) is None}
         failed = self._remove_inside([step for step in steps if sandbox_of(step) not in dying])
         self._remove_macvlans([step for step in steps if isinstance(step.resource, Macvlan)])
+        self._remove_interfaces([step for step in steps if isinstance(step.resource, Interface)])
         veths = [step for step in steps if isinstance(step.resource, Veth)]
         ours = self._ours(veths)
         self._delete_links(
@@ -154,7 +162,7 @@ class Sandboxes:
         """What was asked for of an interface, before it is up."""
         for step in steps:
             wanted = step.after
-            if not isinstance(wanted, Veth | Macvlan) or not wanted.sysctls:
+            if not isinstance(wanted, Veth | Macvlan | Interface) or not wanted.sysctls:
                 continue
             device = wanted.name if isinstance(wanted, Veth) else wanted.ifname
             self._ledger.put(sysctls_entry(wanted.sandbox, device), [name for name, _ in wanted.sysctls])
@@ -202,6 +210,8 @@ class Sandboxes:
             index = indexes.get(name)
             if index is None:
                 missing[id(step)] = refused(step, errno.ENODEV, f"there is no {name} in it")
+            elif isinstance(wanted, Interface):
+                batch.add(step, rtnl.set_link(index, up=True))
             elif isinstance(wanted, Veth | Macvlan):
                 mac = wanted.mac if step.before is not None else None
                 batch.add(step, rtnl.set_link(index, mac=mac, mtu=wanted.mtu, up=True))
@@ -250,6 +260,16 @@ class Sandboxes:
             for step in steps:
                 if sandbox_of(step) == name:
                     self._ledger.drop(sysctls_entry(name, step.resource.key[2]))
+
+    def _remove_interfaces(self, steps: Sequence[Step]) -> None:
+        """Also out of a sandbox that goes: whoever made them looks for them on the host."""
+        for name in dict.fromkeys(sandbox_of(step) for step in steps):
+            mine = [step for step in steps if sandbox_of(step) == name]
+            with contextlib.ExitStack() as stack:
+                sandbox = self._namespaces.open(name)
+                self._interfaces.remove(mine, stack.enter_context(sandbox) if sandbox is not None else None)
+            for step in mine:
+                self._ledger.drop(sysctls_entry(name, step.resource.key[2]))
 
     def _ours(self, steps: Sequence[Step]) -> set[int]:
         """``id(step)`` of the veths that are ours to delete: a device of somebody else may have taken the name."""
@@ -324,7 +344,7 @@ def _no_such_setting(step: Step, name: str, value: str, error: OSError) -> CnmEr
 
 def _place(step: Step) -> int:
     """Addresses before their link is up, routes after it."""
-    kinds: tuple[Any, ...] = (Address, Veth | Macvlan, Route)
+    kinds: tuple[Any, ...] = (Address, Veth | Macvlan | Interface, Route)
     return next(place for place, kind in enumerate(kinds) if isinstance(step.resource, kind))
 
 
@@ -339,7 +359,7 @@ def _indexes(sandbox: netns.Sandbox, names: Sequence[str]) -> dict[str, int]:
 
 def _device(resource: Resource | None) -> str:
     """The link inside a sandbox that a resource is or is on."""
-    if isinstance(resource, Veth | Macvlan):
+    if isinstance(resource, Veth | Macvlan | Interface):
         return resource.ifname
     return resource.device if isinstance(resource, Address | Route) else ""
 
@@ -362,4 +382,4 @@ def sandbox_of(step: Step) -> str:
     resource = step.resource
     if isinstance(resource, Sandbox):
         return resource.name
-    return resource.sandbox if isinstance(resource, Veth | Macvlan | Address | Route) else ""
+    return resource.sandbox if isinstance(resource, Veth | Macvlan | Interface | Address | Route) else ""

@@ -8,7 +8,7 @@ from networks.cnm.desired import Network
 from networks.cnm.resources import Resource
 from networks.cnm.rules import Chain, Rule
 from networks.cnm.text import Text, gettext_noop
-from worker.drivers import DRIVERS, Surroundings
+from worker.drivers import Surroundings, driver
 from worker.firewall import layout, words
 from worker.firewall.words import Writer
 
@@ -27,7 +27,7 @@ _BACK = gettext_noop("What no rule above spoke of goes on as before.")
 def compile_base_rules(around: Surroundings) -> Iterator[Resource]:
     """The chains of each family that we write rules for. IPv6 has them only while a network has IPv6, or a port with allowed
     sources must be guarded there."""
-    bridged = [network for network in around.networks.values() if DRIVERS[network.driver].device(network, around)]
+    bridged = [network for network in around.networks.values() if driver(network.driver).device(network, around)]
     guarded = any(port.allowed_sources for container in around.live for port in container.ports)
     for family, writer in around.writers.items():
         of_family = [n for n in bridged if any(subnet.subnet.version == family for subnet in n.subnets)]

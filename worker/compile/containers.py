@@ -10,8 +10,9 @@ from networks.cnm.desired import Container, Endpoint, Network, ProcessSpec
 from networks.cnm.names import sandbox_name, short
 from networks.cnm.resources import Owner, Process, Resource, Route, Sandbox
 from networks.cnm.text import Text, gettext_noop
-from worker.drivers import DRIVERS, Attachment, Surroundings
+from worker.drivers import Attachment, Surroundings, driver
 
+from .addresses import compile_leases
 from .files import Files
 from .links import link_environment
 from .names import compile_names
@@ -80,7 +81,7 @@ def ways_out(container: Container, around: Surroundings) -> dict[int, tuple[Endp
     Docker's order: the higher gateway priority, a network that is not internal, one with both families, then the network's name.
     """
     attached = [(endpoint, around.networks[endpoint.network_id]) for endpoint in container.endpoints]
-    attached = [(endpoint, network) for endpoint, network in attached if DRIVERS[network.driver].leads_out]
+    attached = [(endpoint, network) for endpoint, network in attached if driver(network.driver).leads(endpoint)]
     if len(attached) > 1:
         attached.sort(key=lambda pair: _preference(*pair))
     ways: dict[int, tuple[Endpoint, Network]] = {}
@@ -122,14 +123,17 @@ def _attachments(container: Container, sandbox: str, around: Surroundings) -> It
         network = around.networks[endpoint.network_id]
         leads_out = frozenset(family for family, (way, _) in ways.items() if way is endpoint)
         attachment = Attachment(endpoint, network, container, sandbox, leads_out)
-        yield from DRIVERS[network.driver].compile_endpoint(attachment, around)
+        yield from compile_leases(attachment)
+        yield from driver(network.driver).compile_endpoint(attachment, around)
     for family, (endpoint, network) in ways.items():
         yield from _default_route(_Way(endpoint, network, family), container, sandbox)
 
 
 def _default_route(way: _Way, container: Container, sandbox: str) -> Iterator[Resource]:
     interface: IPv4Interface | IPv6Interface | None = way.endpoint.ipv4 if way.family == 4 else way.endpoint.ipv6
-    gateway = DRIVERS[way.network.driver].gateway(way.network, interface) if interface is not None else None
+    if interface is None:
+        return
+    gateway = driver(way.network.driver).gateway(way.network, way.endpoint, interface)
     if gateway is not None:
         yield Route(
             sandbox=sandbox,

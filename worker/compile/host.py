@@ -12,6 +12,7 @@ from networks.cnm.rules import Chain, Rule
 from networks.cnm.text import Text, gettext_noop
 from worker.drivers import Surroundings, driver
 
+from .addresses import compile_pools
 from .base_rules import compile_base_rules
 from .containers import compile_container, compile_hosts_file, shares, sources_of
 from .files import Files
@@ -94,7 +95,8 @@ def _network(network: Network, around: Surroundings, memory: _Memory) -> _Compil
     known = memory.networks.get(network.id)
     if known is not None and known.network == network and not network.spans:  # those that do know of other hosts
         return known
-    return _CompiledNetwork(network, tuple(driver(network.driver).compile_network(network, around)))
+    made = driver(network.driver).compile_network(network, around)
+    return _CompiledNetwork(network, (*compile_pools(network), *made))
 
 
 def _container(container: Container, around: Surroundings, files: Files, memory: _Memory) -> _CompiledContainer:

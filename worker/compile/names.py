@@ -8,7 +8,7 @@ from networks.cnm.desired import Container, Endpoint, Network
 from networks.cnm.names import endpoint_names
 from networks.cnm.resources import NameRecord, NameServer, Owner, Resource
 from networks.cnm.text import Text, gettext_noop
-from worker.drivers import DRIVERS, Surroundings
+from worker.drivers import Surroundings, driver
 from worker.drivers.bridge import is_default
 from worker.firewall.linked import linkable_ports
 
@@ -54,7 +54,7 @@ def named_endpoints(container: Container, around: Surroundings) -> list[tuple[En
     return [
         pair
         for pair in attached
-        if DRIVERS[pair[1].driver].attaches and not is_default(pair[1]) and pair[1].name != gateway
+        if driver(pair[1].driver).attaches and not is_default(pair[1]) and pair[1].name != gateway
     ]
 
 
@@ -97,7 +97,7 @@ def _server(container: Container, sandbox: str, networks: list[Network], around:
 
 def _leads_out(network: Network) -> bool:
     """Whether a container on *network* reaches anybody but its neighbours."""
-    chosen = DRIVERS[network.driver]
+    chosen = driver(network.driver)
     return chosen.attaches and chosen.leads_out and not network.internal
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from networks.cnm.errors import Unsupported
-from networks.cnm.text import gettext_noop
+from collections.abc import Mapping
+from functools import lru_cache
+
+from networks.cnm.options import NetworkOptions
 
 from .base import Attachment, Driver, Surroundings
 from .bridge import BridgeDriver
@@ -29,18 +31,24 @@ DRIVERS: dict[str, Driver] = {
 """Every driver by the name that a request gives."""
 
 
+def is_plugin(name: str) -> bool:
+    """Whether the driver *name* is none of ours: a plugin's networks name the plugin as their driver, as in Docker."""
+    return name not in DRIVERS
+
+
+@lru_cache(maxsize=256)
+def _of_plugin(name: str) -> Driver:
+    return RemoteDriver(name)
+
+
 def driver(name: str) -> Driver:
-    """The driver called *name*. Raises :class:`Unsupported`, naming those there are."""
-    try:
-        return DRIVERS[name]
-    except KeyError:
-        raise Unsupported(
-            gettext_noop("There is no network driver called {name}."),
-            remedy=gettext_noop("Choose one of {known}."),
-            field="driver",
-            name=name,
-            known=", ".join(DRIVERS),
-        ) from None
+    """The driver called *name*: one of ours, or that of the plugin of this name, which may not be there; its ``check`` tells."""
+    return DRIVERS.get(name) or _of_plugin(name)
 
 
-__all__ = ["DRIVERS", "Attachment", "Driver", "Surroundings", "driver"]
+def read_network_options(name: str, options: Mapping[str, str]) -> NetworkOptions:
+    """What *options* mean to the driver *name*. Raises :class:`networks.cnm.errors.InvalidSpec`."""
+    return driver(name).read_options(options)
+
+
+__all__ = ["DRIVERS", "Attachment", "Driver", "Surroundings", "driver", "is_plugin", "read_network_options"]

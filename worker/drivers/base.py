@@ -12,6 +12,7 @@ from networks.cnm.desired import Association, Container, Endpoint, Host, HostSet
 from networks.cnm.errors import Unsupported
 from networks.cnm.facts import HostFacts
 from networks.cnm.names import Naming, mac_from_ipv4
+from networks.cnm.options import NetworkOptions, read_options
 from networks.cnm.resources import Owner, Resource
 from worker.firewall.words import Writer
 
@@ -135,6 +136,8 @@ class Driver:
     """Whether its subnets are those of the host's own LAN: they may be the host's, whose addresses nobody else gets then."""
     options: ClassVar[frozenset[str]] = frozenset()
     """The options that its networks take: fields of :class:`networks.cnm.options.NetworkOptions`."""
+    any_options: ClassVar[bool] = False
+    """Whether they take options that only somebody else understands."""
 
     def availability(self, facts: HostFacts) -> Unsupported | None:
         """None where the driver can be used, else the reason why not, with the remedy."""
@@ -147,6 +150,14 @@ class Driver:
         if (reason := self.availability(facts)) is not None:
             raise reason
 
+    def read_options(self, options: Mapping[str, str]) -> NetworkOptions:
+        """What *options* mean to it. Raises InvalidSpec naming ``options.<key>``."""
+        return read_options(options)
+
+    def leads(self, endpoint: Endpoint) -> bool:
+        """Whether *endpoint* may be its container's way outside."""
+        return self.leads_out
+
     def device(self, network: Network, around: Surroundings) -> str:
         """The host's device of *network*; empty when the driver makes none."""
         return ""
@@ -155,8 +166,9 @@ class Driver:
         """The host's end of an endpoint; empty where the host has none."""
         return ""
 
-    def gateway(self, network: Network, interface: AnyInterface) -> AnyAddress | None:
-        """Whom a container with the address *interface* sends what is for the outside; None: the driver sees to that itself."""
+    def gateway(self, network: Network, endpoint: Endpoint, interface: AnyInterface) -> AnyAddress | None:
+        """Whom a container with the address *interface* of *endpoint* sends what is for the outside; None: the driver sees to that
+        itself."""
         isolated = network.options.gateway_mode_ipv4 if interface.version == 4 else network.options.gateway_mode_ipv6
         if isolated == "isolated":
             return None

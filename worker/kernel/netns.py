@@ -52,8 +52,9 @@ class Namespaces:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        self.home_identity = _identity(self._home)
+        self.home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        """A descriptor of the host's own namespace."""
+        self.home_identity = _identity(self.home)
         self._prepared = False
 
     def path(self, name: str) -> Path:
@@ -146,7 +147,7 @@ class Namespaces:
 
     def _return_home(self) -> None:
         try:
-            setns(self._home, CLONE_NEWNET)
+            setns(self.home, CLONE_NEWNET)
         except OSError:
             os.abort()  # every later write would reach a stranger's namespace
 

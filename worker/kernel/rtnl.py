@@ -29,11 +29,12 @@ RTM_NEWNSID = 88
 ANY_ID = 0xFFFFFFFF
 """``NETNSA_NSID_NOT_ASSIGNED`` (-1): the kernel chooses the number."""
 NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x100, 0x200, 0x400
-IFF_UP = 0x1
+IFF_UP, IFF_RUNNING = 0x1, 0x40
 IFA_F_NODAD, IFA_F_PERMANENT = 0x02, 0x80
 RT_TABLE_MAIN = 254
 RTPROT_BOOT, RTPROT_STATIC = 3, 4
 RTN_UNICAST = 1
+RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
 RTEXT_FILTER_SKIP_STATS = 8
 # linux/if_link.h
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
@@ -73,6 +74,8 @@ class Link:
     name: str
     kind: str
     up: bool
+    running: bool
+    """Whether it is up and its other end is, too: what is sent arrives there."""
     mtu: int
     mac: str
     master: int
@@ -100,10 +103,11 @@ class LinkAddress:
 
 @dataclass(frozen=True, slots=True)
 class LinkRoute:
-    """A unicast route of the main table with one gateway."""
+    """A unicast route of the main table by one link."""
 
     destination: AnyNetwork
-    gateway: AnyAddress
+    gateway: AnyAddress | None
+    """None: the destination is on the link."""
     index: int
     protocol: int
     metric: int
@@ -173,6 +177,11 @@ def set_link(
     return link_message(RTM_NEWLINK, *attrs, index=link if isinstance(link, int) else 0, up=up)
 
 
+def move_link(index: int, *, namespace: int, name: str) -> bytes:
+    """Move a link to *namespace* (a descriptor), where it is called *name*; it is down then. Costs a grace period of 20 ms."""
+    return link_message(RTM_NEWLINK, number(IFLA_NET_NS_FD, namespace), string(IFLA_IFNAME, name), index=index)
+
+
 def set_port(name: str, *, hairpin: bool) -> bytes:
     """Change how a link is a port of its bridge; it must be one already."""
     port = attribute(IFLA_BRPORT_MODE, bytes([hairpin]))
@@ -228,16 +237,16 @@ def broadcast_of(address: AnyInterface) -> IPv4Address | None:
     return None
 
 
-def add_route(destination: AnyNetwork, gateway: AnyAddress, index: int, *, replace: bool) -> bytes:
-    """A route of the main table; with *replace* in the place of one to the same destination.
+def add_route(destination: AnyNetwork, gateway: AnyAddress | None, index: int, *, replace: bool) -> bytes:
+    """A route of the main table, without a *gateway* to what is on the link; with *replace* in the place of one to the same destination.
 
-    A default route looks as Docker's (protocol ``boot``); any other is marked ``static``, so that it is known again.
+    A default route by a gateway looks as Docker's (protocol ``boot``); any other is marked ``static``, so that it is known again.
     """
     flags = NLM_F_CREATE | (NLM_F_REPLACE if replace else NLM_F_EXCL)
     return _route(RTM_NEWROUTE, flags, destination, gateway, index)
 
 
-def delete_route(destination: AnyNetwork, gateway: AnyAddress, index: int) -> bytes:
+def delete_route(destination: AnyNetwork, gateway: AnyAddress | None, index: int) -> bytes:
     return _route(RTM_DELROUTE, 0, destination, gateway, index)
 
 
@@ -262,6 +271,7 @@ def read_link(message: memoryview) -> Link:
         name=_text(found.get(3)),
         kind=kind,
         up=bool(flags & IFF_UP),
+        running=bool(flags & IFF_RUNNING),
         mtu=_number(found.get(4)),
         mac=bytes(found[1]).hex(":") if 1 in found else "",
         master=_number(found.get(10)),
@@ -286,13 +296,13 @@ def read_address(message: memoryview) -> LinkAddress:
 
 
 def read_route(message: memoryview) -> LinkRoute | None:
-    """None: a route of another shape than ours (no gateway, several next hops, another type or table)."""
+    """None: a route of another shape than ours (several next hops, another type or table)."""
     family, length, _, _, table, protocol, _, kind = struct.unpack_from("=BBBBBBBB", message, 16)
     found = attributes(message, 28)
-    if table != RT_TABLE_MAIN or kind != RTN_UNICAST or 5 not in found or 4 not in found:
+    if table != RT_TABLE_MAIN or kind != RTN_UNICAST or 4 not in found:
         return None
     raw = bytes(found[1]) if 1 in found else bytes(4 if family == AF_INET else 16)
-    gateway = ip_address(bytes(found[5]))
+    gateway = ip_address(bytes(found[5])) if 5 in found else None
     return LinkRoute(ip_network((raw, length)), gateway, _number(found[4]), protocol, _number(found.get(6)))
 
 
@@ -316,13 +326,16 @@ def _address(kind: int, flags_: int, index: int, address: AnyInterface, attrs: b
     return compose(kind, flags_, head + attrs)
 
 
-def _route(kind: int, flags: int, destination: AnyNetwork, gateway: AnyAddress, index: int) -> bytes:
-    attrs = attribute(RTA_GATEWAY, gateway.packed) + number(RTA_OIF, index)
+def _route(kind: int, flags: int, destination: AnyNetwork, gateway: AnyAddress | None, index: int) -> bytes:
+    attrs = attribute(RTA_GATEWAY, gateway.packed) if gateway is not None else b""
+    attrs += number(RTA_OIF, index)
     if destination.prefixlen:
         attrs += attribute(RTA_DST, destination.network_address.packed)
-    protocol = RTPROT_STATIC if destination.prefixlen else RTPROT_BOOT
+    protocol = RTPROT_BOOT if gateway is not None and not destination.prefixlen else RTPROT_STATIC
+    scope = RT_SCOPE_LINK if gateway is None and destination.version == 4 else RT_SCOPE_UNIVERSE
     family, length = _family(destination.version), destination.prefixlen
-    return compose(kind, flags, _ROUTE.pack(family, length, 0, 0, RT_TABLE_MAIN, protocol, 0, RTN_UNICAST, 0) + attrs)
+    head = _ROUTE.pack(family, length, 0, 0, RT_TABLE_MAIN, protocol, scope, RTN_UNICAST, 0)
+    return compose(kind, flags, head + attrs)
 
 
 def _family(version: int) -> int:

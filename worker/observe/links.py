@@ -5,7 +5,8 @@ How ours are known:
 - a bridge by its alias (``cnm:…``), or by the ledger where it was there before us and a network uses it by name;
 - a sandbox by its name ``cnm-<12 hex>``; a veth by the name of its host end, ``cv<12 hex>``, together with its alias or with
   its other end in a sandbox: a device of somebody else may have that name too;
-- a macvlan by its alias, in a sandbox;
+- a macvlan by its alias, in a sandbox; an interface that somebody else made by its alias there, and by the ledger, which knows what it
+  was called on the host;
 - an address on a bridge, a veth or a macvlan of ours by the form that we give it: IPv4 with the subnet's broadcast address, IPv6
   without duplicate detection. An address that an admin or a container adds itself has neither, and is left alone;
   on a bridge that was there before us the ledger knows which addresses we added;
@@ -19,7 +20,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from networks.cnm.resources import Address, Bridge, Key, Macvlan, Resource, Route, Sandbox, Veth
+from networks.cnm.resources import Address, Bridge, Interface, Key, Macvlan, Resource, Route, Sandbox, Veth
 from worker.kernel import rtnl, sysctl
 from worker.kernel.ledger import Ledger
 from worker.kernel.netlink import Netlink
@@ -69,7 +70,7 @@ class LinksObserver:
         if not look.all_peers_seen():
             look.into(name for name in self._namespaces.names() if name not in look.views)
         look.masters()
-        devices = [*look.bridges(), *look.sandboxes(), *look.veths(), *look.macvlans()]
+        devices = [*look.bridges(), *look.sandboxes(), *look.veths(), *look.macvlans(), *look.interfaces()]
         found = [*devices, *look.addresses(), *look.routes()]
         if keys is None:
             return found
@@ -199,6 +200,18 @@ class _Look:
                 up=link.up,
             )
 
+    def interfaces(self) -> Iterator[Interface]:
+        for view, link in self._our_interfaces():
+            entry = self._ledger[interface_entry(view.name, link.name)]
+            yield Interface(
+                sandbox=view.name,
+                ifname=link.name,
+                source=str(entry["source"]),
+                mac=link.mac if entry["mac"] else "",
+                sysctls=self._set_on(link.name, view),
+                up=link.up,
+            )
+
     def _set_on(self, veth: str, view: View | None) -> tuple[tuple[str, str], ...]:
         ours = self._ledger.get(sysctls_entry(view.name, veth), ()) if view is not None and view.sysctls else ()
         return tuple((name, view.sysctls[name]) for name in sorted(ours)) if view is not None else ()
@@ -224,7 +237,8 @@ class _Look:
         for view, device in self._our_devices():
             seen = set()
             for item in sorted(view.routes, key=lambda route: route.metric):
-                ours = item.destination.prefixlen == 0 or item.protocol == rtnl.RTPROT_STATIC
+                by_default = item.destination.prefixlen == 0 and item.gateway is not None
+                ours = by_default or item.protocol == rtnl.RTPROT_STATIC
                 if item.index == device.index and ours and item.destination not in seen:
                     seen.add(item.destination)
                     yield Route(
@@ -238,7 +252,15 @@ class _Look:
             for index, peer in self._peers().items()
             if index in self._by_index and OUR_VETH.match(self._by_index[index].name)
         ]
-        return plugged + self._our_macvlans()
+        return plugged + self._our_macvlans() + self._our_interfaces()
+
+    def _our_interfaces(self) -> list[tuple[View, Link]]:
+        return [
+            (view, link)
+            for view in self.views.values()
+            for link in view.links.values()
+            if link.alias.startswith(OUR_ALIAS) and interface_entry(view.name, link.name) in self._ledger
+        ]
 
     def _our_macvlans(self) -> list[tuple[View, Link]]:
         return [
@@ -329,6 +351,11 @@ def sysctls_entry(sandbox: str, device: str) -> str:
     return f"sysctls {sandbox} {device}"
 
 
+def interface_entry(sandbox: str, ifname: str) -> str:
+    """The ledger's name for an interface that somebody else made: ``{"source": its name on the host, "mac": whether we set it}``."""
+    return f"interface {sandbox} {ifname}"
+
+
 def address_entry(address: Address) -> str:
     """The ledger's name for an address on a bridge that was there before us."""
     return f"address {address.device} {address.address}"
@@ -336,7 +363,7 @@ def address_entry(address: Address) -> str:
 
 def _sandboxes(keys: Iterable[Key]) -> Iterator[str]:
     for kind, first, *_ in keys:
-        if kind in {"sandbox", "address", "route", "macvlan"} and first:
+        if kind in {"sandbox", "address", "route", "macvlan", "interface"} and first:
             yield first
 
 

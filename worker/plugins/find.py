@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,7 +46,7 @@ class Address:
     port: int = 0
     tls: Tls | None = None
     identity: str = ""
-    """Changes where the plugin was started anew, as far as its file tells."""
+    """Changes where the plugin was started anew, as far as can be told from here: by its socket's inode, or by our own boot."""
     fault: str = ""
     """Why the file that names it cannot be used; empty where it can."""
 
@@ -88,17 +89,18 @@ def _at_socket(name: str, path: Path, found: os.stat_result) -> Address | None:
 def _in_file(name: str, path: Path, found: os.stat_result) -> Address | None:
     if not stat.S_ISREG(found.st_mode):
         return None
+    identity = f"{_boot()}:{_identity(found)}"
     try:
         with path.open("rb") as file:
             text = file.read(MOST_BYTES).decode()
         if path.suffix == ".spec":
-            return _read_url(name, text.strip(), None, _identity(found))
+            return _read_url(name, text.strip(), None, identity)
         value = json.loads(text)
         if not isinstance(value, Mapping):
             raise ValueError("it holds no JSON object")
-        return _read_url(name, str(value.get("Addr") or ""), _read_tls(value.get("TLSConfig")), _identity(found))
+        return _read_url(name, str(value.get("Addr") or ""), _read_tls(value.get("TLSConfig")), identity)
     except (OSError, ValueError) as error:
-        return Address(name=name, url=str(path), identity=_identity(found), fault=f"{path}: {error}")
+        return Address(name=name, url=str(path), identity=identity, fault=f"{path}: {error}")
 
 
 def _read_tls(value: Any) -> Tls | None:
@@ -126,6 +128,14 @@ def _read_url(name: str, url: str, tls: Tls | None, identity: str) -> Address:
         tls = Tls()
     port = parts.port or (SCHEMES["https"] if tls else SCHEMES[parts.scheme])
     return Address(name=name, url=url, host=parts.hostname, port=port, tls=tls, identity=identity)
+
+
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _identity(found: os.stat_result) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,10 +45,17 @@ class Plugin:
     """Whether no folder names it any more; it stays known while something of ours is with it."""
     problem: Text = NOTHING
     since: str = ""
+    _babbled: str = ""
+    """The method that it answered otherwise than the protocol says: it is well again when it answers that one."""
 
     @property
     def name(self) -> str:
         return self.address.name
+
+    @property
+    def forgets(self) -> bool:
+        """Whether it keeps no ranges and addresses beyond its own end, and wants to be asked for them again."""
+        return self.capabilities.get(IPAM_DRIVER, {}).get("RequiresRequestReplay") is True
 
     def ask(self, method: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What it answers to *method*. Raises :class:`Unavailable` where it was not heard to answer, :class:`PluginRefused` where it
@@ -107,9 +114,9 @@ class Plugin:
         except Malformed as error:
             raise self.babbles(method, str(error)) from error
         except Refused as error:
-            self._is_well()
+            self._is_well("")
             raise self.refusal(method, str(error), unknown=error.unknown) from error
-        self._is_well()
+        self._is_well(method)
         return answer
 
     def refusal(self, method: str, words: str, *, unknown: bool = False) -> PluginRefused:
@@ -125,8 +132,9 @@ class Plugin:
         )
 
     def babbles(self, method: str, cause: str) -> PluginRefused:
-        """The error for an answer that means nothing; the plugin counts as degraded from now on."""
-        self.breaker.failed(cause)
+        """The error for an answer that means nothing; the plugin counts as degraded from now on. It is asked on, for it answers at
+        once, and may be told to forget what it made of the question."""
+        self._babbled = method
         self.degrade(Text.of(_BABBLES, cause=f"{method}: {cause}"))
         return PluginRefused(
             gettext_noop("The plugin {plugin} answered {method} otherwise than the protocol says: {cause}."),
@@ -159,9 +167,10 @@ class Plugin:
             self.since = datetime.now(UTC).isoformat(timespec="seconds")
         self.problem = problem
 
-    def _is_well(self) -> None:
+    def _is_well(self, method: str) -> None:
         self.breaker.worked()
-        self.problem, self.since = NOTHING, ""
+        if self._babbled in {"", method}:
+            self.problem, self.since, self._babbled = NOTHING, "", ""
 
     def seen(self, owed: int) -> Seen:
         """What the host's facts say of it."""
@@ -190,9 +199,13 @@ class Plugins:
         self._timeout_s = timeout_s
         self._known: dict[str, Plugin] = {}
 
+    def known(self, name: str) -> Plugin | None:
+        """The plugin called *name* as it was last seen; nobody is asked."""
+        return self._known.get(name)
+
     def named(self, name: str) -> Plugin:
         """The plugin called *name*, activated. Raises :class:`NotFound`, or what its activation raises."""
-        self.find(keep=(name,))
+        self.find()
         plugin = self._known.get(name)
         if plugin is None or plugin.gone:
             raise NotFound(
@@ -209,8 +222,8 @@ class Plugins:
             plugin.activate()
         return plugin
 
-    def find(self, keep: Iterable[str] = ()) -> None:
-        """Look into the folders. One that is gone stays known while we *keep* something with it, and is degraded."""
+    def find(self) -> None:
+        """Look into the folders."""
         found = find_plugins(self._folders)
         for name, address in found.items():
             known = self._known.get(name)
@@ -218,16 +231,21 @@ class Plugins:
                 known is None or known.gone or known.address != address
             ):  # started anew: what it was like says nothing of it
                 self._known[name] = Plugin(address, self._timeout_s)
-        for name in [name for name in self._known if name not in found]:
-            self._known[name].gone = True
-            if name not in keep:
-                del self._known[name]
+        for name, plugin in self._known.items():
+            plugin.gone = name not in found
 
-    def look(self, owed: Callable[[], Mapping[str, int]]) -> tuple[Seen, ...]:
-        """What the host's facts say of all plugins. *owed*: how much each is still to be told, those with nothing at all included
-        that we have something with."""
-        used = owed()
-        self.find(keep=used)
+    def look(self, owed: Mapping[str, int]) -> tuple[Seen, ...]:
+        """What the host's facts say of all plugins. *owed*: how much each is owed; those that hold something for us are named in any
+        case, and stay known when no folder names them any more."""
+        self.find()
+        for name in owed:
+            self._known.setdefault(name, Plugin(Address(name=name), self._timeout_s, gone=True))
+        for name in [name for name, plugin in self._known.items() if plugin.gone and name not in owed]:
+            del self._known[name]
         for plugin in self._known.values():
             plugin.look()
-        return tuple(plugin.seen(used.get(name, 0)) for name, plugin in sorted(self._known.items()))
+        return self.seen(owed)
+
+    def seen(self, owed: Mapping[str, int]) -> tuple[Seen, ...]:
+        """The same as it is known by now; nobody is asked."""
+        return tuple(plugin.seen(owed.get(name, 0)) for name, plugin in sorted(self._known.items()))

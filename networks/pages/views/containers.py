@@ -15,7 +15,6 @@ from django.views.decorators.http import require_POST
 
 from networks import logs, represent
 from networks.cnm.errors import CnmError
-from networks.cnm.options import read_options
 from networks.copy_as import copies_of_container
 from networks.etc_files import files_of, owner_of
 from networks.link_variables import link_variables
@@ -28,6 +27,7 @@ from networks.services.find import find_container
 from networks.services.outcome import Outcome
 from networks.services.repair import to_repair
 from networks.services.spec_container import read_container, read_signal
+from worker.drivers import read_network_options
 
 from ..audit_view import belongings, ids_of_container, rules_of
 from ..base import PageRequest, api_of, confirm, done, page, plan_of, report, status_of
@@ -168,7 +168,7 @@ def _links_are_open(request: PageRequest, row: Container) -> bool:
         return False
     linked = Container.objects.filter(Q(links__source=row) | Q(linked_by__recipient=row) | Q(pk=row.pk))
     networks = Network.objects.filter(endpoints__container__in=linked, predefined=True)
-    return any(not read_options(network.options).icc for network in networks)
+    return any(not read_network_options(network.driver, network.options).icc for network in networks)
 
 
 def _log(request: PageRequest, row: Container) -> tuple[list[logs.LogLine], str]:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from networks import represent
 from networks.cnm.errors import CnmError
+from networks.cnm.plugins import IPAM_DRIVER, NETWORK_DRIVER
 from networks.copy_as import copies_of_network
 from networks.load import load_facts
 from networks.models import Activity, Drift, Network
@@ -22,7 +23,7 @@ from networks.services.network_changes import update_network
 from networks.services.outcome import Outcome
 from networks.services.repair import to_repair
 from networks.services.spec_network import read_changes, read_network
-from worker.drivers import DRIVERS
+from worker.drivers import DRIVERS, is_plugin
 
 from ..audit_view import belongings, rules_of
 from ..base import PageRequest, api_of, confirm, done, page, plan_of, status_of
@@ -117,9 +118,9 @@ def create(request: PageRequest) -> HttpResponse:
         form.fill(DEFAULTS)
     step = request.POST.get("step", "")
     form.quiet = step == "live" or request.method != "POST"
-    context: dict[str, Any] = {"form": form, "drivers": _drivers(), "modes": _modes(), "plan": None}
+    context: dict[str, Any] = {"form": form, "drivers": _drivers(request), "modes": _modes(), "plan": None}
     context |= {"takes": taken(form.value("driver"), ALL_FIELDS).keys(), "parents": _parents(request)}
-    context["macvlan_modes"] = _macvlan_modes()
+    context |= {"macvlan_modes": _macvlan_modes(), "ipam_drivers": _ipam_drivers(request, form.value("driver"))}
 
     def use_case() -> Outcome:
         return use_cases.create_network(request.actor, request.host, read_network(network_body(form)))
@@ -156,7 +157,9 @@ def _place(form: Form) -> dict[str, int]:
     return {"at": at, "refused_at": refused_at}
 
 
-def _drivers() -> list[tuple[str, str]]:
+def _drivers(request: PageRequest) -> list[tuple[str, str]]:
+    """Ours, and the plugins that make networks; while there is none, what one would be."""
+    plugins = [item.name for item in load_facts(request.host).plugins if NETWORK_DRIVER in item.implements]
     words = {
         "bridge": _("bridge: containers of this host on a bridge of their own, with NAT"),
         "overlay": _("overlay: one network over several hosts"),
@@ -164,7 +167,22 @@ def _drivers() -> list[tuple[str, str]]:
         "ipvlan": _("ipvlan: containers in the host's own LAN, with the host's MAC address"),
         "remote": _("remote: a plugin makes it"),
     }
-    return [(name, words.get(name, name)) for name, known in DRIVERS.items() if known.attaches]
+    own = [(name, words.get(name, name)) for name, known in DRIVERS.items() if known.attaches]
+    if not plugins:
+        return own
+    return [
+        *(pair for pair in own if pair[0] != "remote"),
+        *((name, _("{name}: a plugin of this host makes it").format(name=name)) for name in plugins),
+    ]
+
+
+def _ipam_drivers(request: PageRequest, driver: str) -> list[tuple[str, str]]:
+    """Who could give the addresses; nothing where there is no choice."""
+    plugins = [item.name for item in load_facts(request.host).plugins if IPAM_DRIVER in item.implements]
+    found = [(name, _("{name}: a plugin of this host").format(name=name)) for name in plugins]
+    if driver and is_plugin(driver):
+        found.append(("null", _("null: nobody; the plugin that makes the network may")))
+    return [("", _("CNM Web, by default")), *found] if found else []
 
 
 def _parents(request: PageRequest) -> list[tuple[str, str]]:

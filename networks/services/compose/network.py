@@ -7,6 +7,7 @@ from typing import Any
 
 from networks.cnm.options import option_name
 from networks.cnm.text import gettext_noop
+from worker.drivers import is_plugin
 
 from .notes import Notes
 from .read import flag, listed, mapping, pairs, text
@@ -40,7 +41,7 @@ def network(value: Mapping[str, Any], path: str, notes: Notes) -> dict[str, Any]
     body |= {name: True for name in ("internal", "attachable", "enable_ipv6") if flag(value.get(name))}
     options = {}
     for key, item in mapping(value.get("driver_opts"), f"{path}.driver_opts").items():
-        if option_name(key):
+        if option_name(key) or is_plugin(body.get("driver", "bridge")):
             options[key] = text(item)
         else:
             notes.add(
@@ -48,6 +49,12 @@ def network(value: Mapping[str, Any], path: str, notes: Notes) -> dict[str, Any]
             )
     subnets = _subnets(mapping(value.get("ipam"), f"{path}.ipam"), f"{path}.ipam", notes)
     labels = {key: item or "" for key, item in pairs(value.get("labels"), f"{path}.labels").items()}
+    ipam = mapping(value.get("ipam"), f"{path}.ipam")
+    if (driver := text(ipam.get("driver"))) not in {"", "default"}:
+        body["ipam_driver"] = driver
+        body["ipam_options"] = {
+            key: text(item) for key, item in mapping(ipam.get("options"), f"{path}.ipam.options").items()
+        }
     for name, found in (("subnets", subnets), ("options", options), ("labels", labels)):
         if found:
             body[name] = found
@@ -55,9 +62,7 @@ def network(value: Mapping[str, Any], path: str, notes: Notes) -> dict[str, Any]
 
 
 def _subnets(ipam: Mapping[str, Any], path: str, notes: Notes) -> list[dict[str, Any]]:
-    if text(ipam.get("driver")) not in {"", "default"}:
-        notes.left_out(f"{path}.driver")
-    if ipam.get("options"):
+    if ipam.get("options") and text(ipam.get("driver")) in {"", "default"}:
         notes.left_out(f"{path}.options")
     subnets = []
     for number, item in enumerate(listed(ipam.get("config"), f"{path}.config")):

@@ -1,0 +1,49 @@
+"""A product with the tests' own plugin beside it, and what is asked of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.testlib.plugin import PluginProcess
+from tests.testlib.product import Product
+
+from .conftest import Console
+
+NOTHING = {"networks": 0, "endpoints": 0, "pools": 0, "addresses": 0}
+OURS: dict[str, Any] = {"driver": "tester", "subnets": [{"subnet": "10.88.0.0/24"}]}
+"""A network that the plugin makes, with addresses that we give."""
+THEIRS: dict[str, Any] = {"driver": "tester", "ipam_driver": "tester"}
+"""A network that the plugin makes, with addresses that it gives."""
+SETTINGS = {"CNM_PLUGIN_TIMEOUT_SECONDS": "2"}
+
+
+@contextmanager
+def running() -> Iterator[tuple[Console, PluginProcess]]:
+    with Product(SETTINGS) as product:
+        plugin = PluginProcess(product.bottle)
+        plugin.start()
+        yield Console(product), plugin
+
+
+def seen(console: Console) -> dict[str, Any]:
+    """The plugin as the host's page and the API say it is."""
+    (host,) = console.get("hosts")["results"]
+    return next((item for item in host["plugins"] if item["name"] == "tester"), {"state": "absent"})
+
+
+def well(console: Console) -> bool:
+    return bool(console.until(lambda: seen(console)["state"] == "ready" and not seen(console)["owed"], within_s=90))
+
+
+def endpoint(console: Console, container: str) -> dict[str, Any]:
+    (found,) = console.get(f"containers/{container}")["endpoints"]
+    return dict(found)
+
+
+def no_devices(console: Console) -> bool:
+    """Whether nothing is left on the host of what the plugin makes."""
+    return not any(
+        line.startswith(("tp", "to", "ti")) for line in console.bottle.run(["ip", "-br", "link"]).stdout.splitlines()
+    )
