@@ -15,6 +15,8 @@ ROWS = {
     "binds": ("host", "container", "mode"),
     "labels": ("key", "value"),
 }
+PLACES = {"restart_policy.max_retries": "max_retries", "restart_policy.name": "restart_policy"}
+"""Fields of the body that have another name in the form."""
 DEFAULTS = {
     "kind": "process",
     "image": "host",

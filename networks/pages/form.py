@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.http import HttpRequest, QueryDict
-from django.utils.translation import gettext as _
 
 from networks.cnm.errors import CnmError, InvalidSpec
 from networks.cnm.text import gettext_noop
 from networks.services.body import bad
+
+from .labels import in_words_of_forms
 
 _ROW = re.compile(r"(?P<set>[a-z_]+)\.(?P<number>\d+)\.(?P<column>[a-z_0-9]+)\Z", re.ASCII)
 MAX_ROWS = 4096
@@ -25,10 +26,15 @@ class Form:
     """
 
     def __init__(
-        self, data: QueryDict | Mapping[str, str], row_sets: Mapping[str, Sequence[str]] | None = None
+        self,
+        data: QueryDict | Mapping[str, str],
+        row_sets: Mapping[str, Sequence[str]] | None = None,
+        places: Mapping[str, str] | None = None,
     ) -> None:
         self._values = {name: _text(data, name) for name in data}
         self._row_sets = dict(row_sets or {})
+        self._places = dict(places or {})
+        """Where a refusal of a field of the body stands that has another name here."""
         self._rows = {name: self._read_rows(name, columns) for name, columns in self._row_sets.items()}
         self.problem: CnmError | None = None
         self._field = ""
@@ -118,6 +124,8 @@ class Form:
 
     def _place(self, name: str) -> str:
         """The field of the page for a field of the body: ``env.PATH`` is the row whose key is PATH."""
+        if name in self._places:
+            return self._places[name]
         head, _dot, rest = name.partition(".")
         if head not in self._rows:
             return name
@@ -138,7 +146,7 @@ class Form:
             return ""
         if self.quiet and not self.value(name):
             return ""
-        return self.problem.sentence.translated(_)
+        return self.sentence
 
     @property
     def unfinished(self) -> bool:
@@ -147,7 +155,7 @@ class Form:
 
     @property
     def remedy(self) -> str:
-        return self.problem.remedy.translated(_) if self.problem else ""
+        return in_words_of_forms(self.problem, self.problem.remedy) if self.problem else ""
 
     @property
     def error_field(self) -> str:
@@ -155,7 +163,7 @@ class Form:
 
     @property
     def sentence(self) -> str:
-        return self.problem.sentence.translated(_) if self.problem else ""
+        return in_words_of_forms(self.problem, self.problem.sentence) if self.problem else ""
 
 
 def whole(text: str) -> int | str | None:

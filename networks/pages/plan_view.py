@@ -12,6 +12,7 @@ from typing import Any
 from networks.reachability import Difference
 from networks.services.preview import Preview
 
+from .parties import listed, senders
 from .words import RESOURCES
 
 SIGNS = {"create": "+", "change": "~", "delete": "−"}
@@ -44,6 +45,16 @@ class PlanGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Flip:
+    """What changes of who reaches whom, in words."""
+
+    sources: str
+    targets: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlanView:
     """A plan, ready to be shown."""
 
@@ -53,7 +64,7 @@ class PlanView:
     """Says whether two plans are the same save for ids, which each preview makes anew."""
     facts_age_s: float | None = None
     warnings: tuple[str, ...] = ()
-    flips: tuple[Difference, ...] = ()
+    flips: tuple[Flip, ...] = ()
     elsewhere: tuple[tuple[str, PlanView], ...] = ()
     """What changes on other hosts, by name."""
     stays_behind: PlanView | None = None
@@ -99,10 +110,14 @@ def preview_view(preview: Preview, *, creates: bool = False, new_ids: tuple[str,
         view.digest if len(seen) == 1 else hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16],
         preview.facts_age_s,
         preview.warnings,
-        preview.flips,
+        tuple(dict.fromkeys(_flip(one) for one in preview.flips)),
         elsewhere,
         behind,
     )
+
+
+def _flip(one: Difference) -> Flip:
+    return Flip(senders(one.sources), listed(one.targets), one.before, one.after)
 
 
 def _step(step: Mapping[str, Any], new_ids: tuple[str, ...]) -> PlanStep:

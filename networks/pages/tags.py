@@ -20,7 +20,7 @@ from django.utils.translation import ngettext
 
 from networks.cnm.addresses import bracketed
 from networks.cnm.text import Text
-from networks.models.choices import ContainerKind
+from networks.models.choices import ContainerKind, RestartPolicy
 
 from . import assets
 from .words import OWNERS, PROBE_WORDS, RESOURCES, ROLE_WORDS, STATES, VERBS, VERDICT_WORDS, WAYS
@@ -74,6 +74,12 @@ def way_word(value: str) -> str:
 def kind_word(value: str) -> str:
     """What kind of container it is."""
     return str(ContainerKind(value).label) if value in ContainerKind.values else value
+
+
+@register.filter
+def restart_word(value: str) -> str:
+    """When a container is started again by itself."""
+    return str(RestartPolicy(value).label) if value in RestartPolicy.values else value
 
 
 @register.filter

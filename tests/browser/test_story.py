@@ -303,6 +303,48 @@ def test_everything_is_done_by_keyboard_alone(console: Console, page: Page) -> N
     console.call("DELETE", "networks/typed")
 
 
+def test_rows_are_gone_through_picked_and_opened_by_keys(console: Console, page: Page) -> None:
+    for name in ("first-row", "second-row"):
+        console.network(name)
+    keys = page.keyboard
+    page.goto("/networks/?q=row&sort=name")
+    page.wait_for_selector("#live[data-state=live]")
+    keys.press("j")
+    expect(page.get_by_role("link", name="first-row")).to_be_focused()
+    keys.press("j")
+    keys.press("x")
+    expect(page.get_by_role("checkbox", name="Select second-row")).to_be_checked()
+    keys.press("k")
+    expect(page.get_by_role("link", name="first-row")).to_be_focused()
+    keys.press("?")
+    helping = page.get_by_role("dialog", name="Keys")
+    for told in ("Next and previous row", "Create network", "Pause, or go on"):
+        expect(helping).to_contain_text(told)
+    keys.press("Escape")
+    keys.press("p")
+    expect(page.locator("#live")).to_have_attribute("data-state", "paused")
+    keys.press("p")
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    page.get_by_role("link", name="first-row").focus()
+    keys.press("Enter")
+    page.wait_for_url(f"{ADDRESS}/networks/first-row/")
+    keys.press("e")
+    page.wait_for_url(f"{ADDRESS}/networks/first-row/edit/")
+    page.goto("/networks/")
+    keys.press("c")
+    page.wait_for_url(f"{ADDRESS}/networks/new/")
+    console.run("spared")
+    page.goto("/containers/spared/")
+    keys.press("s")
+    expect(page.get_by_role("button", name="Stop")).to_be_focused()  # one stray key stops nothing
+    keys.press("l")
+    page.wait_for_url(f"{ADDRESS}/containers/spared/?tab=logs")
+    assert console.get("containers/spared")["state"] == "running"
+    console.remove("spared")
+    for name in ("first-row", "second-row"):
+        console.call("DELETE", f"networks/{name}")
+
+
 def reach(page: Page, wanted: Locator) -> None:
     """Press Tab until it has the focus; never into a trap."""
     for _ in range(120):

@@ -240,7 +240,7 @@ def test_who_may_not_type_is_refused_in_the_service_and_at_the_socket(
             page = person.get(f"/containers/{container}/?tab=terminal&session={session}").text
             assert 'id="terminal"' not in page
             token = person.cookies["csrftoken"]
-            made = person.post(f"/containers/{container}/terminal/", data={"csrfmiddlewaretoken": token})
+            made = person.post(f"/containers/{container}/?tab=terminal", data={"csrfmiddlewaretoken": token})
             assert made.status_code == (403 if name == "vera" else 302)
     assert console.raw("DELETE", f"terminals/{session}").status_code == 204
 

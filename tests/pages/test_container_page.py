@@ -21,7 +21,7 @@ def page(world: World) -> Client:
 
 def test_a_port_on_the_loopback_is_open_to_the_host_alone(page: Client) -> None:
     shown = page.get("/containers/web/?tab=endpoints").content.decode()
-    cells = re.findall(r'<th scope="row" class="mono">([^<]+)</th>.*?data-label="Open to" class="mono">([^<]+)<', shown)
+    cells = re.findall(r'<th scope="row" class="mono">([^<]+)</th>.*?data-label="Open to">([^<]+)<', shown)
     assert dict(cells) == {"*:8080": "everybody", "127.0.0.1:8443": "this host alone", "[::1]:8444": "this host alone"}
 
 

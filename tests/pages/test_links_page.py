@@ -64,4 +64,4 @@ def test_a_refusal_stands_beside_its_field(page: Client) -> None:
     assert refused.status_code == 400
     assert "cannot be linked to itself" in refused.content.decode()
     missing = page.post("/links/", {"recipient": "web", "source": "", "step": "preview"})
-    assert (missing.status_code, "source is missing." in missing.content.decode()) == (400, True)
+    assert (missing.status_code, "“Source” is missing." in missing.content.decode()) == (400, True)

@@ -59,6 +59,34 @@ def test_an_address_is_offered_where_one_may_be_chosen(world: World, page: Clien
     assert offered(page, "/containers/new/", **row)["networks.0.ipv4"] == "10.44.0.4"
 
 
+def test_the_form_that_connects_offers_an_address_of_the_network_that_is_chosen(world: World, page: Client) -> None:
+    world.network("app", subnets=[{"subnet": "10.44.0.0/24"}])
+    world.network("wide", subnets=[{"subnet": "10.45.0.0/24"}], enable_ipv6=True)
+    world.container("one")
+    answer = page.get("/containers/one/connect/").content.decode()
+    assert 'data-offer="f-ipv4" data-value="10.44.0.2"' in answer, "of the one that the form begins with"
+    assert offered(page, "/containers/one/connect/", network="wide")["ipv4"] == "10.45.0.2"
+    assert offered(page, "/containers/one/connect/", network="app", ipv4="10.44.0.1")["ipv4"] == "10.44.0.2"
+
+
+def test_what_is_typed_into_a_form_that_connects_or_links_is_planned_and_nothing_is_done(
+    world: World, page: Client
+) -> None:
+    world.network("app", subnets=[{"subnet": "10.44.0.0/24"}])
+    one = world.container("one")
+    url = "/containers/one/connect/"
+    plan = page.post(url, {"step": "live", "network": "app"}).content.decode()
+    assert "10.44.0.2/24" in plan
+    digest = re.search(r'name="plan" value="(\w+)"', plan)
+    assert digest
+    page.post(url, {"step": "live", "network": "app", "plan": digest[1]})
+    assert one.endpoints.count() == 1, "a preview does nothing, whatever plan it has seen"
+    assert page.post(url, {"step": "create", "network": "app", "plan": digest[1]}).status_code == 302
+    assert one.endpoints.count() == 2
+    answer = page.post("/containers/one/link/", {"step": "preview", "source": "one"}).content.decode()
+    assert 'id="f-source-error"' in answer, "a refused link stands beside the field of its source"
+
+
 def test_a_host_port_is_offered_that_nobody_holds(world: World, page: Client) -> None:
     assert next_port(world.host, 80) == 8080
     assert next_port(world.host, 5432) == 5432

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -98,12 +100,20 @@ def tokens(request: PageRequest) -> HttpResponse:
             "every_role": ROLE_WORDS.items(),
             "form": form,
             "secret": secret,
-            "roles": [(role, Role(role).label) for role in allowed],
+            **_role_choice(allowed),
             "expiries": [(days, _("after {n} days").format(n=days) if days else _("never")) for days in EXPIRIES],
             "now": timezone.now().isoformat(),
         },
         status=400 if form.problem else 200,
     )
+
+
+def _role_choice(roles: Sequence[str]) -> dict[str, Any]:
+    """The roles to choose from in a form, and what each may do."""
+    return {
+        "roles": [(role, ROLE_WORDS[role]) for role in roles],
+        "role_help": " · ".join(str(Role(role).label) for role in roles),
+    }
 
 
 def _create_token(request: PageRequest, form: Form) -> str:
@@ -176,8 +186,7 @@ def users(request: PageRequest) -> HttpResponse:
         {
             "listing": found,
             "form": form,
-            "roles": Role.choices,
-            "every_role": ROLE_WORDS.items(),
+            **_role_choice(ROLES),
         },
         status=400 if form.problem else 200,
     )
@@ -208,7 +217,7 @@ def user(request: PageRequest, name: str) -> HttpResponse:
     return render(
         request,
         "user.html",
-        {"person": represent.user(person), "form": form, "roles": Role.choices},
+        {"person": represent.user(person), "form": form, **_role_choice(ROLES)},
         status=400 if form.problem else 200,
     )
 

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from networks.cnm.errors import CnmError
+from networks.cnm.text import gettext_noop
 from networks.models import Container, Network
 from networks.services import links, networks, ports
 from networks.services.body import Body, bad
@@ -40,12 +41,10 @@ def _add(
     said: str,
     extra: dict[str, Any] | None = None,
 ) -> HttpResponse:
-    """A small form with its plan: shown, or refused beside its field, or carried out when the plan was seen."""
-    offers = address_offers(request.host, form, "network", "") | (
-        port_offers(request.host, form) if "ports" in form.numbered() else {}
-    )
+    """A small form with the plan of what is typed; "create" carries it out if that plan was seen."""
+    step = request.POST.get("step", "")
+    form.quiet = step == "live" or request.method != "POST"
     context: dict[str, Any] = {
-        "offers": offers,
         "container": container,
         "form": form,
         "plan": None,
@@ -53,14 +52,17 @@ def _add(
         **(extra or {}),
     }
     status = 200
-    if request.method == "POST":
-        try:
-            context["plan"] = plan = plan_of(request, use_case, creates=True)
-            if request.POST.get("plan") == plan.digest:
-                return done(request, use_case(), said, _tab(container))
-        except CnmError as error:
-            form.refuse(error)
-            status = status_of(error)
+    try:
+        context["plan"] = plan = plan_of(request, use_case, creates=True)
+        if step == "create" and request.POST.get("plan") == plan.digest:
+            return done(request, use_case(), said, _tab(container))
+        context["changed"] = step == "create"
+    except CnmError as error:
+        form.refuse(error)
+        status = 200 if form.quiet else status_of(error)
+    context["offers"] = address_offers(request.host, form, "network", "") | (
+        port_offers(request.host, form) if "ports" in form.numbered() else {}
+    )
     return render(request, template, context, status=status)
 
 
@@ -83,9 +85,9 @@ def connect(request: PageRequest, reference: str) -> HttpResponse:
         )
 
     joined = container.endpoints.filter(removing=False).values_list("network_id", flat=True)
-    joinable = (
-        Network.objects.on(container.host).exclude(pk__in=joined).exclude(driver__in=["host", "null"]).order_by("name")
-    )
+    networks_left = Network.objects.on(container.host).exclude(pk__in=joined).exclude(driver__in=["host", "null"])
+    joinable = list(networks_left.order_by("name").values_list("name", flat=True))
+    form.fill({"network": joinable[0] if joinable else ""})
     return _add(
         request,
         container,
@@ -95,7 +97,7 @@ def connect(request: PageRequest, reference: str) -> HttpResponse:
         said=_("{container} was connected to {network}.").format(
             container=container.name, network=form.value("network")
         ),
-        extra={"joinable": [(name, name) for name in joinable.values_list("name", flat=True)]},
+        extra={"joinable": [(name, name) for name in joinable]},
     )
 
 
@@ -122,7 +124,7 @@ def publish(request: PageRequest, reference: str) -> HttpResponse:
 
     def use_case() -> Outcome:
         if not form.rows("ports"):
-            raise bad("ports", _("No port is given."), _("Give the container's port at least."))
+            raise bad("ports", gettext_noop("No port is given."), gettext_noop("Give the container's port at least."))
         requests = [one for number, item in enumerate(port_items(form)) for one in read_port(f"ports.{number}", item)]
         return ports.publish(request.actor, find_container(request.host, container.pk), requests)
 
@@ -178,14 +180,16 @@ def unpublish(request: PageRequest, reference: str, port_id: str) -> HttpRespons
 @page("operator")
 def link(request: PageRequest, reference: str) -> HttpResponse:
     container = find_container(request.host, reference)
-    form = Form(request.POST if request.method == "POST" else {})
+    form = Form(request.POST if request.method == "POST" else {}, places={"links": "source"})
 
     def use_case() -> Outcome:
         source = find_container(request.host, form.value("source").strip())
         recipient = find_container(request.host, container.pk)
         return links.link(request.actor, recipient, source, form.value("alias").strip())
 
-    others = Container.objects.filter(host=request.host).exclude(pk=container.pk).order_by("name")
+    rows = Container.objects.filter(host=request.host).exclude(pk=container.pk).order_by("name")
+    others = list(rows.values_list("name", flat=True))
+    form.fill({"source": others[0] if others else ""})
     return _add(
         request,
         container,
@@ -193,7 +197,7 @@ def link(request: PageRequest, reference: str) -> HttpResponse:
         use_case,
         template="containers/link.html",
         said=_("{container} knows {source} now.").format(container=container.name, source=form.value("source")),
-        extra={"others": [(name, name) for name in others.values_list("name", flat=True)]},
+        extra={"others": [(name, name) for name in others]},
     )
 
 

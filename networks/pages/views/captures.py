@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import messages
 from django.http import FileResponse, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -15,19 +14,30 @@ from networks import represent
 from networks.captures import file_name
 from networks.cnm.capture import LARGEST, LONGEST_S
 from networks.cnm.errors import CnmError
+from networks.cnm.text import gettext_noop
 from networks.models import Capture, Container, Network
 from networks.services import captures
+from networks.services.body import bad
 
-from ..base import PageRequest, page, report
+from ..base import PageRequest, page, report, status_of
 from ..form import Form
 from ..words import CAPTURE_ENDS
 
 MIB = 1 << 20
 SHOWN = 20
+DEFAULTS = {"seconds": "60", "size": "10", "snap_length": "65535"}
 
 
-def capture_tab(subject: Container | Network) -> dict[str, Any]:
-    """The captures of an object, and a form for the next one."""
+def capture_tab(request: PageRequest, subject: Container | Network) -> dict[str, Any] | HttpResponse:
+    """The captures of an object, and a form for the next one; with a POST it is begun."""
+    form, status = Form(request.POST if request.method == "POST" else DEFAULTS), 200
+    if request.method == "POST":
+        try:
+            _start(request, form)
+            return redirect(reverse(_kind(subject), args=[subject.name]) + "?tab=captures")
+        except CnmError as error:
+            form.refuse(error)
+            status = status_of(error)
     rows = Capture.objects.filter(subject_id=subject.pk)[:SHOWN]
     shown = [
         represent.capture(row)
@@ -40,11 +50,11 @@ def capture_tab(subject: Container | Network) -> dict[str, Any]:
         }
         for row in rows.select_related("operation")
     ]
-    form = Form({"seconds": "60", "size": "10", "snap_length": "65535"})
     protocols = [(name, name.upper() if name else _("all")) for name in captures.PROTOCOLS]
     return {
         "captures": shown,
         "form": form,
+        "status": status,
         "protocols": protocols,
         "longest": LONGEST_S,
         "largest": LARGEST // MIB,
@@ -52,24 +62,28 @@ def capture_tab(subject: Container | Network) -> dict[str, Any]:
     }
 
 
-@require_POST
-@page("operator")
-def start(request: PageRequest) -> HttpResponse:
-    form = Form(request.POST)
+def _kind(subject: Container | Network) -> str:
+    return "container" if isinstance(subject, Container) else "network"
+
+
+def _start(request: PageRequest, form: Form) -> None:
     fields = ("container", "network", "protocol", "host")
     body: dict[str, Any] = {name: form.value(name).strip() for name in fields}
-    try:
-        for name in ("port", "seconds", "size", "snap_length"):
-            if text := form.value(name).strip():
-                body[name] = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
-        if isinstance(body.get("size"), int):
-            body["size"] *= MIB
-        captures.start_capture(request.actor, request.host, captures.read_capture(body))
-    except CnmError as error:
-        messages.error(request, f"{error.sentence.translated(_)} {error.remedy.translated(_)}".strip())
-    if body["container"]:
-        return redirect(reverse("container", args=[body["container"]]) + "?tab=captures")
-    return redirect(reverse("network", args=[body["network"]]) + "?tab=captures" if body["network"] else "containers")
+    for name in ("port", "seconds", "size", "snap_length"):
+        if form.value(name).strip():
+            body[name] = form.integer(name)
+    if isinstance(size := body.get("size"), int):
+        body["size"] = size * MIB
+        if not 1 <= size <= LARGEST // MIB:  # told in the form's unit
+            raise bad(
+                "size",
+                gettext_noop("{name} is a whole number from {least} to {most}."),
+                gettext_noop("Give such a number."),
+                name="size",
+                least=1,
+                most=LARGEST // MIB,
+            )
+    captures.start_capture(request.actor, request.host, captures.read_capture(body))
 
 
 @require_POST

@@ -20,6 +20,7 @@ from networks.etc_files import files_of, owner_of
 from networks.link_variables import link_variables
 from networks.load import load_settings
 from networks.models import Activity, Container, Drift, Image, Network
+from networks.models.choices import RestartPolicy
 from networks.services import containers as use_cases
 from networks.services import kept
 from networks.services.declared import declared
@@ -31,13 +32,13 @@ from worker.drivers import read_network_options
 
 from ..audit_view import belongings, ids_of_container, rules_of
 from ..base import PageRequest, api_of, confirm, done, page, plan_of, report, status_of
-from ..container_form import DEFAULTS, ROWS, container_body
+from ..container_form import DEFAULTS, PLACES, ROWS, container_body
 from ..form import Form
 from ..listing import listing
 from ..offers import container_offers
 from .captures import capture_tab
 from .connectivity import connectivity_tab
-from .inside import runs
+from .inside import exec_tab
 from .terminal import terminal_tab
 
 TABS = ("overview", "endpoints", "rules", "files", "logs", "exec", "terminal", "connectivity", "captures", "activity")
@@ -47,6 +48,15 @@ MOST_RECIPIENTS = 20
 """How many of those linked to a container are named before it is removed."""
 PROTOCOLS = [(name, name.upper()) for name in ("tcp", "udp", "sctp")]
 SIGNALS = ("SIGTERM", "SIGKILL", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+
+
+ACTING: dict[str, Callable[[PageRequest, Container], dict[str, Any] | HttpResponse]] = {
+    "exec": exec_tab,
+    "terminal": terminal_tab,
+    "connectivity": connectivity_tab,
+    "captures": capture_tab,
+}
+"""Tabs with a form: what they show, and with a POST what came of it."""
 
 
 @page()
@@ -117,14 +127,11 @@ def detail(request: PageRequest, reference: str) -> HttpResponse:
     elif tab == "logs":
         context["lines"], context["log_problem"] = _log(request, row)
         context["tails"] = LOG_TAILS
-    elif tab == "exec":
-        context |= {"runs": runs(row), "form": Form({})}
-    elif tab == "terminal":
-        context |= terminal_tab(request, row)
-    elif tab == "connectivity":
-        context |= connectivity_tab(request, row)
-    elif tab == "captures":
-        context |= capture_tab(row)
+    elif tab in ACTING:
+        found = ACTING[tab](request, row)
+        if isinstance(found, HttpResponse):
+            return found
+        context |= found
     elif tab == "activity":
         context["activity"] = [represent.activity(item) for item in Activity.objects.filter(subject_id=row.pk)[:100]]
     return render(request, "containers/detail.html", context, status=context.get("status", 200))
@@ -183,7 +190,7 @@ def _log(request: PageRequest, row: Container) -> tuple[list[logs.LogLine], str]
 @page("operator")
 def create(request: PageRequest) -> HttpResponse:
     """Every answer shows the plan of what is typed; "run" carries it out if that plan was seen."""
-    form = Form(request.POST if request.method == "POST" else request.GET.dict(), ROWS)
+    form = Form(request.POST if request.method == "POST" else request.GET.dict(), ROWS, PLACES)
     if request.method != "POST":
         form.fill(DEFAULTS)
     step = request.POST.get("step", "")
@@ -221,12 +228,7 @@ def _choices(request: PageRequest) -> dict[str, Any]:
         "containers": containers,
         "images": list(dict.fromkeys(["host", *images])),
         "protocols": PROTOCOLS,
-        "policies": [
-            ("no", _("never")),
-            ("on-failure", _("on failure")),
-            ("always", _("always")),
-            ("unless-stopped", _("unless stopped")),
-        ],
+        "policies": RestartPolicy.choices,
         "kinds": [
             ("process", _("process: runs a command in a sandbox of its own")),
             ("sandbox", _("sandbox only: a network namespace without a process")),

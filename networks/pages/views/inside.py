@@ -10,7 +10,6 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
 from networks import represent
 from networks.cnm.errors import CnmError, InvalidSpec
@@ -28,39 +27,38 @@ RUNS_SHOWN = 10
 TIMEOUT_S = 300
 
 
-def runs(container: Container) -> list[dict[str, Any]]:
-    """The latest commands that were run inside, the newest first, each with what it printed."""
+def exec_tab(request: PageRequest, container: Container) -> dict[str, Any] | HttpResponse:
+    """The latest commands that were run inside, the newest first, each with what it printed; with a POST one more is run."""
+    form, status = Form(request.POST if request.method == "POST" else {}), 200
+    if request.method == "POST":
+        try:
+            return _executed(request, container, form)
+        except CnmError as error:
+            form.refuse(error)
+            status = status_of(error)
     rows = represent.prepared(Operation).filter(verb="container.exec", subject_id=container.pk).order_by("-number")
-    return [represent.operation(row) | {"command": shlex.join(row.args["command"])} for row in rows[:RUNS_SHOWN]]
+    runs = [represent.operation(row) | {"command": shlex.join(row.args["command"])} for row in rows[:RUNS_SHOWN]]
+    return {"runs": runs, "form": form, "status": status}
 
 
-@require_POST
-@page("operator")
-def execute(request: PageRequest, reference: str) -> HttpResponse:
-    container = find_container(request.host, reference)
-    form = Form(request.POST)
-    to = reverse("container", args=[container.name]) + "?tab=exec"
-    try:
-        command = form.words("command")
-        if not command:
-            raise InvalidSpec(
-                gettext_noop("No command is given."), remedy=gettext_noop("Type one, as in a shell."), field="command"
-            )
-        outcome = use_cases.exec_in_container(
-            request.actor,
-            container,
-            command,
-            env={},
-            user=form.value("user").strip()[:64],
-            working_dir=form.value("working_dir").strip(),
-            timeout=TIMEOUT_S,
+def _executed(request: PageRequest, container: Container, form: Form) -> HttpResponse:
+    command = form.words("command")
+    if not command:
+        raise InvalidSpec(
+            gettext_noop("No command is given."), remedy=gettext_noop("Type one, as in a shell."), field="command"
         )
-    except CnmError as error:
-        messages.error(request, f"{error.sentence.translated(_)} {error.remedy.translated(_)}".strip())
-        return redirect(to)
+    outcome = use_cases.exec_in_container(
+        request.actor,
+        container,
+        command,
+        env={},
+        user=form.value("user").strip()[:64],
+        working_dir=form.value("working_dir").strip(),
+        timeout=TIMEOUT_S,
+    )
     assert outcome.operation is not None  # noqa: S101  # the use case's contract
     operations.wait(outcome.operation, WAIT_S)
-    return redirect(to)
+    return redirect(reverse("container", args=[container.name]) + "?tab=exec")
 
 
 @page("operator")

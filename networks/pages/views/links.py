@@ -25,7 +25,7 @@ from ..listing import listing
 @page()
 def index(request: PageRequest) -> HttpResponse:
     """The list; for operators beside it the editor, whose every answer shows the plan of what is chosen."""
-    form = Form(request.POST if request.method == "POST" else request.GET.dict())
+    form = Form(request.POST if request.method == "POST" else request.GET.dict(), places={"links": "source"})
     step = request.POST.get("step", "")
     form.quiet = step == "live" or request.method != "POST"
     context: dict[str, Any] = {"form": form, "plan": None, **_choices(request)}

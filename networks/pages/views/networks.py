@@ -94,10 +94,13 @@ def detail(request: PageRequest, reference: str) -> HttpResponse:
     if tab == "rules":
         context |= {"rules": rules_of(request.host, row.pk), "belongings": belongings(request.host, row.pk)}
     if tab == "captures":
-        context |= capture_tab(row)
+        found = capture_tab(request, row)
+        if isinstance(found, HttpResponse):
+            return found
+        context |= found
     if tab == "activity":
         context["activity"] = [represent.activity(item) for item in Activity.objects.filter(subject_id=row.pk)[:100]]
-    return render(request, "networks/detail.html", context)
+    return render(request, "networks/detail.html", context, status=context.get("status", 200))
 
 
 def _tabs() -> list[tuple[str, str]]:
@@ -161,11 +164,11 @@ def _drivers(request: PageRequest) -> list[tuple[str, str]]:
     """Ours, and the plugins that make networks; while there is none, what one would be."""
     plugins = [item.name for item in load_facts(request.host).plugins if NETWORK_DRIVER in item.implements]
     words = {
-        "bridge": _("bridge: containers of this host on a bridge of their own, with NAT"),
-        "overlay": _("overlay: one network over several hosts"),
-        "macvlan": _("macvlan: containers in the host's own LAN, with MAC addresses of their own"),
-        "ipvlan": _("ipvlan: containers in the host's own LAN, with the host's MAC address"),
-        "remote": _("remote: a plugin makes it"),
+        "bridge": _("bridge: on this host, behind NAT"),
+        "overlay": _("overlay: across several hosts"),
+        "macvlan": _("macvlan: in the host's LAN, MACs of their own"),
+        "ipvlan": _("ipvlan: in the host's LAN, the host's MAC"),
+        "remote": _("remote: made by a plugin"),
     }
     own = [(name, words.get(name, name)) for name, known in DRIVERS.items() if known.attaches]
     if not plugins:

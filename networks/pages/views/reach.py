@@ -14,17 +14,14 @@ from django.views.decorators.http import require_POST
 
 from networks import reachability
 from networks.caught_up import wait_for_look
-from networks.cnm.reach_words import FAR
 from networks.cnm.trace.walk import OUTSIDE
 from networks.models import Moment
 from networks.services.moments import find_moment, keep_moment
 from networks.tracing import PROTOCOLS
 
 from ..base import PageRequest, page
+from ..parties import NAMED, listed, outsides, senders
 from .audit import VERDICTS
-
-NAMED = 3
-"""Members of a group that are named; the rest is counted."""
 
 
 @page()
@@ -42,8 +39,8 @@ def matrix(request: PageRequest) -> HttpResponse:
         "seen": found is not None,
         "differences": [
             {
-                "sources": _listed(one.sources),
-                "targets": _listed(one.targets),
+                "sources": senders(one.sources),
+                "targets": listed(one.targets),
                 "before": _word(one.before),
                 "after": _word(one.after),
             }
@@ -98,23 +95,8 @@ def _number(text: str) -> int:
 
 
 def _source(source: dict[str, Any]) -> dict[str, Any]:
-    names = _outsides(source["members"]) if source["kind"] == OUTSIDE else source["members"]
+    names = outsides(source["members"]) if source["kind"] == OUTSIDE else source["members"]
     return {"kind": source["kind"], "names": names[:NAMED], "more": max(0, len(names) - NAMED), "all": ", ".join(names)}
-
-
-def _outsides(members: list[str]) -> list[str]:
-    """Intervals of addresses; the group of the internet at large stands for all that no rule speaks of."""
-    for name in members:
-        device, low, high = reachability.interval(name)
-        if low <= int(FAR[6 if ":" in name else 4]) <= high:
-            return [_("everybody else, by {device}").format(device=device)]
-    return [_outside(name) for name in members]
-
-
-def _outside(name: str) -> str:
-    device, _space, span = name.partition(" ")
-    low, _dash, high = span.partition("-")
-    return f"{low} ({device})" if low == high else f"{low} – {high} ({device})"
 
 
 def _target(target: dict[str, Any]) -> dict[str, Any]:
@@ -148,11 +130,6 @@ def _cell(
         "url": f"{reverse('trace')}?{urlencode(query)}",
         "text": f"{_source(source)['names'][0]} → {reachability.spelled((name, protocol, port))}",
     }
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    shown = ", ".join(names[:NAMED])
-    return shown if len(names) <= NAMED else _("{names} and {n} more").format(names=shown, n=len(names) - NAMED)
 
 
 def _word(verdict: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -16,17 +15,26 @@ from networks import represent
 from networks.cnm.errors import CnmError
 from networks.models import Container, ExecSession
 from networks.services import terminals
-from networks.services.find import find_container
 
-from ..base import PageRequest, page
+from ..base import PageRequest, page, status_of
 from ..form import Form
 from ..words import ENDS, for_terminal
 
 ENDED_SHOWN = 5
 
 
-def terminal_tab(request: PageRequest, container: Container) -> dict[str, Any]:
-    """The open terminals of *container*, a few that ended, and the one that the address names (``?session=``)."""
+def terminal_tab(request: PageRequest, container: Container) -> dict[str, Any] | HttpResponse:
+    """The open terminals of *container*, a few that ended, and the one that the address names (``?session=``).
+
+    With a POST a terminal is opened, and the answer leads to it; a refusal stands beside its field.
+    """
+    form, status = Form(request.POST if request.method == "POST" else {}), 200
+    if request.method == "POST":
+        try:
+            return _opened(request, container, form)
+        except CnmError as error:
+            form.refuse(error)
+            status = status_of(error)
     rows = terminals.sessions_of(request.host, container)
     open_rows = [_shown(request, row) for row in rows.exclude(state=ExecSession.ENDED)]
     asked = request.GET.get("session", "")
@@ -36,7 +44,8 @@ def terminal_tab(request: PageRequest, container: Container) -> dict[str, Any]:
         "ended_terminals": [_shown(request, row) for row in rows.filter(state=ExecSession.ENDED)[:ENDED_SHOWN]],
         "session": _shown(request, current) if current is not None else None,
         "terminal_words": for_terminal(),
-        "form": Form({}),
+        "form": form,
+        "status": status,
     }
 
 
@@ -50,25 +59,17 @@ def _shown(request: PageRequest, row: ExecSession) -> dict[str, Any]:
     }
 
 
-@require_POST
-@page("operator")
-def open_one(request: PageRequest, reference: str) -> HttpResponse:
-    container = find_container(request.host, reference)
-    form = Form(request.POST)
-    to = reverse("container", args=[container.name]) + "?tab=terminal"
-    try:
-        outcome = terminals.open_terminal(
-            request.actor,
-            container,
-            form.words("command"),
-            user=form.value("user").strip()[:64],
-            working_dir=form.value("working_dir").strip()[:512],
-        )
-    except CnmError as error:
-        messages.error(request, f"{error.sentence.translated(_)} {error.remedy.translated(_)}".strip())
-        return redirect(to)
+def _opened(request: PageRequest, container: Container, form: Form) -> HttpResponse:
+    outcome = terminals.open_terminal(
+        request.actor,
+        container,
+        form.words("command"),
+        user=form.value("user").strip()[:64],
+        working_dir=form.value("working_dir").strip()[:512],
+    )
     assert outcome.subject is not None  # noqa: S101  # the use case's contract
-    return redirect(f"{to}&session={str(outcome.subject.pk)[:12]}")
+    to = reverse("container", args=[container.name])
+    return redirect(f"{to}?tab=terminal&session={str(outcome.subject.pk)[:12]}")
 
 
 @require_POST

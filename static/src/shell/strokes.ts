@@ -9,7 +9,15 @@ export interface Stroke {
   typing: boolean;
 }
 
-export type Meaning = { act: "palette" } | { act: "search" } | { act: "help" } | { act: "go"; to: string } | null;
+export type Meaning =
+  | { act: "palette" }
+  | { act: "search" }
+  | { act: "help" }
+  | { act: "go"; to: string }
+  | { act: "row"; by: 1 | -1 }
+  | { act: "select" }
+  | { act: "press"; key: string }
+  | null;
 
 /** How long "g" waits for the letter of a page. */
 export const CHORD_MS = 1500;
@@ -33,7 +41,10 @@ export class Strokes {
     if (stroke.key === "g") this.begun = now;
     if (stroke.key === "/") return { act: "search" };
     if (stroke.key === "?") return { act: "help" };
-    return null;
+    if (stroke.key === "j") return { act: "row", by: 1 };
+    if (stroke.key === "k") return { act: "row", by: -1 };
+    if (stroke.key === "x") return { act: "select" };
+    return /^[a-z]$/.test(stroke.key) && stroke.key !== "g" ? { act: "press", key: stroke.key } : null;
   }
 }
 
