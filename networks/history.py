@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -130,13 +130,13 @@ def rules_at(host: Host, at: datetime, owner: str = "") -> dict[str, Any]:
     }
 
 
-def between(host: Host, since: datetime, at: datetime) -> dict[str, Any]:
-    """What differs at *at* from what was at *since*, each with its causes; and the rules that came and went."""
+def between(hosts: Sequence[Host], since: datetime, at: datetime) -> dict[str, Any]:
+    """What differs at *at* from what was at *since*, each with its causes; and the rules of *hosts* that came and went."""
     first, before = state_at(since)
     last, after = state_at(at)
     found = changes(before, after, KINDS)
     causes = _Causes(first, last)
-    rules = _rules_between(host, since, at)
+    rules = _rules_of_all(hosts, since, at)
     return {
         "since": since.isoformat(),
         "at": at.isoformat(),
@@ -202,6 +202,21 @@ class _Causes:
             writer = after.get("drift", {}).get(change.id, {}).get("writer", "")
             return [{"writer": writer}] if writer else []
         return [{"by": actor, "at": at} for actor, at in self._actors.get((change.kind, change.id), {}).items()]
+
+
+def _rules_of_all(hosts: Sequence[Host], since: datetime, at: datetime) -> dict[str, Any] | None:
+    """Each rule with its host; None where those of no host are known of both moments. ``unknown``: the hosts of which they are not."""
+    found = {host.name: _rules_between(host, since, at) for host in hosts}
+    known = {name: rules for name, rules in found.items() if rules is not None}
+    if not known:
+        return None
+    return {
+        "added": [rule | {"host": name} for name, rules in known.items() for rule in rules["added"]],
+        "removed": [rule | {"host": name} for name, rules in known.items() for rule in rules["removed"]],
+        "left_out": sum(rules["left_out"] for rules in known.values()),
+        "writers": list(dict.fromkeys(writer for rules in known.values() for writer in rules["writers"])),
+        "unknown": [name for name in found if name not in known],
+    }
 
 
 def _rules_between(host: Host, since: datetime, at: datetime) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from networks import history
 from networks.cnm.text import gettext_noop
+from networks.models import Host
 from networks.services.body import bad
 
 from . import schemas_history as schemas
@@ -46,7 +47,8 @@ class Changes(CnmView):
     )
     def get(self, request: Request) -> Response:
         at = _moment(request, "at") if "at" in request.query_params else timezone.now()
-        return Response(history.between(self.host, _moment(request, "since"), at))
+        hosts = list(Host.objects.order_by("name")) if self.of_every_host else [self.host]
+        return Response(history.between(hosts, _moment(request, "since"), at))
 
 
 def _moment(request: Request, name: str) -> datetime:

@@ -286,8 +286,8 @@ class Events(CnmView):
     @documented("List what changed after an event, or a snapshot where that is not known", filters=("since", "epoch"))
     def get(self, request: Request) -> Response:
         since, epoch = request.query_params.get("since", ""), request.query_params.get("epoch", "")
-        alive = represent.is_alive(self.host)
+        health = {"alive": represent.is_alive(self.host), "silent": represent.silent_hosts()}
         events = feed.since(int(since), epoch) if since.isascii() and since.isdigit() and len(since) < 18 else None
         if events is None:
-            return Response({"type": "snapshot", **feed.snapshot(), "alive": alive})
-        return Response({"type": "events", "epoch": epoch, "events": events, "alive": alive})
+            return Response({"type": "snapshot", **feed.snapshot(), **health})
+        return Response({"type": "events", "epoch": epoch, "events": events, **health})

@@ -16,7 +16,7 @@ from networks import feed
 from networks.audit import counters_at
 from networks.hub import Hub
 from networks.models import Host
-from networks.represent import is_alive
+from networks.represent import is_alive, silent_hosts
 
 from . import traffic
 from .session import HOST_LOOKED_AT, user_of
@@ -129,8 +129,11 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
                 await self.send_json({"type": "counters", "at": at})
 
     async def _ping(self) -> None:
-        """Say that all is well; and whether the worker is, whose falling silent is no event."""
-        await self.send_json({"type": "ping", "alive": await database_sync_to_async(self._worker_is_alive)()})
+        """Say that all is well; and with which workers it is not: that one falls silent is no event."""
+        await self.send_json({"type": "ping", **await database_sync_to_async(self._health)()})
+
+    def _health(self) -> dict[str, Any]:
+        return {"alive": self._worker_is_alive(), "silent": silent_hosts()}
 
     async def _may_see(self) -> bool:
         """Whether the session still belongs to somebody who may sign in. Every role may look."""

@@ -39,6 +39,9 @@ from .plan_view import PlanView, preview_view
 WAIT_S = 6.0
 """How long a page waits for the kernel before it goes on and shows the operation as running."""
 
+ON = "on"
+"""The parameter of a page's address that names its host."""
+
 STATUS = {
     InvalidSpec: 400,
     NotFound: 404,
@@ -94,7 +97,13 @@ def page(role: str = "viewer", *, write: str = "operator") -> Callable[[View], V
 
 
 def host_of(request: HttpRequest) -> Host:
-    """The host that the person chose to look at, as long as there is one of that name; else the only, or first, one."""
+    """The host that the person chose to look at, as long as there is one of that name; else the only, or first, one.
+
+    A link from a page that shows several hosts says which one it is about (``?on=``): from there on, pages are about that one. Raises
+    NotFound where there is none of that name.
+    """
+    if request.method == "GET" and (named := request.GET.get(ON)):
+        request.session[HOST_LOOKED_AT] = find_host(named).name
     chosen = request.session.get(HOST_LOOKED_AT)
     if chosen is not None:
         try:

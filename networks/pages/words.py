@@ -283,6 +283,7 @@ def for_topology() -> dict[str, str]:
         "choose": _("Choose something in the picture or in the tree to see its details."),
         "open": _("Open"),
         "focus": _("Only its surroundings"),
+        "hide": _("Hide"),
         "fold": _("Collapse"),
         "unfold": _("Expand"),
         "folded": _("{count} containers collapsed"),

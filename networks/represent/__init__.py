@@ -6,7 +6,7 @@ The functions read related rows through the default managers; a caller that desc
 
 from .containers import container, exec_session, image, sandbox_of
 from .endpoints import endpoint, link, port
-from .hosts import association, host, is_alive, join_token
+from .hosts import association, host, is_alive, join_token, silent_hosts
 from .networks import BRIDGE_NAME, bridge_of, network
 from .people import token, user
 from .related import again, prepared
@@ -44,6 +44,7 @@ __all__ = [
     "prepared",
     "read",
     "sandbox_of",
+    "silent_hosts",
     "token",
     "user",
 ]

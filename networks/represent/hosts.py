@@ -66,6 +66,11 @@ def is_alive(row: Host) -> bool:
     return heard is not None and timezone.now() - heard < timedelta(seconds=settings.HEARTBEAT_STALE_S)
 
 
+def silent_hosts() -> list[str]:
+    """The names of those whose workers were not heard of lately."""
+    return [row.name for row in Host.objects.only("name", "heartbeat_at").order_by("name") if not is_alive(row)]
+
+
 def association(row: SecurityAssociation) -> Json:
     """One direction between two hosts, without its key."""
     return {

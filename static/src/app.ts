@@ -7,7 +7,7 @@ import * as shows from "./forms/shows";
 import * as wizard from "./forms/wizard";
 import { Connection, type Status } from "./live/connection";
 import { changed } from "./live/refresh";
-import { known, onFeed, take } from "./live/store";
+import { known, onFeed, silent, take } from "./live/store";
 import * as traffic from "./live/traffic";
 import { keys } from "./shell/keys";
 import { palette } from "./shell/palette";
@@ -30,6 +30,7 @@ function live(): void {
       else if (message.type === "ping") {
         if (message.alive !== alive) changed(["host"]);
         alive = message.alive;
+        if (message.silent) silent(message.silent);
       }
       else if (!take(message)) connection.again();
     },

@@ -2,13 +2,13 @@
 import type { Change, State } from "./live/reducer";
 import { known, onFeed } from "./live/store";
 import * as live from "./live/traffic";
-import { mayBeConnected, type Deeds } from "./topology/actions";
+import { hostOf, mayBeConnected, of, type Deeds } from "./topology/actions";
 import { announce } from "./topology/announce";
 import { fillChoices, readView, writeView, type Chosen } from "./topology/address";
 import { title } from "./topology/draw";
 import { download, type Format } from "./topology/exports";
 import { showFlows } from "./topology/facts";
-import { graph, isRoom, labelKeys, neighbours, patch, type ContainerData, type Graph, type Node, type Wishes } from "./topology/graph";
+import { graph, isRoom, labelKeys, neighbours, only, patch, type ContainerData, type Graph, type Node, type Wishes } from "./topology/graph";
 import { hands } from "./topology/hands";
 import { layout, NOWHERE } from "./topology/layout";
 import { grabs, Places } from "./topology/moves";
@@ -16,7 +16,8 @@ import { iconName, panel } from "./topology/panel";
 import { signs, withGone } from "./topology/past";
 import { showCompared, showRulesThen } from "./topology/compared";
 import { Timeline, type Shown } from "./topology/timeline";
-import { searchText } from "./topology/search";
+import { networkOf, shownAs } from "./topology/rooms";
+import { found } from "./topology/search";
 import { Stage } from "./topology/stage";
 import { Table } from "./topology/table";
 import { Tracing } from "./topology/tracing";
@@ -69,6 +70,7 @@ class Topology {
       fold: (id) => this.fold(id),
       folded: (id) => this.chosen.collapsed.has(id),
       focus: (id) => this.focus(id),
+      hide: (id) => this.hide(id),
       trace: (from) => this.tracing.begin(from),
     };
     this.tracing = new Tracing(canvas, side, this.words);
@@ -78,7 +80,7 @@ class Topology {
       iconOf: iconName,
       nameOf: (node) => title(node, this.words),
     });
-    this.graph = graph(this.state(), this.wishes());
+    this.graph = this.filtered();
     const scene = { graph: this.graph, layout: NOWHERE, bright: null, selected: null, hovered: null, words: this.words, flows: new Map(), signs: new Map() };
     this.stage = new Stage(canvas, scene, (x, y) => this.grabbed(x, y), () => this.arrange());
     this.table = new Table(page.table, page.details, this.words, { container: side.dataset["containerUrl"] ?? "", network: side.dataset["networkUrl"] ?? "" }, () => ({
@@ -117,11 +119,11 @@ class Topology {
       live.unwatch();
       this.samples = {};
     } else if (!past && wasPast) live.watch((samples) => this.flow(samples));
-    this.stage.scene.signs = signs(shown.compared);
     const operation = this.page.side.dataset["operationUrl"] ?? "";
     showCompared(this.page.changes, shown.compared, this.words, { operation }, (id) => this.choose(id, true));
     this.rebuild();
-    if (!this.stage.moved) this.stage.fit();
+    this.stage.scene.signs = signs(shown.compared, this.graph);
+    this.stage.settle();
   }
 
   /** What the tools ask for. Read once a change of them: a form is slow to ask a hundred times a second. */
@@ -137,6 +139,7 @@ class Topology {
       foreign: data.has("foreign"),
       group: String(data.get("group") ?? "network"),
       collapsed: this.chosen.collapsed,
+      hidden: this.chosen.hidden,
       focus: this.chosen.focused,
     };
   }
@@ -149,8 +152,24 @@ class Topology {
   }
 
   private rebuild(): void {
-    this.graph = graph(this.state(), this.wishes());
+    this.graph = this.filtered();
     this.rebuilt();
+  }
+
+  /** With what matches alone, if that is wanted. */
+  private filtered(): Graph {
+    const whole = graph(this.state(), this.wishes());
+    const matching = this.narrows ? found(whole, this.asks()) : null;
+    return matching ? only(whole, matching) : whole;
+  }
+
+  private asks(): string {
+    return this.page.tools.querySelector<HTMLInputElement>("[name=q]")?.value ?? "";
+  }
+
+  /** Whether only what matches is to be seen: then a change of it may bring or take something. */
+  private get narrows(): boolean {
+    return this.page.tools.querySelector<HTMLInputElement>("[name=only]")?.checked ?? false;
   }
 
   private rebuilt(): void {
@@ -168,6 +187,8 @@ class Topology {
   private arrange(): void {
     document.querySelector<HTMLElement>("[data-put-back]")?.toggleAttribute("hidden", this.places.moved.size === 0);
     document.querySelector<HTMLElement>("[data-unfocus]")?.toggleAttribute("hidden", this.chosen.focused === null);
+    document.querySelector<HTMLElement>("[data-unhide]")?.toggleAttribute("hidden", this.chosen.hidden.size === 0);
+    document.querySelector<HTMLElement>("[data-several]")?.toggleAttribute("hidden", !this.graph.edges.some((edge) => edge.kind === "tunnel"));
     this.stage.scene.graph = this.graph;
     this.stage.scene.layout = layout(this.graph, this.stage.aspect(), this.places.moved);
     this.stage.arranged();
@@ -195,8 +216,12 @@ class Topology {
 
   private summarize(): void {
     const counts: Partial<Record<Node["kind"], number>> = {};
-    for (const node of this.graph.nodes.values()) counts[node.kind] = (counts[node.kind] ?? 0) + 1;
-    const text = fill(this.words["summary"] ?? "", { networks: counts.network ?? 0, containers: counts.container ?? 0, ports: counts.port ?? 0 });
+    const networks = new Set<string>(); // one that spans hosts has several rooms
+    for (const node of this.graph.nodes.values()) {
+      if (node.kind === "network") networks.add(networkOf(node));
+      else counts[node.kind] = (counts[node.kind] ?? 0) + 1;
+    }
+    const text = fill(this.words["summary"] ?? "", { networks: networks.size, containers: counts.container ?? 0, ports: counts.port ?? 0 });
     this.page.summary.textContent = text;
     this.page.canvas.setAttribute("aria-label", text);
     this.page.canvas.dataset["nodes"] = String(this.graph.nodes.size);
@@ -204,16 +229,7 @@ class Topology {
   }
 
   private search(): void {
-    const wanted = String(new FormData(this.page.tools).get("q") ?? "").trim().toLowerCase();
-    let shown: Set<string> | null = null;
-    if (wanted) {
-      shown = new Set();
-      for (const node of this.graph.nodes.values()) {
-        if (!searchText(node).includes(wanted)) continue;
-        for (const id of neighbours(this.graph, node.id)) if (node.kind !== "host") shown.add(id);
-        shown.add(node.id);
-      }
-    }
+    const shown = found(this.graph, this.asks());
     this.shown = shown;
     const { scene } = this.stage;
     scene.bright = shown ?? (scene.selected ? neighbours(this.graph, scene.selected) : null);
@@ -229,9 +245,10 @@ class Topology {
     return [this.words[`kind.${node.kind}`] ?? node.kind, title(node, this.words), state, node.detail, drift, folded].filter(Boolean).join(", ");
   }
 
-  private choose(id: string | null, show: boolean): void {
+  private choose(object: string | null, show: boolean): void {
+    const id = object === null ? null : (shownAs(this.graph, object)[0] ?? object);
     const node = this.graph.nodes.get(id ?? "");
-    if (this.tracing.active && this.tracing.end(node)) return;
+    if (this.tracing.active && this.tracing.end(node, this.graph)) return;
     this.stage.scene.selected = id;
     this.search();
     this.tree.select(id, show);
@@ -247,6 +264,11 @@ class Topology {
   /** Fold a room's containers away, or bring them back. */
   private fold(id: string): void {
     if (!this.chosen.collapsed.delete(id)) this.chosen.collapsed.add(id);
+    this.asked();
+  }
+
+  private hide(id: string): void {
+    this.chosen.hidden.add(id);
     this.asked();
   }
 
@@ -288,7 +310,7 @@ class Topology {
   private follow(): void {
     const begun = performance.now();
     this.rebuild();
-    if (!this.stage.moved) this.stage.fit();
+    this.stage.settle();
     this.pause = Math.min(LONGEST_PAUSE_MS, (performance.now() - begun) * 3);
   }
 
@@ -317,14 +339,15 @@ class Topology {
       nudge: (by) => this.nudge(by),
       move: (id, to) => this.move(id, to),
       mayConnect: (node) => this.mayConnect(node),
+      mayJoin: (node, room) => this.graph.nodes.get(room)?.data?.["host"] === node.data?.["host"],
       connect: (container, network) => {
-        const url = (side.dataset["connectUrl"] ?? "").replace("OBJECT", encodeURIComponent(container));
-        location.href = `${url}?network=${encodeURIComponent(this.graph.nodes.get(network)?.name ?? "")}`;
+        const node = this.graph.nodes.get(container)!;
+        location.href = of(side.dataset["connectUrl"], container, hostOf(this.graph, node), { network: this.graph.nodes.get(network)?.name ?? "" });
       },
     });
     tools.addEventListener("input", (event) => {
       const { name } = event.target as HTMLInputElement;
-      if (name !== "q") this.asked();
+      if (name !== "q" || this.narrows) this.asked();
       else {
         writeView(tools, this.chosen);
         this.search();
@@ -345,6 +368,10 @@ class Topology {
       this.stage.paint();
     }
     if (target.closest("[data-unfocus]")) this.focus(null);
+    if (target.closest("[data-unhide]")) {
+      this.chosen.hidden.clear();
+      this.asked();
+    }
     const zoomed = target.closest<HTMLElement>("[data-zoom]")?.dataset["zoom"];
     if (zoomed === "in") this.stage.closer();
     else if (zoomed === "out") this.stage.farther();
@@ -359,9 +386,9 @@ class Topology {
       this.page.canvas.dataset["n"] = String(known().n);
       return; // the past does not change
     }
-    if (changes) announce(changes, (id) => this.graph.nodes.get(id)?.name, this.words);
+    if (changes) announce(changes, (id) => this.graph.nodes.get(shownAs(this.graph, id)[0] ?? "")?.name, this.words);
     const wishes = this.wishes();
-    if (changes !== null && changes.every((change) => patch(this.graph, change, wishes))) {
+    if (changes !== null && !this.narrows && changes.every((change) => patch(this.graph, change, wishes))) {
       this.patched(changes.some((change) => change.kind === "container"));
       return;
     }

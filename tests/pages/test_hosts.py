@@ -53,6 +53,16 @@ def test_all_hosts_are_listed_and_one_is_looked_at(world: World, two: World) -> 
     assert client.get("/containers/").status_code == 200, "a host that is gone is looked at no more"
 
 
+def test_a_link_from_a_picture_of_all_hosts_says_which_one_it_is_about(world: World, two: World) -> None:
+    there = two.container("there")
+    client = page()
+    assert client.get(f"/containers/{there.pk}/").status_code == 404
+    assert client.get(f"/containers/{there.pk}/", {"on": "two"}).status_code == 200
+    assert ">there<" in client.get("/containers/").content.decode(), "and so it stays"
+    assert client.get("/containers/", {"on": "nowhere"}).status_code == 404
+    assert ">there<" in client.get("/containers/").content.decode()
+
+
 def test_an_admin_lets_a_host_join(world: World, settings: LazySettings) -> None:
     settings.DATABASE_URL, settings.REDIS_URL = "postgres://c:p@db.example/c", "redis://:p@redis.example/0"
     assert page("operator").post("/hosts/invite/").status_code == 403

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from networks import feed, history, represent, retention
 from networks.cnm.errors import NotFound
-from networks.models import Checkpoint, Event, FeedCounter, Network, RulesVersion
+from networks.models import Checkpoint, Event, FeedCounter, Host, Network, RulesVersion
 from networks.services import containers, networks
 from networks.services.find import find_container
 from networks.services.spec_container import AttachRequest
@@ -75,7 +75,7 @@ def test_what_changed_is_named_with_its_fields_and_who_did_it(world: World) -> N
     world.network("new")
     containers.stop_container(OPERATOR, web)
     world.work()
-    found = {one["name"]: one for one in history.between(world.host, since, then())["changes"]}
+    found = {one["name"]: one for one in history.between([world.host], since, then())["changes"]}
     assert set(found) == {"web", "new"}
     assert found["new"]["sign"] == "+"
     fields = {field["name"]: (field["before"], field["after"]) for field in found["web"]["fields"]}
@@ -101,10 +101,19 @@ def test_rules_of_then_and_what_came_and_went_with_the_program_that_was_seen(wor
         "-A FORWARD -j A",
         "-A FORWARD -j B",
     ]
-    found = history.between(world.host, since, then())["rules"]
+    found = history.between([world.host], since, then())["rules"]
     assert [rule["text"] for rule in found["added"]] == ["-A FORWARD -j C"]
     assert [rule["text"] for rule in found["removed"]] == ["-A FORWARD -j A"]
     assert found["writers"] == ["iptables (77)"]
+    two = Host.objects.create(name="two")
+    both = history.between([world.host, two], since, then())["rules"]
+    assert (both["added"], both["unknown"]) == (found["added"], ["two"]), "of one host nothing is kept: that is said"
+    history.keep_rules(two, rules("-A FORWARD -j A"), "g1", "")
+    since = then()
+    history.keep_rules(two, rules("-A FORWARD -j D"), "g2", "nft (8)")
+    both = history.between([world.host, two], since, then())["rules"]
+    assert [(rule["host"], rule["text"]) for rule in both["added"]] == [("two", "-A FORWARD -j D")]
+    assert (both["writers"], both["unknown"]) == (["nft (8)"], [])
 
 
 def test_the_past_goes_with_its_events_and_rules_when_they_take_too_much_room(

@@ -93,9 +93,10 @@ def places(request: PageRequest) -> HttpResponse:
     except (ValueError, TypeError, AttributeError, IndexError, KeyError):
         return HttpResponse(status=400)
     kept = dict(list(kept.items())[:PLACES])
-    known = set(Network.objects.filter(pk__in=kept).values_list("pk", flat=True))
+    numbers = {key: key.partition("@")[0] for key in kept}  # one that spans hosts stands on each: number@host
+    known = set(Network.objects.filter(pk__in=numbers.values()).values_list("pk", flat=True))
     request.user.preferences["topology"] = {
-        key: place for key, place in kept.items() if key in known or key.startswith(UNNUMBERED)
+        key: place for key, place in kept.items() if numbers[key] in known or key.startswith(UNNUMBERED)
     }
     request.user.save(update_fields=["preferences"])
     return HttpResponse(status=204)

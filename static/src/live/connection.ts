@@ -11,10 +11,11 @@ export interface Counters {
   at: string;
 }
 
-/** All is well with the connection; `alive` says whether it is with the worker, too. */
+/** All is well with the connection; `alive` says whether it is with the worker of this page's host, too, `silent` with whose it is not. */
 export interface Ping {
   type: "ping";
   alive: boolean;
+  silent?: string[];
 }
 
 /** The latest of what moves, where the page has asked for it. */

@@ -4,7 +4,7 @@ import type { Position } from "./connection";
 import { NORMAL, SIGNED_OUT, type Surroundings, type Wire } from "./line";
 import type { Changes, Snapshot } from "./reducer";
 
-export type Answer = (Snapshot | Changes) & { alive: boolean };
+export type Answer = (Snapshot | Changes) & { alive: boolean; silent?: string[] };
 /** What the feed says after a place; a number is the status of a refusal. Rejects where there is no answer. */
 export type Ask = (at: Position) => Promise<Answer | number>;
 
@@ -47,9 +47,9 @@ export class Poll implements Wire {
     if (this.readyState === 3) return;
     if (typeof found === "number") this.ended(found === 401 || found === 403 ? SIGNED_OUT : ABNORMAL);
     else {
-      const { alive, ...news } = found;
+      const { alive, silent, ...news } = found;
       this.tell(news);
-      this.tell({ type: "ping", alive });
+      this.tell({ type: "ping", alive, ...(silent ? { silent } : {}) });
       this.answers += 1;
       if (this.answers === MOST_ANSWERS) this.ended(NORMAL);
       else this.timer = this.around.later(() => void this.next(), EVERY_MS);

@@ -38,6 +38,19 @@ export function take(message: Snapshot | Changes): boolean {
   return true;
 }
 
+/** Which hosts do not answer: no event tells of that, for nobody is there to tell it. */
+export function silent(names: readonly string[]): void {
+  const hosts = known().state["host"] ?? {};
+  const changes: Change[] = [];
+  for (const [id, host] of Object.entries(hosts)) {
+    const alive = !names.includes(id);
+    if (host["alive"] === alive) continue;
+    hosts[id] = { ...host, alive };
+    changes.push({ n: current.n, op: "put", kind: "host", id, data: hosts[id] });
+  }
+  if (changes.length) for (const listener of listeners) listener(changes);
+}
+
 export function onFeed(listener: Listener): void {
   listeners.push(listener);
 }

@@ -4,13 +4,14 @@ import type { Words } from "./elements";
 export interface Chosen {
   focused: string | null;
   collapsed: Set<string>;
+  hidden: Set<string>;
   /** The moment that is shown, as it was asked for; empty: now. */
   at: string;
   /** The moment with which it is compared; empty: none. */
   since: string;
 }
 
-const CHECKS = { stopped: "0", empty: "1", foreign: "0" } as const;
+const CHECKS = { stopped: "0", empty: "1", foreign: "0", only: "1" } as const;
 /** Name of a box -> what is written when it differs from what it is at first. */
 
 const field = (tools: HTMLFormElement, name: string): HTMLInputElement => tools.elements.namedItem(name) as HTMLInputElement;
@@ -35,10 +36,15 @@ export function readView(tools: HTMLFormElement, words: Words): Chosen {
   if ([...select.options].some((option) => option.value === group)) select.value = group;
   return {
     focused: wanted.get("focus"),
-    collapsed: new Set((wanted.get("collapsed") ?? "").split(",").filter(Boolean)),
+    collapsed: ids(wanted.get("collapsed")),
+    hidden: ids(wanted.get("hidden")),
     at: wanted.get("at") ?? "",
     since: wanted.get("since") ?? "",
   };
+}
+
+function ids(text: string | null): Set<string> {
+  return new Set((text ?? "").split(",").filter(Boolean));
 }
 
 export function writeView(tools: HTMLFormElement, chosen: Chosen): void {
@@ -51,6 +57,7 @@ export function writeView(tools: HTMLFormElement, chosen: Chosen): void {
   if (group !== "network") said.set("group", group);
   if (chosen.focused) said.set("focus", chosen.focused);
   if (chosen.collapsed.size) said.set("collapsed", [...chosen.collapsed].join(","));
+  if (chosen.hidden.size) said.set("hidden", [...chosen.hidden].join(","));
   if (chosen.at) said.set("at", chosen.at);
   if (chosen.since) said.set("since", chosen.since);
   history.replaceState(null, "", said.size ? `?${said}` : location.pathname);

@@ -2,6 +2,7 @@
 // focus keeps it. Very many rows are written a few milliseconds at a time, so that a person can move the picture meanwhile.
 import { icon } from "./elements";
 import { isRoom, type Graph, type Node } from "./graph";
+import { members } from "./rooms";
 
 export interface RowHooks {
   label(node: Node): string;
@@ -97,7 +98,7 @@ export class Branches {
       const node = wanted.graph.nodes.get(id)!;
       const below = (wanted.graph.children.get(id) ?? []).filter((child) => wanted.visible(child));
       const open = below.length ? wanted.isOpen(node) : null;
-      const row = this.row(node, level, below.length, open, wanted.chosen === id);
+      const row = this.row(node, level, below.length > 0, open, wanted.chosen === id, isRoom(node) ? `${members(wanted.graph, id)}` : node.detail);
       yield;
       if (row.group) yield* this.fill(row.group, below, level + 1, wanted, standing);
       if (row.item === place) place = place.nextElementSibling;
@@ -105,8 +106,8 @@ export class Branches {
     }
   }
 
-  /** The row of a node with `count` things below it: the one that stands, or a new one. `open` is null where there is nothing to open. */
-  private row(node: Node, level: number, count: number, open: boolean | null, chosen: boolean): Row {
+  /** The row of a node: the one that stands, or a new one. `open` is null where there is nothing to open; `detail` stands at its end. */
+  private row(node: Node, level: number, holds: boolean, open: boolean | null, chosen: boolean, detail: string): Row {
     let row = this.rows.get(node.id);
     if (!row) {
       const item = document.createElement("li");
@@ -126,11 +127,11 @@ export class Branches {
       else item.setAttribute("aria-expanded", String(open));
     }
     const label = this.hooks.label(node);
-    const said = [label, node.state, count].join("\n");
+    const said = [label, node.state, holds, detail].join("\n");
     if (said !== row.said) {
       row.said = said;
       item.setAttribute("aria-label", label);
-      const line = this.line(node, count);
+      const line = this.line(node, holds, detail);
       const old = item.firstElementChild;
       if (!old) item.append(line);
       else if (!old.isEqualNode(line)) old.replaceWith(line); // a new icon has the whole page styled anew
@@ -146,16 +147,16 @@ export class Branches {
     return row;
   }
 
-  private line(node: Node, count: number): HTMLElement {
+  private line(node: Node, holds: boolean, detail: string): HTMLElement {
     const line = document.createElement("div");
     line.className = "tree-row";
     const toggle = document.createElement("span");
     toggle.className = "tree-toggle";
     toggle.setAttribute("aria-hidden", "true");
-    if (count) toggle.dataset["toggle"] = "";
+    if (holds) toggle.dataset["toggle"] = "";
     line.append(toggle, icon(this.hooks.iconOf(node), node.kind), text(this.hooks.nameOf(node), "tree-name"));
     if (node.kind === "container") line.append(text(node.state, `dot dot-${node.state}`));
-    line.append(text(isRoom(node) ? `${count || node.folded}` : node.detail, "tree-detail"));
+    line.append(text(detail, "tree-detail"));
     return line;
   }
 }

@@ -49,15 +49,17 @@ function caused(cause: Cause, words: Words, hrefs: { operation: string }): HTMLE
 
 function rules(compared: Comparison, words: Words): HTMLElement[] {
   if (!compared.rules) return [element("p", words["rulesUnknown"] ?? "", "because")];
-  const { added, removed, writers } = compared.rules;
+  const { added, removed, writers, unknown } = compared.rules;
+  const several = new Set([...added, ...removed].map((rule) => rule.host)).size > 1;
   const details = element("details", "", "rule-changes");
   const title = fill(words["rulesChanged"] ?? "", { added: added.length, removed: removed.length });
   details.append(element("summary", title));
   if (writers.length) details.append(element("p", fill(words["byWriter"] ?? "", { writer: writers.join(", ") }), "because"));
-  const line = (sign: string, tag: string, rule: PastRule): HTMLElement => element(tag, `${sign} ${rule.table} ${rule.text}`, "mono rule-change");
+  const line = (sign: string, tag: string, rule: PastRule): HTMLElement => element(tag, `${sign} ${several ? `${rule.host} ` : ""}${rule.table} ${rule.text}`, "mono rule-change");
   for (const rule of removed) details.append(line("−", "del", rule));
   for (const rule of added) details.append(line("+", "ins", rule));
-  return [details];
+  if (!unknown?.length) return [details];
+  return [details, element("p", `${words["rulesUnknown"] ?? ""} ${unknown.join(", ")}`, "because")];
 }
 
 /** The rules of the chosen network or container as they stood at that moment, below what is known of it. */
@@ -66,12 +68,12 @@ export function showRulesThen(place: HTMLElement, at: string, node: Node | undef
   const details = element("details", "", "rule-changes") as HTMLDetailsElement;
   details.append(element("summary", words["rulesThen"] ?? ""));
   place.append(details);
-  const data = node.data as { id: string; endpoints?: { id: string }[]; ports?: { id: string }[]; links?: { id: string }[] };
+  const data = node.data as { id: string; host: string; endpoints?: { id: string }[]; ports?: { id: string }[]; links?: { id: string }[] };
   const owners = node.kind === "container" ? [data, ...(data.endpoints ?? []), ...(data.ports ?? []), ...(data.links ?? [])].map((part) => part.id) : [data.id];
   details.addEventListener("toggle", () => {
     if (!details.open || details.dataset["asked"]) return;
     details.dataset["asked"] = "1";
-    void Promise.all(owners.map((owner) => ask<{ rules: PastRule[] }>("/rules", { at, owner }))).then(
+    void Promise.all(owners.map((owner) => ask<{ rules: PastRule[] }>("/rules", { at, owner, host: data.host }))).then(
       (found) => {
         const stood = found.flatMap((one) => one.rules);
         for (const rule of stood) details.append(element("div", `${rule.table} ${rule.text}`, "mono rule-change"));

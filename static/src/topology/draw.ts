@@ -1,14 +1,21 @@
 // The picture, on a 2D canvas. Only what is in sight is drawn, and text only where it can be read.
 import { dots } from "./far";
-import { isGuest, isRoom, OUTSIDE, type Node } from "./graph";
+import { firstAddress, homeEndpoint, isGuest, isRoom, OUTSIDE, type EndpointData, type Node } from "./graph";
 import { HOST_HEAD, NETWORK_HEAD, type Box } from "./layout";
 import { BOXES_FROM, LABELS_FROM, Lines, type Label } from "./lines";
 import type { Palette } from "./palette";
 import { isBright, type Scene, type View } from "./scene";
-import { badge, globe, rounded, stateMark, strangerMark, warning } from "./shapes";
+import { badge, globe, machine, rounded, stateMark, strangerMark, warning } from "./shapes";
 import { rate, total, weight } from "./traffic";
 
 const DETAILS_FROM = 0.75;
+const MACS_FROM = 0.95;
+const LABEL_HEIGHT = 18;
+/** Where a label goes that would cover something, in its own heights: a little below, a little above, farther. */
+const SHIFTS = [0, 1, -1, 2, -2, 3, -3];
+const MOST_LOOKED_THROUGH = 400;
+/** States of hosts and networks that are said; in the others they are as they should be. */
+const UNWELL: ReadonlySet<string> = new Set(["silent", "failed", "pending", "removing"]);
 
 export class Painter {
   private readonly pen: CanvasRenderingContext2D;
@@ -47,6 +54,10 @@ export class Painter {
     this.lines.draw(scene, this.colours, view.k, seen, false); // behind the networks that a line only passes …
     this.rooms(true, scene, view.k, seen);
     this.lines.draw(scene, this.colours, view.k, seen, true); // … and on top of those that it belongs to
+    for (const node of graph.nodes.values()) {
+      const box = node.kind === "host" ? layout.boxes.get(node.id) : undefined;
+      if (box && seen(box)) this.head(node, box, scene, view.k); // a tunnel may run below it
+    }
     const far = view.k < BOXES_FROM;
     if (far) dots(pen, this.colours, scene, seen);
     for (const node of graph.nodes.values()) {
@@ -62,10 +73,20 @@ export class Painter {
     if (view.k >= 0.16) this.marks(scene, seen);
     this.drawnLine(scene);
     this.lines.atHome(scene, this.colours, view.k);
-    this.writeLabels(this.lines.labels);
+    if (this.lines.labels.length) this.writeLabels(this.lines.labels, this.standing(scene, seen));
   }
 
-  private writeLabels(labels: Label[]): void {
+  /** What a label is not to cover, as long as that is little enough to look through. */
+  private standing(scene: Scene, seen: (box: Box) => boolean): Box[] {
+    const boxes: Box[] = [];
+    for (const node of scene.graph.nodes.values()) {
+      const box = isGuest(node) || node.kind === "port" ? scene.layout.boxes.get(node.id) : undefined;
+      if (box && seen(box)) boxes.push(box);
+    }
+    return boxes.length > MOST_LOOKED_THROUGH ? [] : boxes;
+  }
+
+  private writeLabels(labels: Label[], standing: Box[]): void {
     const told = new Set<string>();
     const taken: Box[] = [];
     for (const { text, x, y, colour } of labels) {
@@ -73,8 +94,16 @@ export class Painter {
       told.add(`${text}${x}${y}`);
       this.pen.font = `600 11px ${this.colours.font}`;
       const width = this.pen.measureText(text).width + 10;
-      const box = { x: x - width / 2, y: y - 9, width, height: 18 };
-      while (taken.some((other) => overlap(other, box))) box.y += box.height; // below what it would cover
+      const free = (top: number): boolean => {
+        const there = { x: x - width / 2, y: top, width, height: LABEL_HEIGHT };
+        return !taken.some((other) => overlap(other, there)) && !standing.some((other) => overlap(other, there));
+      };
+      let top = SHIFTS.map((shift) => y - LABEL_HEIGHT / 2 + shift * LABEL_HEIGHT).find(free);
+      if (top === undefined) {
+        top = y - LABEL_HEIGHT / 2;
+        while (taken.some((other) => overlap(other, { x: x - width / 2, y: top!, width, height: LABEL_HEIGHT }))) top += LABEL_HEIGHT;
+      }
+      const box = { x: x - width / 2, y: top, width, height: LABEL_HEIGHT };
       taken.push(box);
       this.label(text, box, colour);
     }
@@ -103,26 +132,49 @@ export class Painter {
     pen.fill();
     const edge = isHost ? colours.lineStrong : quiet ? colours.line : colours.network;
     this.outline(scene, node.id, edge, isHost ? 1.5 : 1.25, node.data?.["internal"] === true || node.kind === "foreign" ? [6, 4] : []);
+    if (!isHost) this.head(node, box, scene, k);
+  }
+
+  /** The name of a room or host, and what else is to be said of it. */
+  private head(node: Node, box: Box, scene: Scene, k: number): void {
+    const { pen, colours } = this;
+    const isHost = node.kind === "host";
+    const quiet = node.kind === "foreign" || node.kind === "group";
+    pen.globalAlpha = isBright(scene, node.id) ? 1 : 0.35;
     const big = k < LABELS_FROM; // far away only names of rooms are drawn, larger, so that they can be read
     const size = big ? Math.min(isHost ? 40 : 30, (isHost ? 15 : 13) / k) : isHost ? 15 : 13;
     if (big && size * k < 8) return;
     const head = isHost ? HOST_HEAD : NETWORK_HEAD;
+    if (UNWELL.has(node.state) && node.kind !== "group") stateMark(pen, colours, node.state, box.x + box.width - 16, box.y + head / 2 - 2);
+    if (isHost && !big) machine(pen, colours.host, box.x + 40, box.y + head / 2 + 1);
     pen.fillStyle = isHost ? colours.host : node.kind === "foreign" ? colours.ink2 : quiet ? colours.ink : colours.network;
     pen.font = `${node.kind === "foreign" ? 550 : 650} ${size}px ${colours.font}`;
     pen.textBaseline = "middle";
     const left = box.x + (isHost ? 62 : 16);
     const name = title(node, scene.words);
     const detail = this.roomDetail(node, scene);
-    pen.fillText(this.clip(name, box.width - (isHost ? 84 : 32), size), left, box.y + head / 2 + (big ? size / 3 : detail ? -6 : 2));
+    this.write(this.clip(name, box.width - (isHost ? 84 : 32), size), left, box.y + head / 2 + (big ? size / 3 : detail ? -6 : 2), isHost);
     if (big || !detail) return;
     pen.fillStyle = colours.ink2;
     pen.font = `400 11px ${colours.font}`;
-    pen.fillText(this.clip(detail, box.width - 32, 11), left, box.y + head / 2 + 10);
+    this.write(this.clip(detail, box.width - 32, 11), left, box.y + head / 2 + 10, isHost);
+  }
+
+  /** Text; with a rim of the ground's colour where a line may run below it. */
+  private write(text: string, x: number, y: number, rim: boolean): void {
+    if (rim) {
+      this.pen.strokeStyle = this.colours.surface;
+      this.pen.lineWidth = 5;
+      this.pen.lineJoin = "round";
+      this.pen.strokeText(text, x, y);
+    }
+    this.pen.fillText(text, x, y);
   }
 
   private roomDetail(node: Node, scene: Scene): string {
     const flow = node.kind === "host" ? undefined : scene.flows.get(node.id);
     return [
+      UNWELL.has(node.state) && node.kind !== "group" ? (scene.words[`state.${node.state}`] ?? node.state) : "",
       node.detail,
       node.data?.["internal"] === true ? (scene.words["internal"] ?? "internal") : "",
       node.kind === "foreign" && node.state === "down" ? (scene.words["down"] ?? "down") : "",
@@ -146,7 +198,9 @@ export class Painter {
     if (strange) strangerMark(pen, colours, box.x + 15, middle);
     else stateMark(pen, colours, node.state, box.x + 15, middle);
     if (k < LABELS_FROM) return;
-    const detail = k >= DETAILS_FROM ? node.detail : "";
+    const home = node.kind === "container" && k >= DETAILS_FROM ? homeEndpoint(node) : undefined;
+    if (home?.mac) this.plug(home, box, k);
+    const detail = k < DETAILS_FROM ? "" : home ? [firstAddress(home) && home.interface, firstAddress(home)].filter(Boolean).join(" ") : node.detail;
     const figure = flow && k >= DETAILS_FROM ? rate(total(flow)) : "";
     pen.fillStyle = strange ? colours.ink2 : colours.ink;
     pen.textBaseline = "middle";
@@ -160,6 +214,28 @@ export class Painter {
       pen.textAlign = "start";
     }
     if (detail) pen.fillText(this.clip(detail, box.width - 40, 11), box.x + 29, middle + 9);
+  }
+
+  /** The endpoint in the very network in which a container stands: its edge is the wall, and what is to be told stands below. */
+  private plug(home: EndpointData, box: Box, k: number): void {
+    const { pen, colours } = this;
+    const x = box.x + box.width / 2;
+    const y = box.y + box.height;
+    pen.strokeStyle = pen.fillStyle = colours.network;
+    pen.lineWidth = 1.5;
+    pen.beginPath();
+    pen.moveTo(x, y);
+    pen.lineTo(x, y + 3);
+    pen.stroke();
+    pen.beginPath();
+    pen.arc(x, y + 4, 2.5, 0, 2 * Math.PI);
+    pen.fill();
+    if (k < MACS_FROM) return;
+    pen.fillStyle = colours.ink2;
+    pen.font = `400 10px ${colours.font}`;
+    pen.textAlign = "center";
+    pen.fillText(home.mac, x, y + 13.5);
+    pen.textAlign = "start";
   }
 
   /** A bar below what moves something, longer for more. */

@@ -31,7 +31,7 @@ export function asMermaid(graph: Graph, words: Record<string, string>): string {
     else lines.push(`${indent}${numbers.get(node.id)}[${label}]`);
   };
   for (const node of graph.nodes.values()) if (node.parent === null) write(node, 1);
-  const arrows: Record<Edge["kind"], string> = { port: "-->", outside: "-->", endpoint: "---", link: "-.->", shared: "-.-" };
+  const arrows: Record<Edge["kind"], string> = { port: "-->", outside: "-->", endpoint: "---", link: "-.->", shared: "-.-", tunnel: "<-->" };
   for (const edge of graph.edges) {
     const label = edge.label ? `|${quoted(edge.label)}|` : "";
     lines.push(`  ${numbers.get(edge.from)} ${arrows[edge.kind]}${label} ${numbers.get(edge.to)}`);

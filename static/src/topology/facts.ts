@@ -2,12 +2,16 @@
 import { element, mono, type Words } from "./elements";
 import { binding, type ContainerData, type EndpointData, type Graph, type NetworkData, type Node } from "./graph";
 import { rate } from "./traffic";
+import { roomId } from "./rooms";
 import type { Flow } from "../live/traffic";
 
 export type Choose = (id: string, name: string) => HTMLElement;
 type Fact = (term: string, value: string | HTMLElement) => void;
 
-export function facts(node: Node, graph: Graph, to: Choose, words: Words): HTMLElement {
+/** What can be done about an endpoint, to stand beside it; null: nothing, or not by this person. */
+export type Leave = (network: string) => HTMLElement | null;
+
+export function facts(node: Node, graph: Graph, to: Choose, words: Words, leave: Leave): HTMLElement {
   const list = element("dl", "", "facts");
   const fact: Fact = (term, value) => {
     if (value === "") return;
@@ -16,13 +20,13 @@ export function facts(node: Node, graph: Graph, to: Choose, words: Words): HTMLE
     description.append(value);
     list.append(description);
   };
-  OF[node.kind]?.(node, graph, fact, to, words);
+  OF[node.kind]?.(node, graph, fact, to, words, leave);
   return list;
 }
 
-type Tell = (node: Node, graph: Graph, fact: Fact, to: Choose, words: Words) => void;
+type Tell = (node: Node, graph: Graph, fact: Fact, to: Choose, words: Words, leave: Leave) => void;
 const OF: Partial<Record<Node["kind"], Tell>> = {
-  container: (node, _graph, fact, to, words) => container(node.data as ContainerData, node.id, fact, to, words),
+  container: (node, graph, fact, to, words, leave) => container(node.data as ContainerData, graph, fact, to, words, leave),
   network,
   group: (node, graph, fact, to) => members(graph, node, fact, to),
   port: (node, _graph, fact, to) => port(node, fact, to),
@@ -47,11 +51,11 @@ export function showFlows(place: ParentNode, flow: ((id: string) => Flow | undef
   }
 }
 
-function container(data: ContainerData, id: string, fact: Fact, to: Choose, words: Words): void {
+function container(data: ContainerData, graph: Graph, fact: Fact, to: Choose, words: Words, leave: Leave): void {
   fact("state", words[`state.${data.state}`] ?? data.state);
   fact("image", data.image);
   if (!data.endpoints.length) fact("network", data.network_mode);
-  for (const item of data.endpoints) fact("endpoint", endpoint(item, id, to));
+  for (const item of data.endpoints) fact("endpoint", endpoint(item, data, graph, to, leave(item.network.name)));
   for (const item of data.ports) {
     const line = element("span", "");
     line.append(mono(`${binding(item)} → ${item.container_port}/${item.protocol}`), element("br", ""), figure(`port:${item.id}`));
@@ -64,10 +68,12 @@ function container(data: ContainerData, id: string, fact: Fact, to: Choose, word
   }
 }
 
-function endpoint(item: EndpointData, container: string, to: Choose): HTMLElement {
+function endpoint(item: EndpointData, container: ContainerData, graph: Graph, to: Choose, leave: HTMLElement | null): HTMLElement {
   const line = element("span", "");
-  line.append(to(item.network.id, item.network.name), mono(` ${[item.interface, item.ipv4, item.ipv6, item.mac].filter(Boolean).join(" ")}`));
-  if (item.device) line.append(element("br", ""), figure(`${container}>${item.network.id}`));
+  if (leave) line.append(leave);
+  const here = roomId(item.network.id, container.host); // of a network that spans hosts
+  line.append(to(graph.nodes.has(here) ? here : item.network.id, item.network.name), mono(` ${[item.interface, item.ipv4, item.ipv6, item.mac].filter(Boolean).join(" ")}`));
+  if (item.device) line.append(element("br", ""), figure(`${container.id}>${item.network.id}`));
   return line;
 }
 

@@ -7,7 +7,7 @@ const APART = "apart";
 
 export function addForeign(result: Graph, state: State, collapsed?: ReadonlySet<string>): void {
   for (const [host, given] of Object.entries(state["foreign"] ?? {})) {
-    if (result.nodes.has(`host:${host}`)) addOf(result, host, given as ForeignData, collapsed ?? new Set());
+    if (result.nodes.has(`host:${host}`) && !collapsed?.has(`host:${host}`)) addOf(result, host, given as ForeignData, collapsed ?? new Set());
   }
 }
 

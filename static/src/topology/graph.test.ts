@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Json, State } from "../live/reducer";
 import { asJson, asMermaid } from "./exports";
-import { graph, patch, type Graph } from "./graph";
+import { hostOf } from "./actions";
+import { graph, neighbours, only, patch, type Graph } from "./graph";
 import { layout } from "./layout";
 import { grabs } from "./moves";
-import { searchText } from "./search";
+import { networkOf, shownAs } from "./rooms";
+import { found, searchText } from "./search";
 
 function network(id: string): Json {
   return { id, name: id, host: "h", driver: "bridge", bridge: `br-${id}`, predefined: false, status: "ready", activation: 1, subnets: [] };
@@ -56,6 +58,63 @@ test("drift counts at the container whose endpoint or port it is, at the network
   const found = graph({ ...STATE, drift }, ALL);
   assert.deepEqual(["web", "db", "host:h", "store"].map((id) => found.nodes.get(id)?.drift), [2, 1, 1, 0]);
   assert.equal(graph({ ...STATE, drift }, { ...ALL, collapsed: new Set(["app"]) }).nodes.get("app")?.drift, 2);
+});
+
+test("a network that spans hosts has a room on each host where somebody is on it, joined by a tunnel", () => {
+  const on = (host: string, id: string): Json => ({ ...container(id, ["span"]), host });
+  const span = { ...network("span"), scope: "global", driver: "overlay", vni: 4097, options: { encrypted: "" } };
+  const state: State = {
+    host: { h: { alive: true }, i: { alive: true }, j: { alive: true } },
+    network: keyed([span]),
+    container: keyed([on("i", "far"), on("j", "further")]),
+  };
+  const found = graph(state, ALL);
+  assert.deepEqual(["far", "further"].map((id) => found.nodes.get(id)?.parent), ["span@i", "span@j"], "each in its own host");
+  assert.deepEqual(["span@i", "span@j"].map((id) => found.nodes.get(id)?.parent), ["host:i", "host:j"]);
+  assert.ok(!found.nodes.has("span@h"), "nobody is on it there");
+  assert.deepEqual(found.edges.map((edge) => [edge.kind, edge.from, edge.to, edge.label]), [["tunnel", "span@i", "span@j", "VXLAN 4097, IPsec"]]);
+  assert.ok(neighbours(found, "span@j").has("span@i"));
+  assert.deepEqual(shownAs(found, "span"), ["span@i", "span@j"]);
+  assert.deepEqual([hostOf(found, found.nodes.get("far")!), networkOf(found.nodes.get("span@i")!)], ["i", "span"]);
+  const drift = keyed([{ id: "1", host: "j", owner: { id: "span" }, resolved_at: null }]);
+  assert.deepEqual(["span@i", "span@j"].map((id) => graph({ ...state, drift }, ALL).nodes.get(id)?.drift), [0, 1], "at the host where it is");
+  const empty = graph({ ...state, container: {} }, ALL);
+  assert.equal(empty.nodes.get("span@h")?.parent, "host:h", "where it was made, as long as nobody is on it");
+});
+
+test("a collapsed host stands for what it holds, tunnels end at it, and its ports are not drawn", () => {
+  const span = { ...network("span"), scope: "global", driver: "overlay", vni: 5 };
+  const state: State = {
+    host: { h: { alive: true }, i: { alive: true } },
+    network: keyed([span, network("app")]),
+    container: keyed([container("near", ["app", "span"], port), { ...container("far", ["span"]), host: "i" }]),
+  };
+  const found = graph(state, { ...ALL, collapsed: new Set(["host:h"]) });
+  assert.deepEqual([...found.nodes.keys()].sort(), ["far", "host:h", "host:i", "span@i"]);
+  assert.equal(found.nodes.get("host:h")!.folded, 1);
+  assert.deepEqual(ends(found), ["tunnel host:h span@i"]);
+});
+
+test("what is hidden takes along what it holds, the ports that lead there, and an outside that leads nowhere", () => {
+  const found = graph(STATE, { ...ALL, hidden: new Set(["app"]) });
+  assert.deepEqual([...found.nodes.keys()].sort(), ["db", "host:h", "spare", "store"]);
+  assert.deepEqual(found.edges, []);
+  assert.deepEqual(found.children.get("host:h"), ["db", "spare"]);
+});
+
+test("a search takes all its words, knows fields, and leaves out what a minus says", () => {
+  const labelled = (id: string, tier: string, state = "running"): Json => container(id, ["app"], { labels: { tier }, state });
+  const whole = graph({ ...STATE, container: keyed([labelled("web", "front"), labelled("worker", "back", "exited"), container("store", ["db"])]) }, ALL);
+  const hits = (text: string): string[] => [...found(whole, text)!].filter((id) => whole.nodes.get(id)!.kind === "container").sort();
+  assert.equal(found(whole, "  "), null);
+  assert.deepEqual(hits("10.0.0.2 store"), ["store"]);
+  assert.deepEqual(hits("state:exited"), ["worker"]);
+  assert.deepEqual(hits("label:tier=front"), ["web"]);
+  assert.deepEqual(hits("label:tier -state:exited"), ["web"]);
+  assert.deepEqual(hits("kind:container -network:app"), ["store"]);
+  assert.deepEqual(hits("-label:tier"), ["store"], "of everything else nothing is taken for being near");
+  assert.deepEqual(hits("fd00::1"), [], "an address is not a field");
+  assert.deepEqual([...only(whole, found(whole, "state:exited")!).nodes.keys()].sort(), ["app", "host:h", "worker"]);
 });
 
 test("a change of state is taken in as building anew would show it; what moves something is not", () => {

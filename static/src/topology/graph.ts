@@ -2,31 +2,41 @@
 // stand at the host's edge, and the outside world beside it. Pure.
 import type { Change, Json, State } from "../live/reducer";
 import { addForeign } from "./foreign";
-import { newNode, OUTSIDE, put, type ContainerData, type Edge, type Graph, type NetworkData, type Wishes } from "./model";
+import { newNode, OUTSIDE, put, type ContainerData, type Edge, type EndpointData, type Graph, type NetworkData, type Node, type Wishes } from "./model";
+import { around, without } from "./near";
+import { addTunnels, hostsOf, roomId, Rooms } from "./rooms";
 import { addresses } from "./search";
 
 export * from "./model";
+export { neighbours, only } from "./near";
 
 const LIVE_STATES = new Set(["running", "paused", "starting", "stopping", "restarting"]);
 
 export function graph(state: State, wishes: Wishes): Graph {
   const result: Graph = { nodes: new Map(), edges: [], children: new Map() };
   const networks = Object.values(state["network"] ?? {}) as NetworkData[];
+  const rooms = new Rooms(networks);
   const containers = (Object.values(state["container"] ?? {}) as ContainerData[])
     .filter((item) => wishes.stopped || LIVE_STATES.has(item.state))
     .sort((a, b) => (a.created_at < b.created_at ? -1 : a.created_at > b.created_at ? 1 : a.id < b.id ? -1 : 1));
   const homes = new Map<string, string>();
-  for (const item of containers) homes.set(item.id, home(item, networks, homes));
+  for (const item of containers) homes.set(item.id, home(item, rooms, homes));
   const inhabited = new Set(homes.values());
   const by = wishes.group && wishes.group !== "network" ? wishes.group : "";
-  for (const item of containers) for (const endpoint of item.endpoints) inhabited.add(endpoint.network.id);
+  for (const item of containers) for (const endpoint of item.endpoints) inhabited.add(rooms.of(endpoint.network.id, item.host));
 
   for (const [id, data] of Object.entries(state["host"] ?? {})) addHost(result, id, data);
+  const hosts = Object.keys(state["host"] ?? {});
+  const isShut = (host: string): boolean => wishes.collapsed?.has(`host:${host}`) ?? false;
+  const spans = new Map<NetworkData, string[]>();
   for (const data of [...networks].sort((a, b) => a.activation - b.activation)) {
     if (data.predefined && !inhabited.has(data.id) && !wishes.emptyPredefined) continue;
-    addNetwork(result, data);
+    const on = hostsOf(data, hosts, inhabited);
+    for (const host of on) if (!isShut(host)) addNetwork(result, data, host);
+    if (on.length > 1) spans.set(data, on.map((host) => (isShut(host) ? `host:${host}` : rooms.of(data.id, host))));
   }
-  if (by) for (const item of containers) homes.set(item.id, addGroup(result, item, by));
+  for (const item of containers) if (isShut(item.host)) homes.set(item.id, `host:${item.host}`);
+  if (by) for (const item of containers) if (!isShut(item.host)) homes.set(item.id, addGroup(result, item, by));
   const folded = new Map<string, string>(); // container -> the collapsed network in whose place it is
   for (const data of containers) {
     const at = homes.get(data.id) ?? "";
@@ -37,12 +47,14 @@ export function graph(state: State, wishes: Wishes): Graph {
       folded.set(data.id, at);
     } else addContainer(result, data, at);
   }
-  for (const data of containers) addEdges(result, data, homes.get(data.id) ?? "", folded);
-  for (const data of containers) addPorts(result, data, folded);
+  for (const data of containers) addEdges(result, data, homes.get(data.id) ?? "", rooms, folded);
+  addTunnels(result, spans);
+  for (const data of containers) if (!isShut(data.host)) addPorts(result, data, folded);
   if (wishes.foreign) addForeign(result, state, wishes.collapsed);
   addDrift(result, state, containers, folded);
   for (const children of result.children.values()) order(result, children);
-  return wishes.focus && result.nodes.has(wishes.focus) ? around(result, wishes.focus) : result;
+  const seen = wishes.hidden?.size ? without(result, wishes.hidden) : result;
+  return wishes.focus && seen.nodes.has(wishes.focus) ? around(seen, wishes.focus) : seen;
 }
 
 const SHOWN_KINDS = new Set(["host", "network", "container", "drift", "foreign"]);
@@ -82,29 +94,10 @@ function addDrift(result: Graph, state: State, containers: ContainerData[], fold
   for (const item of open) {
     const owner = String((item["owner"] as Json | undefined)?.["id"] ?? "");
     const holder = holders.get(owner) ?? owner;
-    const node = result.nodes.get(folded.get(holder) ?? holder) ?? result.nodes.get(`host:${String(item["host"])}`);
+    const host = String(item["host"]);
+    const node = result.nodes.get(folded.get(holder) ?? holder) ?? result.nodes.get(roomId(holder, host)) ?? result.nodes.get(`host:${host}`);
     if (node) node.drift += 1;
   }
-}
-
-/** `id`, what it touches and holds, and the rooms in which all that stands. */
-function around(from: Graph, id: string): Graph {
-  const kept = neighbours(from, id);
-  const deep = (inside: string): void => {
-    for (const child of from.children.get(inside) ?? []) {
-      kept.add(child);
-      deep(child);
-    }
-  };
-  deep(id);
-  for (const node of [...kept]) {
-    for (let up = from.nodes.get(node)?.parent ?? null; up; up = from.nodes.get(up)?.parent ?? null) kept.add(up);
-  }
-  return {
-    nodes: new Map([...from.nodes].filter(([key]) => kept.has(key))),
-    edges: from.edges.filter((edge) => kept.has(edge.from) && kept.has(edge.to)),
-    children: new Map([...from.children].map(([key, list]) => [key, list.filter((child) => kept.has(child))])),
-  };
 }
 
 function order(result: Graph, children: string[]): void {
@@ -127,16 +120,18 @@ function addHost(result: Graph, id: string, data: Json): void {
   put(result, newNode({ id: `host:${id}`, kind: "host", name: id, detail: String(data["kernel"] ?? ""), state, parent: null, data }));
 }
 
-function addNetwork(result: Graph, data: NetworkData): void {
+/** A network as `host` has it: one that spans hosts has a room on each. */
+function addNetwork(result: Graph, data: NetworkData, host: string): void {
   const subnets = data.subnets.map((item) => item.subnet).join(", ");
+  const spans = data.scope === "global";
   put(result, newNode({
-    id: data.id,
+    id: spans ? roomId(data.id, host) : data.id,
     kind: "network",
     name: data.name,
     detail: subnets || data.driver,
     state: data.status,
-    parent: `host:${data.host}`,
-    data,
+    parent: `host:${host}`,
+    data: spans ? { ...data, host } : data,
   }));
 }
 
@@ -165,15 +160,14 @@ export function labelKeys(state: State): string[] {
 }
 
 /** The network in whose box a container stands: its first one; without any, that of its mode. */
-function home(item: ContainerData, networks: NetworkData[], homes: Map<string, string>): string {
+function home(item: ContainerData, rooms: Rooms, homes: Map<string, string>): string {
   const first = item.endpoints[0];
-  if (first) return first.network.id;
+  if (first) return rooms.of(first.network.id, item.host);
   if (item.network_mode.startsWith("container:")) {
     const owner = homes.get(item.network_mode.slice("container:".length));
     if (owner) return owner;
   }
-  const mode = networks.find((network) => network.name === item.network_mode && network.host === item.host);
-  return mode?.id ?? networks.find((network) => network.driver === "null" && network.host === item.host)?.id ?? "";
+  return rooms.named(item.network_mode, item.host) ?? rooms.empty(item.host) ?? "";
 }
 
 function addContainer(result: Graph, data: ContainerData, parent: string): void {
@@ -188,14 +182,15 @@ function addContainer(result: Graph, data: ContainerData, parent: string): void 
   }));
 }
 
-function addEdges(result: Graph, data: ContainerData, parent: string, folded: Map<string, string>): void {
+function addEdges(result: Graph, data: ContainerData, parent: string, rooms: Rooms, folded: Map<string, string>): void {
   const from = folded.get(data.id) ?? data.id;
   const connect = (id: string, kind: Edge["kind"], target: string, label: string): void => {
     const to = folded.get(target) ?? target;
     if (from !== to && result.nodes.has(to) && result.nodes.has(from)) result.edges.push({ id, kind, from, to, label });
   };
   for (const item of data.endpoints) {
-    if (item.network.id !== parent) connect(`${data.id}>${item.network.id}`, "endpoint", item.network.id, endpointLabel(item));
+    const room = rooms.of(item.network.id, data.host);
+    if (room !== parent) connect(`${data.id}>${item.network.id}`, "endpoint", room, endpointLabel(item));
   }
   for (const item of data.links) connect(item.id, "link", item.source.id, item.alias);
   if (data.network_mode.startsWith("container:")) {
@@ -204,9 +199,20 @@ function addEdges(result: Graph, data: ContainerData, parent: string, folded: Ma
   }
 }
 
+/** Of a container that stands in a network, what it has there: no line says it. */
+export function homeEndpoint(node: Node): EndpointData | undefined {
+  const data = node.data as ContainerData;
+  return data.endpoints.find((item) => item.network.id === node.parent || roomId(item.network.id, data.host) === node.parent);
+}
+
+/** The address of an endpoint, without its length: that of IPv4 if it has one. */
+export function firstAddress(item: EndpointData): string {
+  return (item.ipv4 || item.ipv6).split("/")[0] ?? "";
+}
+
 /** Interface, address and MAC of an endpoint. */
-export function endpointLabel(item: ContainerData["endpoints"][number]): string {
-  return [item.interface, (item.ipv4 || item.ipv6).split("/")[0], item.mac].filter(Boolean).join(" ");
+export function endpointLabel(item: EndpointData): string {
+  return [item.interface, firstAddress(item), item.mac].filter(Boolean).join(" ");
 }
 
 const LOOPBACK = /^(127\.|::1$)/;
@@ -230,16 +236,4 @@ function addPorts(result: Graph, data: ContainerData, folded: Map<string, string
     if (!result.nodes.has(OUTSIDE)) put(result, newNode({ id: OUTSIDE, kind: "outside", name: "", parent: null }));
     result.edges.push({ id: `${OUTSIDE}>${id}`, kind: "outside", from: OUTSIDE, to: id, label: "" });
   }
-}
-
-/** What is one step away by a line or by holding: what stays bright when a node is chosen. */
-export function neighbours(from: Graph, id: string): Set<string> {
-  const near = new Set([id]);
-  for (const edge of from.edges) {
-    if (edge.from === id) near.add(edge.to);
-    if (edge.to === id) near.add(edge.from);
-  }
-  for (const child of from.children.get(id) ?? []) near.add(child);
-  for (let up = from.nodes.get(id)?.parent ?? null; up; up = from.nodes.get(up)?.parent ?? null) near.add(up);
-  return near;
 }

@@ -11,6 +11,7 @@ export interface Acts {
   nudge(by: [number, number]): boolean;
   move(id: string, to: [number, number]): void;
   mayConnect(node: Node): boolean;
+  mayJoin(node: Node, room: string): boolean;
   connect(container: string, network: string): void;
 }
 
@@ -42,6 +43,7 @@ export function hands(canvas: HTMLCanvasElement, stage: Stage, act: Acts): void 
     box: (id) => stage.scene.layout.boxes.get(id),
     hostOf: (node) => stage.scene.layout.boxes.get(node.parent ?? ""),
     mayConnect: act.mayConnect,
+    mayJoin: act.mayJoin,
     moved: act.move,
     drawing: (line) => {
       stage.scene.drawing = line;

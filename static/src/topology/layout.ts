@@ -24,6 +24,9 @@ export const HOST_HEAD = 44;
 const GAP = 22;
 const PAD = 16;
 const HOST_PAD = 22;
+const HOST_GAP = 48;
+/** Hosts stand below each other as long as there are few. */
+const MOST_IN_A_COLUMN = 3;
 const PORT_GAP = 8;
 const OUTSIDE_BOX = { width: 96, height: 72 };
 export const WIDE = 1.25;
@@ -52,19 +55,32 @@ export function layout(graph: Graph, aspect = WIDE, moved: Moved = new Map()): L
   const boxes = new Map<string, Box>();
   const hosts = [...graph.nodes.values()].filter((node) => node.kind === "host");
   const left = graph.nodes.has(OUTSIDE) ? OUTSIDE_BOX.width + PORT.width / 2 + 44 : 0;
-  let y = 0;
-  let width = 0;
-  for (const host of hosts) {
-    const box = placeHost(graph, boxes, host, left, y, aspect, moved);
-    y += box.height + 48;
-    width = Math.max(width, left + box.width);
-  }
-  const height = Math.max(y - 48, OUTSIDE_BOX.height);
+  const across = hosts.length <= MOST_IN_A_COLUMN ? 1 : Math.max(1, Math.round(Math.sqrt(hosts.length * aspect)));
+  const down = Math.max(1, Math.ceil(hosts.length / across));
+  const narrow = aspect < 1;
+  // Together they are to have that shape, of which ports and what is others' take a part, too.
+  const each = down === 1 ? aspect : aspect * Math.max(1, (down / across) * (narrow ? 1.5 : 0.5));
+  let [x, y, width, tallest] = [left, 0, 0, 0];
+  hosts.forEach((host, number) => {
+    if (number && number % across === 0) [x, y, tallest] = [left, y + tallest + HOST_GAP, 0];
+    const box = placeHost(graph, boxes, host, { x, y }, { aspect: each, narrow }, moved);
+    width = Math.max(width, x + box.width);
+    tallest = Math.max(tallest, box.height);
+    x += box.width + HOST_GAP + PORT.width / 2;
+  });
+  const height = Math.max(y + tallest, OUTSIDE_BOX.height);
   if (left) boxes.set(OUTSIDE, { x: 0, y: height / 2 - OUTSIDE_BOX.height / 2, ...OUTSIDE_BOX });
   return { boxes, bounds: { x: 0, y: 0, width: Math.max(width, 1), height: Math.max(height, 1) } };
 }
 
-function placeHost(graph: Graph, boxes: Map<string, Box>, host: Node, x: number, y: number, aspect: number, moved: Moved): Box {
+/** Of a host's rooms: width to height, and whether what is others' stands below ours and not beside. */
+interface Shape {
+  aspect: number;
+  narrow: boolean;
+}
+
+function placeHost(graph: Graph, boxes: Map<string, Box>, host: Node, { x, y }: { x: number; y: number }, shape: Shape, moved: Moved): Box {
+  const { aspect, narrow } = shape;
   const inside = (graph.children.get(host.id) ?? []).map((id) => graph.nodes.get(id)!);
   const rooms = inside.filter((node) => node.kind !== "port").map((node) => ({ node, ...size(graph, node) }));
   const ports = inside.filter((node) => node.kind === "port");
@@ -79,12 +95,11 @@ function placeHost(graph: Graph, boxes: Map<string, Box>, host: Node, x: number,
   const startY = y + HOST_HEAD + 8;
   const taken = { width: 0, height: 0, ...(ours.length ? placeRooms(graph, boxes, ours, { x: startX, y: startY }, columnHeight) : {}) };
   if (others.length) {
-    const below = aspect < 1;
     const gap = ours.length ? GAP + 8 : 0;
-    const from = below ? { x: startX, y: startY + taken.height + gap } : { x: startX + taken.width + gap, y: startY };
+    const from = narrow ? { x: startX, y: startY + taken.height + gap } : { x: startX + taken.width + gap, y: startY };
     const beside = placeRooms(graph, boxes, others, from, columnHeight);
-    taken.width = below ? Math.max(taken.width, beside.width) : taken.width + gap + beside.width;
-    taken.height = below ? taken.height + gap + beside.height : Math.max(taken.height, beside.height);
+    taken.width = narrow ? Math.max(taken.width, beside.width) : taken.width + gap + beside.width;
+    taken.height = narrow ? taken.height + gap + beside.height : Math.max(taken.height, beside.height);
   }
   const far = placeMoved(graph, boxes, rooms, { x, y }, moved);
   placePorts(graph, boxes, ports, { x, y: startY }, portRows, portColumns);

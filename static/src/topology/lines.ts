@@ -1,14 +1,19 @@
 // The edges of the picture: kinds by colour, dash and end; traffic by width and figure. Labels come back, to be drawn over everything.
 import { lines } from "./far";
-import { endpointLabel, isGuest, type ContainerData, type Edge } from "./graph";
+import { endpointLabel, homeEndpoint, isGuest, type Edge } from "./graph";
 import type { Box } from "./layout";
 import type { Palette } from "./palette";
 import { isBright, type Scene } from "./scene";
 import { arrow, clamp } from "./shapes";
 import { rate, total, weight } from "./traffic";
+import { rounded, tunnelWay } from "./tunnels";
 
 export const LABELS_FROM = 0.5;
 const ALL_EDGES_UP_TO = 300;
+/** What an edge has to say is written on it where there is room: few edges, seen from near. */
+const TELLING_EDGES_UP_TO = 80;
+const ENDPOINTS_FROM = 0.95;
+const OTHERS_FROM = 0.7;
 /** Below this scale containers and ports are plain rectangles, drawn together: a path of its own for each is what costs. */
 export const BOXES_FROM = 0.3;
 
@@ -26,6 +31,7 @@ export function edgeLooks(colours: Palette): Record<Edge["kind"], { colour: stri
     endpoint: { colour: colours.network, dash: [] },
     link: { colour: colours.container, dash: [6, 4] },
     shared: { colour: colours.idle, dash: [2, 3] },
+    tunnel: { colour: colours.network, dash: [10, 4] },
   };
 }
 
@@ -52,6 +58,7 @@ export function run(kind: Edge["kind"], from: Box, to: Box): Run {
 export class Lines {
   /** Of the lines at the chosen node, and of those that carry something. */
   labels: Label[] = [];
+  private telling = false;
 
   constructor(private readonly pen: CanvasRenderingContext2D) {}
 
@@ -59,9 +66,14 @@ export class Lines {
     const { graph, layout } = scene;
     const focus = scene.hovered ?? scene.selected;
     const crowded = graph.edges.length > ALL_EDGES_UP_TO;
+    this.telling = graph.edges.length <= TELLING_EDGES_UP_TO;
     const plain = crowded && k < BOXES_FROM;
     if (plain && !onTop) lines(this.pen, edgeLooks(colours), scene, seen);
     for (const edge of graph.edges) {
+      if (edge.kind === "tunnel") {
+        this.tunnel(edge, scene, colours, k, onTop);
+        continue;
+      }
       const flow = scene.flows.get(edge.id);
       const near = focus !== null && (edge.from === focus || edge.to === focus);
       if (plain && !near && !flow) continue;
@@ -96,8 +108,32 @@ export class Lines {
     const node = scene.graph.nodes.get(scene.hovered ?? scene.selected ?? "");
     const box = node && scene.layout.boxes.get(node.id);
     if (!box || k < LABELS_FROM || node.kind !== "container") return;
-    const home = (node.data as ContainerData).endpoints.find((item) => item.network.id === node.parent);
+    const home = homeEndpoint(node);
     if (home) this.labels.unshift({ text: endpointLabel(home), x: box.x + box.width / 2, y: box.y + box.height + 11, colour: colours.network });
+  }
+
+  /** Between hosts, through the lanes beside rooms: it crosses nothing that it would have to hide behind. */
+  private tunnel(edge: Edge, scene: Scene, colours: Palette, k: number, onTop: boolean): void {
+    const way = onTop ? tunnelWay(scene.graph, scene.layout, edge) : null;
+    if (!way) return;
+    const { pen } = this;
+    const focus = scene.hovered ?? scene.selected;
+    const near = focus === edge.from || focus === edge.to;
+    const look = edgeLooks(colours).tunnel;
+    pen.globalAlpha = near ? 1 : isBright(scene, edge.from) && isBright(scene, edge.to) ? 0.9 : 0.1;
+    pen.strokeStyle = look.colour;
+    pen.lineWidth = near ? 3.5 : 2.5;
+    pen.setLineDash(look.dash);
+    pen.stroke(new Path2D(rounded(way.points)));
+    pen.setLineDash([]);
+    pen.fillStyle = look.colour;
+    for (const [x, y] of [way.points[0]!, way.points.at(-1)!]) {
+      pen.beginPath();
+      pen.arc(x, y, 4.5, 0, 2 * Math.PI);
+      pen.fill();
+    }
+    const [x, y] = way.label;
+    if (k >= LABELS_FROM) this.labels.push({ text: edge.label, x, y, colour: look.colour });
   }
 
   /** Let lines show only inside the networks at their ends (and over everything that is no network). */
@@ -136,7 +172,8 @@ export class Lines {
       arrow(pen, x2, y2, rightward ? 1 : -1);
     }
     if (k < LABELS_FROM || edge.kind === "outside" || !bright) return;
-    const text = [near ? edge.label : "", moved ? rate(moved) : ""].filter(Boolean).join(" · ");
+    const told = near || (this.telling && k >= (isEndpoint ? ENDPOINTS_FROM : OTHERS_FROM));
+    const text = [told ? edge.label : "", moved ? rate(moved) : ""].filter(Boolean).join(" · ");
     if (text) this.labels.push({ text, x: (x1 + x2) / 2, y: (y1 + y2) / 2, colour: look.colour });
   }
 }

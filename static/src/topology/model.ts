@@ -24,7 +24,7 @@ export interface Node {
 
 export interface Edge {
   id: string;
-  kind: "port" | "endpoint" | "link" | "outside" | "shared";
+  kind: "port" | "endpoint" | "link" | "outside" | "shared" | "tunnel";
   from: string;
   to: string;
   label: string;
@@ -48,8 +48,10 @@ export interface Wishes {
   foreign?: boolean;
   /** Containers stand in their networks, or together by what is named here. */
   group?: Grouping;
-  /** Networks and groups that are shown without what they hold. */
+  /** Hosts, networks and groups that are shown without what they hold. */
   collapsed?: ReadonlySet<string>;
+  /** What a person does not want to see, and what it holds. */
+  hidden?: ReadonlySet<string>;
   /** Only this node and what it touches. */
   focus?: string | null;
 }
@@ -98,6 +100,10 @@ export interface NetworkData extends Json {
   predefined: boolean;
   status: string;
   activation: number;
+  /** `global`: it spans hosts; `host` is then the one where it was made. */
+  scope?: string;
+  vni?: number | null;
+  options?: Record<string, string>;
   subnets: { subnet: string }[];
 }
 export interface ForeignData extends Json {

@@ -13,6 +13,8 @@ export interface Ground {
   hostOf(node: Node): Box | undefined;
   /** Whether a line may be drawn: a person who may connect, and a container that can be. */
   mayConnect(node: Node): boolean;
+  /** Whether it may end at that room: one of the same host. */
+  mayJoin(node: Node, room: string): boolean;
   moved(id: string, to: [number, number]): void;
   drawing(line: { from: string; x: number; y: number; to: string | null } | null): void;
   connect(container: string, network: string): void;
@@ -47,7 +49,7 @@ export function install(canvas: HTMLCanvasElement, ground: Ground): void {
       }
       const under = ground.node(toX, toY);
       const room = under?.kind === "network" ? under.id : under?.kind === "container" ? under.parent : null;
-      target = room === node.parent ? null : room;
+      target = room !== null && room !== node.parent && ground.mayJoin(node, room) ? room : null;
       ground.drawing({ from: node.id, x: toX, y: toY, to: target });
     };
     const end = (): void => {

@@ -1,6 +1,6 @@
 // What is known of the chosen node, and what can be done with it.
 import { fill } from "../words";
-import { actions, type Deeds } from "./actions";
+import { actions, leaving, type Deeds } from "./actions";
 import { title } from "./draw";
 import { button, element, icon, type Words } from "./elements";
 import { facts } from "./facts";
@@ -21,7 +21,7 @@ export function panel(place: HTMLElement, graph: Graph, node: Node | undefined, 
   const row = actions(place, graph, node, words, deeds, past);
   if (row.childElementCount) parts.push(row);
   if (node.kind === "outside") parts.push(element("p", words["outsideHelp"] ?? "", "text-secondary"));
-  else parts.push(facts(node, graph, to, words));
+  else parts.push(facts(node, graph, to, words, (network) => (past ? null : leaving(place, graph, node, network, words))));
   if (node.kind === "foreign" || node.kind === "stranger") parts.push(element("p", words["foreignHelp"] ?? "", "because"));
   place.replaceChildren(...parts);
   if (place.dataset["shown"] !== node.id) place.scrollTop = 0;

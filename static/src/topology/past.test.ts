@@ -2,11 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Json, State } from "../live/reducer";
 import { sentence } from "./announce";
-import { newNode, type Node } from "./graph";
+import { graph, newNode, type Graph, type Node } from "./graph";
 import { histogram, signs, step, withGone, type Comparison, type Span } from "./past";
 import { question } from "./tracing";
 
 const POINTS: Span["points"] = [10, 20, 20, 90].map((second) => [new Date(second * 1000).toISOString(), "container", "put"]);
+
+function lone(id: string): Json {
+  return { id, name: id, host: "h", image: "host", state: "running", created_at: id, network_mode: "none", endpoints: [], ports: [], links: [] };
+}
 
 test("a step goes to the next point of time on that side, and nowhere past the last", () => {
   assert.equal(step(POINTS, 10_000, 1), 20_000);
@@ -31,20 +35,30 @@ test("what went stays in the picture of a comparison, marked", () => {
   assert.ok(both["host"]);
   const change = (kind: string, id: string, sign: "+" | "-" | "~") => ({ kind, id, name: id, sign, fields: [], causes: [] });
   const compared: Comparison = { since: "", at: "", left_out: 0, rules: null, changes: [change("container", "a", "-"), change("host", "h", "~"), change("drift", "1", "+")] };
-  assert.deepEqual([...signs(compared)], [["a", "−"], ["host:h", "~"]]);
-  assert.equal(signs(null).size, 0);
+  const shown = graph({ ...both, container: { a: { ...lone("a") }, b: lone("b") } }, { emptyPredefined: true, stopped: true });
+  assert.deepEqual([...signs(compared, shown)], [["a", "−"], ["host:h", "~"]]);
+  assert.equal(signs(null, shown).size, 0);
 });
 
 test("a trace goes from the chosen container to another, or to where a published port leads, and nowhere else", () => {
   const node = (kind: Node["kind"], id: string, data: Json | null = null): Node => newNode({ id, kind, name: id, parent: null, data });
-  const web = node("container", "web");
+  const one: Graph = { nodes: new Map(), edges: [], children: new Map() };
+  const web = node("container", "web", { host: "h", endpoints: [{ network: { id: "span" } }] });
   const ports = [{ container_port: 53, protocol: "udp" }];
-  assert.equal(question(web, node("container", "db", { ports: [] }))?.toString(), "from=web&to=db&protocol=icmp");
-  assert.equal(question(web, node("container", "dns", { ports }))?.toString(), "from=web&to=dns&port=53&protocol=udp");
-  const port = node("port", "port:1", { container: { id: "db", name: "db" }, container_port: 5432, protocol: "tcp" });
-  assert.equal(question(web, port)?.toString(), "from=web&to=db&port=5432&protocol=tcp");
-  assert.equal(question(web, web), null);
-  assert.equal(question(web, node("network", "n")), null);
+  const asked = (to: Node, among = one): string | undefined => question(web, to, among)?.toString();
+  assert.equal(asked(node("container", "db", { host: "h", ports: [] })), "from=web&to=db&protocol=icmp");
+  assert.equal(asked(node("container", "dns", { host: "h", ports })), "from=web&to=dns&port=53&protocol=udp");
+  const leads = { container: { id: "db", name: "db" }, host_address: "", host_port: 5433, container_port: 5432, protocol: "tcp" };
+  assert.equal(asked(node("port", "port:1", { host: "h", ...leads })), "from=web&to=db&port=5432&protocol=tcp");
+  assert.equal(question(web, web, one), null);
+  assert.equal(asked(node("network", "n")), undefined);
+
+  const hosts = new Map([node("host", "host:h"), node("host", "host:far", { addresses: ["192.0.2.12/24"] })].map((host) => [host.id, host]));
+  const two = { ...one, nodes: hosts };
+  const far = { host: "far", ports: [], endpoints: [{ network: { id: "span" }, ipv4: "10.9.0.3/24" }] };
+  assert.equal(asked(node("container", "db", far), two), "from=web&to=10.9.0.3&protocol=icmp&on=h", "names are known on their host alone");
+  assert.equal(asked(node("container", "db", { ...far, endpoints: [] }), two), undefined, "nothing joins them");
+  assert.equal(asked(node("port", "port:1", { host: "far", ...leads }), two), "from=web&to=192.0.2.12&port=5433&protocol=tcp&on=h");
 });
 
 test("what changed is said by name, in its last state, and not at all where it is much", () => {

@@ -1,5 +1,7 @@
 // What the server keeps of the past, asked for by moment; and what a comparison marks in the picture. Pure but for the asking.
 import type { Json, State } from "../live/reducer";
+import type { Graph } from "./model";
+import { shownAs } from "./rooms";
 import type { Sign } from "./scene";
 
 export interface Span {
@@ -26,6 +28,8 @@ export interface Change {
 }
 
 export interface PastRule {
+  /** In a comparison. */
+  host?: string;
   flavour: string;
   family: number;
   table: string;
@@ -39,7 +43,7 @@ export interface Comparison {
   at: string;
   changes: Change[];
   left_out: number;
-  rules: { added: PastRule[]; removed: PastRule[]; left_out: number; writers: string[] } | null;
+  rules: { added: PastRule[]; removed: PastRule[]; left_out: number; writers: string[]; unknown?: string[] } | null;
 }
 
 export interface Then {
@@ -58,12 +62,12 @@ export async function ask<T>(what: "" | "/state" | "/rules" | "/changes", given:
   return body as T;
 }
 
-/** Node id -> what became of it; what hangs on an object (drift) marks that one. */
-export function signs(compared: Comparison | null): Map<string, Sign> {
+/** Node id -> what became of it, for each node that shows the object. */
+export function signs(compared: Comparison | null, graph: Graph): Map<string, Sign> {
   const found = new Map<string, Sign>();
   for (const change of compared?.changes ?? []) {
     const sign = change.sign === "-" ? "−" : change.sign;
-    if (change.kind === "container" || change.kind === "network") found.set(change.id, sign);
+    if (change.kind === "container" || change.kind === "network") for (const id of shownAs(graph, change.id)) found.set(id, sign);
     else if (change.kind === "host") found.set(`host:${change.id}`, sign);
   }
   return found;

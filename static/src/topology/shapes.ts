@@ -21,27 +21,70 @@ export function arrow(pen: Pen, x: number, y: number, direction: 1 | -1): void {
   pen.fill();
 }
 
-/** A state has a shape of its own, not only a colour: disc, square, triangle, ring. */
+/** What a mark of state is made of: an outline, filled or drawn, and an icon in it. The path's data are around 0, 0. */
+export interface Mark {
+  tone: "good" | "bad" | "warn" | "idle";
+  filled: boolean;
+  outline: string;
+  /** Cut out of what is filled, drawn into what is not; empty: none. */
+  icon: string;
+}
+
+const DISC = "M7 0A7 7 0 1 1 -7 0A7 7 0 1 1 7 0Z";
+const MOST_OF_A_RING = "M0 -6A6 6 0 1 1 -6 0";
+const SQUARE = "M-5.5 -5.5H5.5V5.5H-5.5Z";
+const TRIANGLE = "M0 -7L7.5 6H-7.5Z";
+const PLAY = "M-2.2 -3.4L3.6 0L-2.2 3.4Z";
+const BARS = "M-2.9 -3H-0.9V3H-2.9ZM0.9 -3H2.9V3H0.9Z";
+const EXCLAMATION = "M-0.9 -3H0.9V1.4H-0.9ZM-0.9 2.6H0.9V4.4H-0.9Z";
+const STOP = "M-2 -2H2V2H-2Z";
+
+const MARKS: Record<string, Mark> = {
+  running: { tone: "good", filled: true, outline: DISC, icon: PLAY },
+  paused: { tone: "warn", filled: true, outline: DISC, icon: BARS },
+  failed: { tone: "bad", filled: true, outline: TRIANGLE, icon: EXCLAMATION },
+  silent: { tone: "bad", filled: true, outline: TRIANGLE, icon: EXCLAMATION },
+  exited: { tone: "idle", filled: false, outline: SQUARE, icon: STOP },
+  created: { tone: "idle", filled: false, outline: SQUARE, icon: "" },
+};
+const BETWEEN: Mark = { tone: "warn", filled: false, outline: MOST_OF_A_RING, icon: "" };
+
+/** A state has a shape and an icon of its own, not only a colour: disc, square, triangle; what is on its way is an open ring. */
+export function markOf(state: string): Mark {
+  return MARKS[state] ?? BETWEEN;
+}
+
+const drawn = new Map<string, Path2D>();
+
+function path(data: string): Path2D {
+  let made = drawn.get(data);
+  if (!made) drawn.set(data, (made = new Path2D(data)));
+  return made;
+}
+
 export function stateMark(pen: Pen, colours: Palette, state: string, x: number, y: number): void {
-  pen.beginPath();
-  pen.lineWidth = 2;
-  if (state === "running") {
-    pen.fillStyle = colours.good;
-    pen.arc(x, y, 5.5, 0, 2 * Math.PI);
-    pen.fill();
-  } else if (state === "failed") {
-    pen.fillStyle = colours.bad;
-    pen.moveTo(x, y - 6);
-    pen.lineTo(x + 6.5, y + 5);
-    pen.lineTo(x - 6.5, y + 5);
-    pen.fill();
-  } else if (state === "exited" || state === "created") {
-    pen.strokeStyle = colours.idle;
-    pen.strokeRect(x - 4.5, y - 4.5, 9, 9);
-  } else {
-    pen.strokeStyle = colours.warn;
-    pen.arc(x, y, 5, -Math.PI / 2, Math.PI);
+  const { tone, filled, outline, icon } = markOf(state);
+  pen.translate(x, y);
+  pen.lineWidth = 1.8;
+  pen.fillStyle = pen.strokeStyle = colours[tone];
+  if (filled) pen.fill(path(outline));
+  else pen.stroke(path(outline));
+  if (icon) {
+    if (filled) pen.fillStyle = colours.surface;
+    pen.fill(path(icon));
+  }
+  pen.translate(-x, -y);
+}
+
+/** A machine: two units with a lamp each. */
+export function machine(pen: Pen, colour: string, x: number, y: number): void {
+  pen.strokeStyle = pen.fillStyle = colour;
+  pen.lineWidth = 1.5;
+  for (const at of [y - 8, y + 1]) {
+    pen.beginPath();
+    pen.roundRect(x - 9, at, 18, 7, 2);
     pen.stroke();
+    pen.fillRect(x - 6, at + 2.7, 1.8, 1.8);
   }
 }
 

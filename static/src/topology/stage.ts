@@ -31,6 +31,8 @@ export class Stage {
   private shape = 0;
   /** A person chose what is in sight: it stays. */
   moved = false;
+  /** A person is at it with a pressed button. */
+  private held = false;
 
   constructor(
     readonly canvas: HTMLCanvasElement,
@@ -52,6 +54,8 @@ export class Stage {
         this.frames.moving();
       });
     select(canvas).call(this.zoomer).on("dblclick.zoom", null);
+    canvas.addEventListener("pointerdown", () => (this.held = true));
+    for (const end of ["pointerup", "pointercancel"]) window.addEventListener(end, () => (this.held = false));
     new ResizeObserver(() => this.sized() || this.resize()).observe(canvas); // tells of the first size too, which is drawn
     new MutationObserver(() => {
       this.painter.colours = palette();
@@ -118,13 +122,29 @@ export class Stage {
 
   fit(): void {
     const { bounds } = this.scene.layout;
-    const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (!width || !height) return;
+    const { clientWidth: width, clientHeight } = this.canvas;
+    const height = clientHeight - this.covered();
+    if (!width || height <= 0) return;
     const k = Math.min(1.15, (width - 2 * MARGIN) / (bounds.width + 60), (height - 2 * MARGIN) / bounds.height);
     const scale = Math.max(LEAST_ZOOM, k);
     const x = (width - bounds.width * scale) / 2;
     const y = Math.max(MARGIN, (height - bounds.height * scale) / 2);
     this.zoomer.transform(select(this.canvas), zoomIdentity.translate(x, y).scale(scale));
+  }
+
+  /** After something came or went: what is in sight stays where it is, as long as all of it is in sight. */
+  settle(): void {
+    if (this.moved || this.held) return;
+    const { bounds } = this.scene.layout;
+    const [left, top] = this.transform.apply([bounds.x, bounds.y]);
+    const [right, bottom] = this.transform.apply([bounds.x + bounds.width, bounds.y + bounds.height]);
+    if (left < 0 || top < 0 || right > this.canvas.clientWidth || bottom > this.canvas.clientHeight - this.covered()) this.fit();
+  }
+
+  /** How much of the bottom lies under the legend. */
+  private covered(): number {
+    const legend = this.canvas.parentElement?.querySelector<HTMLElement>(".legend");
+    return legend?.offsetHeight ? this.canvas.offsetHeight - legend.offsetTop : 0;
   }
 
   pan(dx: number, dy: number): void {

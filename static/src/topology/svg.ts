@@ -5,7 +5,9 @@ import { HOST_HEAD, NETWORK_HEAD, type Box } from "./layout";
 import { edgeLooks, run } from "./lines";
 import type { Palette } from "./palette";
 import type { Scene } from "./scene";
+import { markOf } from "./shapes";
 import { rate, total, weight } from "./traffic";
+import { rounded, tunnelWay } from "./tunnels";
 
 export const MARGIN = 24;
 
@@ -43,6 +45,7 @@ class Paper {
   host(node: Node, box: Box): void {
     this.rect(box, 16, this.colours.surface, this.colours.lineStrong);
     this.text(node.name, box.x + 62, box.y + HOST_HEAD / 2, 15, this.colours.host);
+    if (node.state === "silent") this.mark("silent", box.x + box.width - 22, box.y + HOST_HEAD / 2);
   }
 
   room(node: Node, box: Box): void {
@@ -79,12 +82,13 @@ class Paper {
     const to = this.scene.layout.boxes.get(edge.to);
     if (!from || !to) return;
     const look = edgeLooks(this.colours)[edge.kind];
+    const way = edge.kind === "tunnel" ? tunnelWay(this.scene.graph, this.scene.layout, edge) : null;
     const { x1, y1, x2, y2, bend } = run(edge.kind, from, to);
     const flow = this.scene.flows.get(edge.id);
     const isEndpoint = edge.kind === "endpoint";
     const said = [edge.label, flow ? rate(total(flow)) : ""].filter(Boolean).join(" · ");
     const dash = look.dash.length ? ` stroke-dasharray="${look.dash.join(" ")}"` : "";
-    const curve = `M${x1} ${y1}C${x1 + bend} ${y1} ${isEndpoint ? x2 : x2 - bend} ${isEndpoint ? y1 : y2} ${x2} ${y2}`;
+    const curve = way ? rounded(way.points) : `M${x1} ${y1}C${x1 + bend} ${y1} ${isEndpoint ? x2 : x2 - bend} ${isEndpoint ? y1 : y2} ${x2} ${y2}`;
     const width = flow ? weight(total(flow)) : 1.5;
     this.parts.push(`<path d="${curve}" fill="none" stroke="${look.colour}" stroke-width="${width}"${dash}>${said ? `<title>${escaped(said)}</title>` : ""}</path>`);
   }
@@ -92,11 +96,14 @@ class Paper {
   /** The shapes of states, as on the canvas. */
   private mark(state: string, x: number, y: number): void {
     const { colours } = this;
-    if (state === "running") this.parts.push(`<circle cx="${x}" cy="${y}" r="5.5" fill="${colours.good}"/>`);
-    else if (state === "failed") this.parts.push(`<path d="M${x} ${y - 6}L${x + 6.5} ${y + 5}L${x - 6.5} ${y + 5}Z" fill="${colours.bad}"/>`);
-    else if (state === "stranger") this.parts.push(`<path d="M${x} ${y - 5.5}L${x + 5.5} ${y}L${x} ${y + 5.5}L${x - 5.5} ${y}Z" fill="none" stroke="${colours.idle}" stroke-width="1.5"/>`);
-    else if (state === "exited" || state === "created") this.parts.push(`<rect x="${x - 4.5}" y="${y - 4.5}" width="9" height="9" fill="none" stroke="${colours.idle}" stroke-width="2"/>`);
-    else this.parts.push(`<circle cx="${x}" cy="${y}" r="5" fill="none" stroke="${colours.warn}" stroke-width="2"/>`);
+    if (state === "stranger") {
+      this.parts.push(`<path d="M${x} ${y - 5.5}L${x + 5.5} ${y}L${x} ${y + 5.5}L${x - 5.5} ${y}Z" fill="none" stroke="${colours.idle}" stroke-width="1.5"/>`);
+      return;
+    }
+    const { tone, filled, outline, icon } = markOf(state);
+    const paint = filled ? `fill="${colours[tone]}"` : `fill="none" stroke="${colours[tone]}" stroke-width="1.8"`;
+    const inner = icon ? `<path d="${icon}" fill="${filled ? colours.surface : colours[tone]}"/>` : "";
+    this.parts.push(`<g transform="translate(${x} ${y})"><path d="${outline}" ${paint}/>${inner}</g>`);
   }
 
   private rect(box: Box, radius: number, fill: string, stroke: string, dash = ""): void {

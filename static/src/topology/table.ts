@@ -1,8 +1,10 @@
 // The picture as two tables: networks, and what is on them. Filled while they are open, with what the search left.
 import { fill } from "../words";
 import { title } from "./draw";
-import { element, mono, type Words } from "./elements";
+import { hostOf, of } from "./actions";
+import { element, link, mono, type Words } from "./elements";
 import { binding, isGuest, type ContainerData, type Graph, type NetworkData, type Node } from "./graph";
+import { members, networkOf } from "./rooms";
 import { rate, type Flows } from "./traffic";
 
 const MOST_ROWS = 300;
@@ -42,7 +44,7 @@ export class Table {
     this.place.replaceChildren(
       this.table(this.words["networksHead"]!, ["network", "driver", "subnet", "containers", "traffic"], rooms, (node) => this.network(node, graph, flows)),
       this.table(this.words["containersHead"]!, ["container", "state", "endpoint", "port", "link", "traffic"], guests, (node) =>
-        node.kind === "container" ? this.container(node, flows) : this.stranger(node, graph, flows),
+        node.kind === "container" ? this.container(node, graph, flows) : this.stranger(node, graph, flows),
       ),
     );
     if (focused) [...this.place.querySelectorAll("a")].find((link) => link.textContent === focused)?.focus();
@@ -71,17 +73,16 @@ export class Table {
   }
 
   private network(node: Node, graph: Graph, flows: Flows): (string | HTMLElement)[] {
-    const guests = graph.edges.filter((edge) => edge.kind === "endpoint" && edge.to === node.id).length;
-    const count = (graph.children.get(node.id)?.length ?? 0) + guests + node.folded;
+    const count = members(graph, node.id);
     if (node.kind === "foreign") return [title(node, this.words), this.program(node), node.detail, String(count), this.flow(node.id, flows)];
     const data = node.data as NetworkData;
-    return [anchor(node.name, this.hrefs.network, node.id), data.driver, node.detail, String(count), this.flow(node.id, flows)];
+    return [link(node.name, of(this.hrefs.network, networkOf(node), hostOf(graph, node)), ""), data.driver, node.detail, String(count), this.flow(node.id, flows)];
   }
 
-  private container(node: Node, flows: Flows): (string | HTMLElement)[] {
+  private container(node: Node, graph: Graph, flows: Flows): (string | HTMLElement)[] {
     const data = node.data as ContainerData;
     return [
-      anchor(node.name, this.hrefs.container, node.id),
+      link(node.name, of(this.hrefs.container, node.id, hostOf(graph, node)), ""),
       this.words[`state.${data.state}`] ?? data.state,
       lines(data.endpoints.map((item) => `${item.network.name} ${[item.interface, item.ipv4, item.ipv6, item.mac].filter(Boolean).join(" ")}`)),
       lines(data.ports.map((item) => `${binding(item)} → ${item.container_port}/${item.protocol} ${this.flow(`port:${item.id}`, flows, "")}`)),
@@ -116,12 +117,6 @@ function row(node: Node, cells: (string | HTMLElement)[]): HTMLElement {
     line.append(cell);
   });
   return line;
-}
-
-function anchor(name: string, url: string, id: string): HTMLElement {
-  const link = element("a", name) as HTMLAnchorElement;
-  link.href = url.replace("OBJECT", encodeURIComponent(id));
-  return link;
 }
 
 function lines(texts: string[]): HTMLElement {

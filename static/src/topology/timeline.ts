@@ -6,6 +6,7 @@ import { ask, histogram, Refused, step, type Comparison, type Span, type Then } 
 const SETTLE_MS = 200;
 const BARS = 160;
 const REFRESH_MS = 5000;
+const EVERY_HOST = "*";
 
 export interface Shown {
   then: Then | null;
@@ -146,7 +147,7 @@ export class Timeline {
     try {
       const [then, compared, before] = await Promise.all([
         at ? ask<Then>("/state", { at }) : null,
-        since ? ask<Comparison>("/changes", at ? { since, at } : { since }) : null,
+        since ? ask<Comparison>("/changes", { host: EVERY_HOST, since, ...(at ? { at } : {}) }) : null,
         since ? ask<Then>("/state", { at: since }) : null,
       ]);
       shown = { then, compared, before };

@@ -1,7 +1,9 @@
 // "Trace to …": the next thing that is chosen is where the packet goes; the page of traces says what happens to it.
 import { fill, say } from "../words";
 import { element, type Words } from "./elements";
-import type { ContainerData, Node } from "./graph";
+import { hostOf } from "./actions";
+import type { ContainerData, Graph, Node, PortData } from "./graph";
+import { isAny } from "./traffic";
 
 export class Tracing {
   private from: Node | null = null;
@@ -31,10 +33,10 @@ export class Tracing {
   }
 
   /** Whether the page of traces opens for what was chosen. */
-  end(to: Node | undefined): boolean {
+  end(to: Node | undefined, graph: Graph): boolean {
     const from = this.from!;
     this.leave();
-    const asked = to && question(from, to);
+    const asked = to && question(from, to, graph);
     if (!asked) return false;
     location.href = `${this.panel.dataset["traceUrl"]}?${asked}`;
     return true;
@@ -48,15 +50,30 @@ export class Tracing {
 }
 
 /** What is asked of a packet from one container to another (to the first port that it publishes, else a ping), or to where a published
- * port leads; null: no packet goes there. */
-export function question(from: Node, to: Node): URLSearchParams | null {
-  if (to.kind === "container") {
-    if (to.id === from.id) return null;
-    const [port] = (to.data as ContainerData).ports;
-    const asked = port ? { port: String(port.container_port), protocol: port.protocol } : { protocol: "icmp" };
-    return new URLSearchParams({ from: from.name, to: to.name, ...asked });
-  }
-  if (to.kind !== "port") return null;
-  const { container, container_port: port, protocol } = to.data as { container: { id: string; name: string }; container_port: number; protocol: string };
-  return new URLSearchParams({ from: from.name, to: container.name, port: String(port), protocol });
+ * port leads; null: no packet goes there. What is on another host is asked for by its address: names are known on their host alone. */
+export function question(from: Node, to: Node, graph: Graph): URLSearchParams | null {
+  const on = hostOf(graph, from);
+  const near = to.data?.["host"] === from.data?.["host"];
+  const asked = to.kind === "container" && to.id !== from.id ? ofContainer(from, to, near) : to.kind === "port" ? ofPort(to, graph, near) : null;
+  return asked && new URLSearchParams({ from: from.name, ...asked, ...(on ? { on } : {}) });
+}
+
+type Asked = { to: string; port?: string; protocol: string } | null;
+
+function ofContainer(from: Node, to: Node, near: boolean): Asked {
+  const data = to.data as ContainerData;
+  const [port] = data.ports;
+  const way = port ? { port: String(port.container_port), protocol: port.protocol } : { protocol: "icmp" };
+  if (near) return { to: to.name, ...way };
+  const networks = new Set((from.data as ContainerData).endpoints.map((item) => item.network.id));
+  const shared = data.endpoints.find((item) => networks.has(item.network.id));
+  return shared ? { to: (shared.ipv4 || shared.ipv6).split("/")[0]!, ...way } : null;
+}
+
+function ofPort(to: Node, graph: Graph, near: boolean): Asked {
+  const data = to.data as unknown as PortData & { host: string; container: { name: string } };
+  if (near) return { to: data.container.name, port: String(data.container_port), protocol: data.protocol };
+  const [first] = (graph.nodes.get(`host:${data.host}`)?.data?.["addresses"] ?? []) as string[];
+  const address = isAny(data.host_address) ? first?.split("/")[0] : data.host_address;
+  return address ? { to: address, port: String(data.host_port), protocol: data.protocol } : null;
 }

@@ -59,7 +59,8 @@ function byDoor(sample: Sample): Map<string, [string, Flow][]> {
   return found;
 }
 
-function isAny(address: string): boolean {
+/** Whether it stands for every address. */
+export function isAny(address: string): boolean {
   return address === "" || address === "0.0.0.0" || address === "::";
 }
 
