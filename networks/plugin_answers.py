@@ -7,11 +7,15 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
+from django.utils.module_loading import import_string
+
 from . import feed
 from .cnm.desired import Joined
 from .models import Container, Endpoint, Host, Network, Subnet
 
 ACTOR = "worker"
+WHEN_JOINED = "networks.services.gateway.settle_joined"
+"""What the desired state makes of a plugin's answer is a service's to decide. By name: whoever notes answers does not depend on it."""
 IFNAME_LENGTH = 15
 """``IFNAMSIZ`` less the end (linux/if.h)."""
 
@@ -47,21 +51,24 @@ class Answers:
         return self.endpoints.setdefault(endpoint_id, EndpointAnswer())
 
 
-def note_answers(host: Host, answers: Answers) -> bool:
-    """Bring the rows to what plugins answered; whether anything was otherwise."""
+def note_answers(host: Host, answers: Answers) -> set[str]:
+    """Bring the rows to what plugins answered. The networks (ids) that are needed from now on by whoever was given no way outside."""
     if not _differs(host, answers):
-        return False  # without a transaction, which others would wait for
+        return set()  # without a transaction, which others would wait for
     containers: set[str] = set()
+    joined: set[str] = set()
     networks: set[str] = set()
     with feed.transaction(ACTOR):
         networks |= {pool.network_id for pool in answers.pools if _note_pool(pool)}
         for row in _rows(host, answers):
+            before = row.joined
             if _take_over(row, answers.endpoints[row.pk]):
                 row.save(update_fields=["ipv4", "ipv6", "mac", "ifname", "joined"])
                 containers.add(row.container_id)
                 networks.add(row.network_id)
+                joined |= {row.container_id} if row.joined != before else set()
         _tell(containers, networks)
-    return True
+        return set(import_string(WHEN_JOINED)(joined)) if joined else set()
 
 
 def _differs(host: Host, answers: Answers) -> bool:

@@ -101,7 +101,7 @@ class Reconciler:
         tried: dict[str, set[int]] = {}
         while True:
             try:
-                compiled, whole = self._look(scope)
+                compiled, whole = self._look(rounds.scope(scope))
                 plan = rounds.next(whole)
             except CnmError as error:
                 log.exception("operation %s failed before its first step", operation.number)
@@ -117,8 +117,8 @@ class Reconciler:
         if applied.failed:
             each = scope.everything or operation.verb in MANY
             parties = self._broken(applied, compiled) if each else scope.networks | scope.containers
-            compiled = self._give_up(compiled, scope, applied, parties)
-        self._remember(compiled, scope, applied)
+            compiled = self._give_up(compiled, rounds.scope(scope), applied, parties)
+        self._remember(compiled, rounds.scope(scope), applied)
         self._settle(operation, plan, applied, compiled)
         return applied
 

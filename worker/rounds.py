@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from networks.cnm.plan import Plan, Step
 from networks.cnm.resources import Key
 from networks.models import Host
@@ -10,6 +12,7 @@ from networks.plugin_answers import note_answers
 from .apply.plugins import PluginsHandler
 from .asking import first_round
 from .machine import Applied, Machine
+from .scope import Scope
 
 
 class Rounds:
@@ -21,6 +24,7 @@ class Rounds:
         self._host = host
         self._whole = whole
         self._asked: set[Key] = set()
+        self._besides: set[str] = set()
         self._steps: list[Step] = []
         self._now = Plan()
         self._is_last = True
@@ -33,6 +37,10 @@ class Rounds:
     def plan(self) -> Plan:
         """The steps of all rounds that are over, in the order in which they were tried."""
         return Plan(tuple(self._steps))
+
+    def scope(self, scope: Scope) -> Scope:
+        """*scope*, with the networks that answers have made necessary."""
+        return replace(scope, networks=scope.networks | self._besides) if self._besides else scope
 
     def next(self, plan: Plan) -> Plan:
         """The part of *plan* that is carried out now."""
@@ -52,7 +60,7 @@ class Rounds:
             self._undo(before)
             return True
         if not self._is_last:
-            note_answers(self._host, self._told.answers())
+            self._besides |= note_answers(self._host, self._told.answers())
         return self._is_last
 
     def give_up(self) -> None:

@@ -117,8 +117,15 @@ class Joined:
     """At most one of each family."""
     routes: tuple[tuple[AnyNetwork, AnyAddress | None], ...] = ()
     """(destination, whom to send it to, or None: it is on the link)."""
+    closed: bool = False
+    """Whether nobody else is to lead it outside either (``DisableGatewayService``)."""
     info: tuple[tuple[str, str], ...] = ()
     """What else the plugin says of the endpoint, by its own names."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether it leads outside: the plugin named a gateway, or a default route."""
+        return bool(self.gateways) or any(not destination.prefixlen for destination, _ in self.routes)
 
     def gateway(self, version: int) -> AnyAddress | None:
         return next((address for address in self.gateways if address.version == version), None)

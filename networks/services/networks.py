@@ -23,7 +23,7 @@ from .actor import Actor, require
 from .default_bridge import ensure_default_bridge
 from .endpoints import add_endpoint, check_usable, give_addresses
 from .fresh import check_not_removed, refresh
-from .gateway import settle_gateway
+from .gateway import may_be_needed, settle_gateway
 from .new_network import add_network
 from .operations import check_alive, enqueue, next_activation, record
 from .outcome import Outcome
@@ -106,7 +106,7 @@ def connect(actor: Actor, network: Network, container: Container, attach: Attach
         _check_connectable(network, container)
         live = is_live(container)
         endpoint = add_endpoint(container, network, attach, starts=live)
-        if network.scope == GLOBAL:
+        if may_be_needed(container, network):
             settle_gateway(actor, container)
         operation = None
         if live:
@@ -149,7 +149,7 @@ def disconnect(actor: Actor, network: Network, container: Container, force: bool
         else:
             endpoint.removing = True
             endpoint.save(update_fields=["removing"])
-        if network.scope == GLOBAL:
+        if may_be_needed(container, network):
             settle_gateway(actor, container)
         if not resting:
             operation = enqueue(actor, container.host, "network.disconnect", container, containers=[container])

@@ -167,6 +167,53 @@ def test_ports_and_the_way_outside_are_the_plugins(console: Console, plugin: Plu
     assert not console.get("drift")["results"]
 
 
+def ways(console: Console, container: str) -> list[str]:
+    return [f"{e['interface']} {e['network']['name']}" for e in console.get(f"containers/{container}")["endpoints"]]
+
+
+def default_route(console: Console, container: str) -> str:
+    return console.bottle.run(["ip", "route", "show", "default"], netns=console.sandbox(container)).stdout.strip()
+
+
+def test_who_is_given_no_way_outside_has_that_of_the_host(console: Console, plugin: PluginProcess) -> None:
+    since = len(plugin.calls())
+    console.network("far", **OURS, options={"gateway": "none"})
+    console.serve("one", 80, "from one", network="far", ports=["8080:80"])
+    assert ways(console, "one") == ["eth0 far", "eth1 cnm_gwbridge"]
+    assert console.until(lambda: console.get("networks/cnm_gwbridge")["status"] == "ready")
+    assert default_route(console, "one").endswith("dev eth1")
+    assert console.connects("192.0.2.2", 8080) == "from one", "published by the network that leads outside"
+    assert "NetworkDriver.ProgramExternalConnectivity" not in plugin.methods(since)
+    assert not console.get("drift")["results"]
+    console.call("POST", "containers/one/restart", {"timeout": 0})
+    assert ways(console, "one") == ["eth0 far", "eth1 cnm_gwbridge"]
+    assert default_route(console, "one").endswith("dev eth1")
+    console.network("near")
+    console.call("POST", "networks/near/connect", {"container": "one"})
+    assert ways(console, "one") == ["eth0 far", "eth2 near"], "another leads outside"
+    console.call("POST", "networks/near/disconnect", {"container": "one"})
+    assert ways(console, "one") == ["eth0 far", "eth1 cnm_gwbridge"]
+    assert console.connects("192.0.2.2", 8080) == "from one"
+    console.call("POST", "networks/far/disconnect", {"container": "one"})
+    assert ways(console, "one") == []
+    console.remove("one")
+    console.call("DELETE", "networks/cnm_gwbridge")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [{"options": {"gateway": "none", "closed": "yes"}}, {"options": {"gateway": "none"}, "internal": True}],
+    ids=["the plugin says so", "internal"],
+)
+def test_who_is_to_have_no_way_outside_has_none(
+    console: Console, plugin: PluginProcess, spec: dict[str, object]
+) -> None:
+    console.network("far", **OURS, **spec)
+    console.run("one", network="far")
+    assert ways(console, "one") == ["eth0 far"]
+    assert default_route(console, "one") == ""
+
+
 def test_a_plugin_may_give_the_addresses_of_its_endpoints_itself(console: Console, plugin: PluginProcess) -> None:
     console.network("far", driver="tester", ipam_driver="null", options={"gives": "10.66.0.5/24"})
     assert console.get("networks/far")["subnets"] == []

@@ -87,6 +87,7 @@ const methods = {
     const address = (data) => (data?.Gateway ? data.Gateway.split("/")[0] : "");
     const answer = { InterfaceName: { SrcName: innerOf(body.EndpointID), DstPrefix: generic.prefix ?? "eth" }, StaticRoutes: [] };
     if (generic.gateway !== "none") Object.assign(answer, { Gateway: address(ipv4), GatewayIPv6: address(ipv6) });
+    if (generic.closed) answer.DisableGatewayService = true;
     if (generic.route) answer.StaticRoutes.push({ Destination: generic.route, RouteType: 0, NextHop: address(ipv4) });
     if (generic.onlink) answer.StaticRoutes.push({ Destination: generic.onlink, RouteType: 1 });
     return answer;

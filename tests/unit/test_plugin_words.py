@@ -180,6 +180,8 @@ def test_a_joins_answer_is_read_whole() -> None:
     assert (joined.source, joined.prefix) == ("vethwe1", "ethwe")
     assert joined.gateways == (ip_address("10.1.0.1"), ip_address("fd00::1"))
     assert joined.routes[1] == (ip_network("10.8.0.0/16"), None)
+    assert (joined.leads, joined.closed) == (True, False)
+    assert words.read_join({"InterfaceName": {"SrcName": "v"}, "DisableGatewayService": True}).closed
     assert Joined.from_json(json.loads(json.dumps(joined.to_json()))) == joined
     assert json.loads(json.dumps(JOINED.to_json())) == JOINED.to_json(), "as a row gives it back"
 

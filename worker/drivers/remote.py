@@ -76,8 +76,7 @@ class RemoteDriver(Driver):
 
     def leads(self, endpoint: Endpoint) -> bool:
         """One that has not joined may; one that has leads where the plugin said."""
-        joined = endpoint.joined
-        return joined is None or bool(joined.gateways) or any(not where.prefixlen for where, _ in joined.routes)
+        return endpoint.joined is None or endpoint.joined.leads
 
     def gateway(self, network: Network, endpoint: Endpoint, interface: AnyInterface) -> AnyAddress | None:
         return endpoint.joined.gateway(interface.version) if endpoint.joined is not None else None

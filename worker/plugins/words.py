@@ -176,7 +176,13 @@ def read_join(answer: Mapping[str, Any]) -> Joined:
     routes = answer.get("StaticRoutes") or []
     if not isinstance(routes, list):
         raise Nonsense("StaticRoutes is no list")
-    return Joined(source=source, prefix=prefix, gateways=tuple(gateways), routes=tuple(_routes(routes)))
+    return Joined(
+        source=source,
+        prefix=prefix,
+        gateways=tuple(gateways),
+        routes=tuple(_routes(routes)),
+        closed=answer.get("DisableGatewayService") is True,
+    )
 
 
 def _routes(items: Iterable[Any]) -> Iterable[tuple[AnyNetwork, AnyAddress | None]]:
