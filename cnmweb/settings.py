@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "networks.pages.security.SecurityHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "networks.pages.which_host.HostInAddress",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -208,7 +209,7 @@ LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-STATIC_URL = "static/"
+STATIC_URL = "/static/"
 STATICFILES_DIRS = [("dist", BASE_DIR / "static" / "dist")] if (BASE_DIR / "static" / "dist").is_dir() else []
 WHITENOISE_IMMUTABLE_FILE_TEST = r"^.*/dist/.+-[0-9A-Za-z]{8,10}\.(js|css|svg)$"
 """What the build names by its content, and what browsers therefore never ask for again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import ip_address
@@ -136,17 +136,17 @@ class Exposed:
 
 CSV_COLUMNS = (
     "kind", "host_port", "protocol", "container", "container_port", "process", "published_on", "allowed_sources",
-    "open_to_others", "guard", "misleads", "address", "device", "verdict", "claimed_closed", "reason",
+    "open_to_others", "guard", "misleads", "address", "device", "verdict", "claimed_closed", "reason", "host",
 )  # fmt: skip
 
 
-def to_csv(found: Sequence[Exposed]) -> str:
-    """One line for each port and address (RFC 4180). A text that a table program would take for a formula gets a quote before it."""
+def to_csv(found: Iterable[tuple[str, Exposed]]) -> str:
+    """One line for each host's port and address (RFC 4180). A text that a table program would take for a formula gets a quote before it."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(CSV_COLUMNS)
-    for exposed in found:
-        row = exposed.to_json()
+    for host, exposed in found:
+        row = exposed.to_json() | {"host": host}
         for reach in row["reaches"] or [{}]:
             values = row | {"allowed_sources": " ".join(row["allowed_sources"])} | reach
             writer.writerow([_cell(values.get(name, "")) for name in CSV_COLUMNS])

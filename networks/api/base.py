@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from networks import feed, represent
 from networks.caught_up import wait_for_look
 from networks.cnm.errors import InvalidSpec, from_json
+from networks.cnm.names import EVERY_HOST
 from networks.cnm.text import gettext_noop
 from networks.models import Host
 from networks.services import operations
@@ -29,8 +30,6 @@ from .problems import problem
 
 Describe = Callable[[Outcome], dict[str, Any] | None]
 Look = Callable[[Callable[[], Outcome], Describe], Preview]
-EVERY_HOST = "*"
-"""In place of a host's name: no host can have it (``networks.cnm.names.HOST_NAME``)."""
 _FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 

@@ -364,6 +364,7 @@ Activity = shape(
     via=text(),
     verb=text(),
     subject=Subject(required=False),
+    host=text(),
     request=anything(),
     request_id=text(),
     operation=text(),

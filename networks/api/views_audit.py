@@ -91,7 +91,8 @@ class Exposure(CnmView):
 class ExposureTable(CnmView):
     @documented("Export the exposure report as CSV, a line for each port and address", answer=schemas_audit.Table)
     def get(self, request: Request) -> HttpResponse:
-        answer = HttpResponse(to_csv(exposure(self.seen_host)), content_type="text/csv; charset=utf-8")
+        found = ((host.name, one) for host in self.seen_hosts() for one in exposure(host))
+        answer = HttpResponse(to_csv(found), content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = 'attachment; filename="exposure.csv"'
         return answer
 

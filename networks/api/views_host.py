@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Q
 from django.utils.dateparse import parse_datetime
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,6 +14,7 @@ from networks.cnm.errors import InvalidSpec, NotFound
 from networks.cnm.text import gettext_noop
 from networks.models import Activity, ApiToken, Drift, Host, Image, Operation
 from networks.models.choices import Role
+from networks.models.operation import about
 from networks.services import drift as drift_services
 from networks.services import hosts as host_services
 from networks.services import images as image_services
@@ -205,7 +207,7 @@ class Activities(CnmView):
         filters = {"actor": "actor", "verb": "verb", "subject": "subject_name"}
         return listed(
             request,
-            Activity.objects.all(),
+            Activity.objects.filter(Q() if self.of_every_host else about(self.host)),
             represent.activity,
             filters=filters,
             search=("subject_name", "verb", "actor"),
@@ -286,7 +288,8 @@ class Events(CnmView):
     @documented("List what changed after an event, or a snapshot where that is not known", filters=("since", "epoch"))
     def get(self, request: Request) -> Response:
         since, epoch = request.query_params.get("since", ""), request.query_params.get("epoch", "")
-        health = {"alive": represent.is_alive(self.host), "silent": represent.silent_hosts()}
+        asked = Host.objects.all() if self.of_every_host else [self.host]
+        health = {"alive": all(map(represent.is_alive, asked)), "silent": represent.silent_hosts()}
         events = feed.since(int(since), epoch) if since.isascii() and since.isdigit() and len(since) < 18 else None
         if events is None:
             return Response({"type": "snapshot", **feed.snapshot(), **health})

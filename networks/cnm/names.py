@@ -27,6 +27,9 @@ HOST_LABEL = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\Z")
 HOST_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]{0,63}\Z")
 """What a host may be called here: it is part of the names of queues."""
 
+EVERY_HOST = "*"
+"""In place of a host's name: all of them. No host can be called so."""
+
 HOST_GATEWAY = "host-gateway"
 """What an extra host may name instead of an address: the host itself, as its containers reach it."""
 

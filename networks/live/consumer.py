@@ -14,6 +14,7 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 
 from networks import feed
 from networks.audit import counters_at
+from networks.cnm.names import EVERY_HOST
 from networks.hub import Hub
 from networks.models import Host
 from networks.represent import is_alive, silent_hosts
@@ -40,6 +41,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
         self._task: asyncio.Task[None] | None = None
         self._traffic: asyncio.Task[None] | None = None
         self._epoch = ""
+        self._host = ""
         self._n = -1
         self._counted = ""
 
@@ -50,6 +52,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
             return
         wanted = parse_qs(self.scope.get("query_string", b"").decode(errors="replace"))
         self._epoch = wanted.get("epoch", [""])[0]
+        self._host = wanted.get("host", [""])[0]
         since = wanted.get("since", [""])[0]
         self._n = int(since) if since.isascii() and since.isdigit() and len(since) < 18 else -1
         self._task = asyncio.create_task(self._guard(self._run()))
@@ -140,10 +143,12 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
         return await database_sync_to_async(user_of)(self.scope) is not None
 
     def _worker_is_alive(self) -> bool:
-        """That of the host which the page is about, as far as the person has said so."""
+        """That of the host which the page is about, or of each where it is about all; else of the one that the person chose last."""
         session = self.scope.get("session")
-        looked_at = session.get(HOST_LOOKED_AT) if session is not None else None
+        looked_at = self._host or (session.get(HOST_LOOKED_AT) if session is not None else None)
         rows = Host.objects.order_by("id")
+        if looked_at == EVERY_HOST:
+            return all(map(is_alive, rows))
         host = rows.filter(name=looked_at).first() if looked_at else None
         host = host or rows.first()
         return host is not None and is_alive(host)

@@ -71,6 +71,11 @@ class Operation(models.Model):
         return self.state in {OperationState.DONE, OperationState.FAILED, OperationState.CANCELLED}
 
 
+def about(host: Host) -> models.Q:
+    """What was done on *host*, and what is of no host in particular: signing in, tokens, people."""
+    return models.Q(host__in=("", host.name))
+
+
 class Activity(models.Model):
     """Who asked for what, when. One row for every use case that was committed, and for sign-ins."""
 
@@ -82,6 +87,8 @@ class Activity(models.Model):
     subject_kind = models.CharField(max_length=16, blank=True)
     subject_id = models.CharField(max_length=64, blank=True)
     subject_name = models.CharField(max_length=255, blank=True)
+    host = models.CharField(max_length=64, blank=True)
+    """The name of the host that it was about; empty: of none in particular. It stays when the host goes."""
     request = Document(default=dict, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
     operation = models.ForeignKey(Operation, on_delete=models.SET_NULL, null=True, blank=True, related_name="activity")

@@ -44,31 +44,34 @@ def belongings(host: Host, *ids: str) -> list[tuple[str, list[Resource]]]:
 
 
 def grouped(rules: Iterable[Rule], chains: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Tables (of each flavour), each with its chains, each with its rules, in the order in which the kernel listed them.
+    """Tables (of each host and flavour), each with its chains, each with its rules, in the order in which the kernel listed them.
 
     An empty chain is there too: that nothing stands in it is worth knowing.
     """
-    tables: dict[tuple[str, int, str], dict[str, dict[str, Any]]] = {}
+    tables: dict[tuple[str, str, int, str], dict[str, dict[str, Any]]] = {}
     for chain in chains:
-        tables.setdefault((chain.get("flavour", ""), chain["family"], chain["table"]), {})[chain["name"]] = {
+        key = chain["host"], chain.get("flavour", ""), chain["family"], chain["table"]
+        tables.setdefault(key, {})[chain["name"]] = {
             **chain,
             "rules": [],
         }
     for rule in rules:
-        chains_of = tables.setdefault((rule.get("flavour", ""), rule["family"], rule["table"]), {})
+        key = rule["host"], rule.get("flavour", ""), rule["family"], rule["table"]
+        chains_of = tables.setdefault(key, {})
         chain = chains_of.setdefault(
             rule["chain"], {"name": rule["chain"], "policy": "-", "packets": None, "bytes": None, "rules": []}
         )
         chain["rules"].append(rule)
     return [
         {
+            "host": host,
             "flavour": flavour,
             "family": family,
             "table": table,
             "chains": list(chains_of.values()),
             "count": sum(len(c["rules"]) for c in chains_of.values()),
         }
-        for (flavour, family, table), chains_of in tables.items()
+        for (host, flavour, family, table), chains_of in tables.items()
     ]
 
 

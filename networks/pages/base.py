@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import is_valid_path
+from django.urls import get_script_prefix
 from django.utils.translation import gettext as _
 
 from networks.cnm.errors import (
@@ -25,22 +25,18 @@ from networks.cnm.errors import (
     Unsupported,
 )
 from networks.cnm.errors import from_json as error_from_json
-from networks.live.session import HOST_LOOKED_AT
 from networks.models import FeedCounter, Host, Operation
 from networks.services import operations
 from networks.services.actor import Actor, require
-from networks.services.find import find_host
 from networks.services.outcome import Outcome
 from networks.services.preview import Preview, preview
 
 from . import assets
 from .plan_view import PlanView, preview_view
+from .which_host import list_of, settle
 
 WAIT_S = 6.0
 """How long a page waits for the kernel before it goes on and shows the operation as running."""
-
-ON = "on"
-"""The parameter of a page's address that names its host."""
 
 STATUS = {
     InvalidSpec: 400,
@@ -61,13 +57,22 @@ class PageRequest(HttpRequest):
 
     actor: Actor
     host: Host
+    """The one that the page is about; of a page about all, the first."""
+    host_asked: str
+    """The host in the address, where one is."""
+    host_names: list[str]
+    every_host: bool
+    """Whether the page is about all hosts (``networks.pages.which_host``)."""
     is_page: bool
     feed_at: FeedCounter | None
     """The place in the feed when the page was begun."""
 
 
-def page(role: str = "viewer", *, write: str = "operator") -> Callable[[View], View]:
-    """A view for people who are signed in with at least *role*; whatever is not a GET needs *write* too."""
+def page(role: str = "viewer", *, write: str = "operator", every: bool = False) -> Callable[[View], View]:
+    """A view for people who are signed in with at least *role*; whatever is not a GET needs *write* too.
+
+    *every*: it can be about all hosts at once, or is about none in particular.
+    """
 
     def wrap(view: View) -> View:
         @wraps(view)
@@ -83,7 +88,9 @@ def page(role: str = "viewer", *, write: str = "operator") -> Callable[[View], V
             # Before anything else is read: what changes while the page is made comes to it as news.
             request.feed_at = FeedCounter.objects.filter(pk=1).first()
             try:
-                request.host = host_of(request)
+                elsewhere = settle(request, every=every)
+                if elsewhere is not None:
+                    return elsewhere
                 require(request.actor, role)
                 if request.method not in {"GET", "HEAD"}:
                     require(request.actor, write)
@@ -94,23 +101,6 @@ def page(role: str = "viewer", *, write: str = "operator") -> Callable[[View], V
         return inner
 
     return wrap
-
-
-def host_of(request: HttpRequest) -> Host:
-    """The host that the person chose to look at, as long as there is one of that name; else the only, or first, one.
-
-    A link from a page that shows several hosts says which one it is about (``?on=``): from there on, pages are about that one. Raises
-    NotFound where there is none of that name.
-    """
-    if request.method == "GET" and (named := request.GET.get(ON)):
-        request.session[HOST_LOOKED_AT] = find_host(named).name
-    chosen = request.session.get(HOST_LOOKED_AT)
-    if chosen is not None:
-        try:
-            return find_host(chosen)
-        except NotFound:
-            del request.session[HOST_LOOKED_AT]
-    return find_host()
 
 
 def not_built(request: HttpRequest) -> HttpResponse:
@@ -135,8 +125,8 @@ def problem(request: HttpRequest, error: CnmError) -> HttpResponse:
 
 def _list_of(request: HttpRequest) -> str:
     """Where the object of this address would stand among its like; empty where there is no such page."""
-    url = f"/{request.path.split('/')[1]}/"
-    return url if url not in ("//", request.path) and is_valid_path(url) else ""
+    url = list_of(request.path_info)
+    return get_script_prefix() + url[1:] if url and url != request.path_info else ""
 
 
 def status_of(error: CnmError) -> int:
@@ -148,6 +138,8 @@ def done(request: PageRequest, outcome: Outcome, said: str, to: str, *args: Any)
     for warning in outcome.warnings:
         messages.warning(request, warning.translated(_))
     report(request, outcome.operation, said)
+    for operation in outcome.others:
+        report(request, operation, said)
     return redirect(to, *args)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from networks.models import Container, Drift, FeedCounter, Host, Network, Operation
+from networks.cnm.names import EVERY_HOST
+from networks.models import Container, Drift, FeedCounter, Host, Network
 from networks.represent import is_alive
 
 from .words import for_scripts
@@ -28,13 +29,20 @@ def console(request: HttpRequest) -> dict[str, Any]:
         return values
     counter = request.feed_at if hasattr(request, "feed_at") else FeedCounter.objects.filter(pk=1).first()
     host = getattr(request, "host", None) or Host.objects.order_by("id").first()
+    every = getattr(request, "every_host", False)
+    hosts = list(Host.objects.order_by("id")) if every else [host] if host else []
+    silent = [one.name for one in hosts if not is_alive(one)]
+    here = {"host__in": hosts}
     return values | {
         "feed_epoch": counter.epoch if counter else "",
         "feed_n": counter.last if counter else 0,
         "host_name": host.name if host else "",
-        "host_alive": is_alive(host) if host else False,
-        "nav_drift": Drift.objects.filter(resolved_at=None).count(),
-        "nav_running": Operation.objects.filter(state__in=["pending", "running"]).count(),
-        "nav_failed": Container.objects.filter(status="failed").count()
-        + Network.objects.filter(status="failed").count(),
+        "host_names": getattr(request, "host_names", []),
+        "every_host": every,
+        "host_alive": bool(hosts) and not silent,
+        "hosts_silent": silent,
+        "live_host": EVERY_HOST if every else host.name if host else "",
+        "nav_drift": Drift.objects.filter(**here, resolved_at=None).count(),
+        "nav_failed": Container.objects.filter(**here, status="failed").count()
+        + Network.objects.filter(**here, status="failed").count(),
     }

@@ -23,6 +23,7 @@ from networks.cnm.text import Text
 from networks.models.choices import ContainerKind, RestartPolicy
 
 from . import assets
+from .which_host import address_at
 from .words import OWNERS, PROBE_WORDS, RESOURCES, ROLE_WORDS, STATES, VERBS, VERDICT_WORDS, WAYS
 
 register = template.Library()
@@ -33,6 +34,12 @@ register.filter(bracketed)
 def asset(name: str) -> str:
     """The address of a built file."""
     return assets.address(name)
+
+
+@register.simple_tag
+def at(host: str, name: str, *args: Any) -> str:
+    """``url`` for what is of the host of that name, on pages that may be about another or about all."""
+    return address_at(host, name, *args)
 
 
 @register.simple_tag

@@ -40,6 +40,7 @@ def activity(row: Activity) -> Json:
         "via": row.via,
         "verb": row.verb,
         "subject": {"kind": row.subject_kind, "id": row.subject_id, "name": row.subject_name},
+        "host": row.host,
         "request": row.request,
         "request_id": row.request_id,
         "operation": row.operation_id,

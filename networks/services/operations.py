@@ -169,6 +169,7 @@ def record(
             subject_kind=kind_of(subject),
             subject_id=str(subject.pk) if subject is not None else "",
             subject_name=getattr(subject, "name", ""),
+            host=_host_name(subject, operation),
             request=_without_secrets(request),
             request_id=actor.request_id,
             operation=operation,
@@ -176,6 +177,13 @@ def record(
     )
     feed.put("activity", row)
     return row
+
+
+def _host_name(subject: Model | None, operation: Operation | None) -> str:
+    """The host that works on it, else the one that the subject is of."""
+    host = operation.host if operation is not None else subject if isinstance(subject, Host) else None
+    host = host or getattr(subject, "host", None)
+    return host.name if isinstance(host, Host) else ""
 
 
 def kind_of(subject: Model | None) -> str:

@@ -18,3 +18,5 @@ class Outcome:
     subject: Model | None
     operation: Operation | None = None
     warnings: tuple[Text, ...] = ()
+    others: tuple[Operation, ...] = ()
+    """Those of other hosts, where it was about several."""

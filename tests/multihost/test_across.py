@@ -36,7 +36,7 @@ def browser(cluster: Cluster) -> Iterator[httpx.Client]:
     """Signed in at the console on h1, with its pages about h2."""
     path = str(cluster.members["h1"].bottle.root / "run/cnm/web.sock")
     transport = httpx.HTTPTransport(uds=path)
-    with httpx.Client(transport=transport, base_url="http://localhost", timeout=60) as client:
+    with httpx.Client(transport=transport, base_url="http://localhost/@h2", timeout=60) as client:
 
         def post(page: str, form: str, **fields: Any) -> httpx.Response:
             token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', client.get(form).text)

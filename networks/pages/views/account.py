@@ -44,7 +44,7 @@ NEVER = "9999"
 """Sorts after every time."""
 
 
-@page()
+@page(every=True)
 def host(request: PageRequest) -> HttpResponse:
     value = represent.host(request.host)
     features = sorted(
@@ -63,7 +63,7 @@ def host(request: PageRequest) -> HttpResponse:
     )
 
 
-@page(write="viewer")
+@page(write="viewer", every=True)
 def tokens(request: PageRequest) -> HttpResponse:
     form = Form(request.POST if request.method == "POST" else {"role": "viewer", "days": "30"})
     secret = ""
@@ -139,7 +139,7 @@ def _name(text: str, most: int) -> str:
 
 
 @require_POST
-@page(write="viewer")
+@page(write="viewer", every=True)
 def revoke(request: PageRequest, token_id: int) -> HttpResponse:
     token = ApiToken.objects.select_related("user").filter(pk=token_id).first()
     if token is None or (token.user_id != request.user.pk and request.user.role != Role.ADMIN):
@@ -151,7 +151,7 @@ def revoke(request: PageRequest, token_id: int) -> HttpResponse:
     return redirect("tokens")
 
 
-@page("admin", write="admin")
+@page("admin", write="admin", every=True)
 def users(request: PageRequest) -> HttpResponse:
     form = Form(request.POST if request.method == "POST" else {"role": "viewer"})
     if request.method == "POST":
@@ -192,7 +192,7 @@ def users(request: PageRequest) -> HttpResponse:
     )
 
 
-@page("admin", write="admin")
+@page("admin", write="admin", every=True)
 def user(request: PageRequest, name: str) -> HttpResponse:
     """Role, whether they may sign in, and a new password."""
     person = user_use_cases.find_user(name)
@@ -226,7 +226,7 @@ def _tick(person: User) -> str:
     return "on" if person.is_active else ""
 
 
-@page(write="viewer")
+@page(write="viewer", every=True)
 def preferences(request: PageRequest) -> HttpResponse:
     """Theme, language, time zone, one's own password."""
     form = Form(request.POST if request.method == "POST" else {})
@@ -280,7 +280,7 @@ def look(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@page(write="viewer")
+@page(write="viewer", every=True)
 def columns(request: PageRequest) -> HttpResponse:
     """Remember which columns of a list the person wants to see."""
     name, known, shown = request.POST.get("list", ""), request.POST.getlist("column"), request.POST.getlist("show")

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 
 from networks.caught_up import wait_for_look
 from networks.cnm.errors import CnmError
+from networks.cnm.names import EVERY_HOST
 from networks.cnm.ruleset.model import IPTABLES_NFT, LEGACY
 from networks.cnm.trace.walk import OUTSIDE
 from networks.exposure import exposure
@@ -28,6 +29,7 @@ from networks.tracing import PROTOCOLS, STATES, Answer, answer
 
 from ..base import PageRequest, failure, page, status_of
 from ..form import Form, uploaded_text
+from ..which_host import hosts_of
 from ..words import VERDICT_WORDS
 
 TONES = {
@@ -147,20 +149,24 @@ def _shown(request: PageRequest, found: Answer) -> dict[str, Any]:
     }
 
 
-@page()
+@page(every=True)
 def exposed(request: PageRequest) -> HttpResponse:
-    wait_for_look(request.host)
-    found = exposure(request.host)
-    rows = [{"port": one, "reaches": [(reach, VERDICTS[reach.verdict]) for reach in one.reaches]} for one in found]
+    rows: list[dict[str, Any]] = []
+    for host in hosts_of(request):
+        wait_for_look(host)
+        for one in exposure(host):
+            reaches = [(reach, VERDICTS[reach.verdict]) for reach in one.reaches]
+            rows.append({"port": one, "host": host.name, "reaches": reaches})
     context = {
         "rows": rows,
-        "open": sum(1 for one in found if one.open_to_others),
-        "misled": sum(1 for one in found if one.misleads),
+        "open": sum(1 for row in rows if row["port"].open_to_others),
+        "misled": sum(1 for row in rows if row["port"].misleads),
+        "asked": EVERY_HOST if request.every_host else request.host.name,
     }
     return render(request, "exposure.html", context)
 
 
-@page(write="viewer")
+@page(write="viewer", every=True)
 def dump(request: PageRequest) -> HttpResponse:
     """Rules that were saved on another host: loaded, shown, and forgotten."""
     form = Form(request.POST if request.method == "POST" else {"flavour": LEGACY})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +37,7 @@ from ..container_form import DEFAULTS, PLACES, ROWS, container_body
 from ..form import Form
 from ..listing import listing
 from ..offers import container_offers
+from ..which_host import on_host
 from .captures import capture_tab
 from .connectivity import connectivity_tab
 from .inside import exec_tab
@@ -46,6 +48,7 @@ LOG_LINES = 500
 LOG_TAILS = (100, 500, 2000, 10_000)
 MOST_RECIPIENTS = 20
 """How many of those linked to a container are named before it is removed."""
+_LISTS = re.compile(r"(?:/@[^/]+)?/containers/")
 PROTOCOLS = [(name, name.upper()) for name in ("tcp", "udp", "sctp")]
 SIGNALS = ("SIGTERM", "SIGKILL", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
@@ -59,9 +62,9 @@ ACTING: dict[str, Callable[[PageRequest, Container], dict[str, Any] | HttpRespon
 """Tabs with a form: what they show, and with a POST what came of it."""
 
 
-@page()
+@page(every=True)
 def index(request: PageRequest) -> HttpResponse:
-    rows = [represent.container(row) for row in represent.prepared(Container).filter(host=request.host)]
+    rows = [represent.container(row) for row in represent.prepared(Container).filter(**on_host(request))]
     found = listing(
         request,
         rows,
@@ -75,6 +78,7 @@ def index(request: PageRequest) -> HttpResponse:
         text=_searched,
         orders={
             "name": lambda row: row["name"].lower(),
+            "host": lambda row: (row["host"], row["name"]),
             "image": lambda row: (row["image"], row["name"]),
             "state": lambda row: (row["state"], row["name"]),
             "created": lambda row: row["created_at"] or "",
@@ -93,15 +97,20 @@ def index(request: PageRequest) -> HttpResponse:
         {
             "listing": found,
             "states": sorted({row["state"] for row in rows}),
-            "networks": list(Network.objects.on(request.host).order_by("name").values_list("name", flat=True)),
+            "networks": _network_names(request),
         },
     )
+
+
+def _network_names(request: PageRequest) -> list[str]:
+    rows = Network.objects.all() if request.every_host else Network.objects.on(request.host)
+    return list(rows.order_by("name").values_list("name", flat=True).distinct())
 
 
 def _searched(row: dict[str, Any]) -> str:
     endpoints = (f"{e['ipv4']} {e['ipv6']} {e['network']['name']} {e['mac']}" for e in row["endpoints"])
     ports = (f"{p['host_port']} {p['container_port']}" for p in row["ports"])
-    return " ".join((row["name"], row["image"], row["id"], row["state"], *endpoints, *ports))
+    return " ".join((row["name"], row["host"], row["image"], row["id"], row["state"], *endpoints, *ports))
 
 
 @page()
@@ -271,7 +280,7 @@ def str_of(error: CnmError) -> str:
 
 def _is_own(path: str) -> bool:
     """Whether *path* is a list of ours to come back to."""
-    return path.startswith("/containers/") and "//" not in path and "\\" not in path
+    return _LISTS.match(path) is not None and "//" not in path and "\\" not in path
 
 
 def _said(verb: str) -> str:

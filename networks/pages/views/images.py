@@ -20,30 +20,33 @@ from networks.services.outcome import Outcome
 from ..base import PageRequest, done, page, status_of
 from ..form import Form
 from ..listing import listing
+from ..which_host import on_host
 
 HOW = ("registry", "upload", "path")
 
 
-@page()
+@page(every=True)
 def index(request: PageRequest) -> HttpResponse:
-    rows = [represent.image(row) for row in represent.prepared(Image).filter(host=request.host)]
-    users: dict[str, list[str]] = {}
-    for name, image in Container.objects.filter(host=request.host).order_by("name").values_list("name", "image"):
-        users.setdefault(image, []).append(name)
-        users.setdefault(f"{image}:latest", []).append(name)
-    working = Operation.objects.filter(host=request.host, state__in=["pending", "running"], args__has_key="image")
+    rows = [represent.image(row) for row in represent.prepared(Image).filter(**on_host(request))]
+    users: dict[tuple[str, str], list[str]] = {}
+    containers = Container.objects.filter(**on_host(request)).order_by("name")
+    for host, name, image in containers.values_list("host__name", "name", "image"):
+        users.setdefault((host, image), []).append(name)
+        users.setdefault((host, f"{image}:latest"), []).append(name)
+    working = Operation.objects.filter(**on_host(request), state__in=["pending", "running"], args__has_key="image")
     under_way = {operation.args["image"]: operation for operation in working}
     for row in rows:
-        row["containers"] = users.get(row["name"], [])
+        row["containers"] = users.get((row["host"], row["name"]), [])
         row["operation"] = under_way.get(row["id"])
     found = listing(
         request,
         rows,
         name="images",
         columns={"size": _("Size"), "source": _("Source"), "users": _("Used by"), "created": _("Created")},
-        text=lambda row: f"{row['name']} {row['source']} {row['digest']}",
+        text=lambda row: f"{row['name']} {row['source']} {row['digest']} {row['host']}",
         orders={
             "name": lambda row: row["name"],
+            "host": lambda row: (row["host"], row["name"]),
             "size": lambda row: row["size"],
             "created": lambda row: row["created_at"] or "",
         },

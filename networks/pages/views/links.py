@@ -20,11 +20,12 @@ from networks.services.outcome import Outcome
 from ..base import PageRequest, done, page, plan_of, status_of
 from ..form import Form
 from ..listing import listing
+from ..which_host import on_host
 
 
-@page()
+@page(every=True)
 def index(request: PageRequest) -> HttpResponse:
-    """The list; for operators beside it the editor, whose every answer shows the plan of what is chosen."""
+    """The list; for operators beside it the editor of one host, whose every answer shows the plan of what is chosen."""
     form = Form(request.POST if request.method == "POST" else request.GET.dict(), places={"links": "source"})
     step = request.POST.get("step", "")
     form.quiet = step == "live" or request.method != "POST"
@@ -39,7 +40,7 @@ def index(request: PageRequest) -> HttpResponse:
 
     status = 200
     asked = step in {"create", "preview"} or (form.value("recipient") and form.value("source"))
-    if asked and request.actor.may("operator"):
+    if asked and request.actor.may("operator") and not request.every_host:
         try:
             context["plan"] = plan = plan_of(request, use_case, creates=True)
             if step == "create" and request.POST.get("plan") == plan.digest:
@@ -54,15 +55,16 @@ def index(request: PageRequest) -> HttpResponse:
 
 
 def _listing(request: PageRequest) -> Any:
-    rows = Link.objects.filter(recipient__host=request.host).select_related("recipient", "source")
+    rows = Link.objects.filter(**on_host(request, "recipient__host")).select_related("recipient__host", "source")
     return listing(
         request,
         [represent.link(row) | {"works": not row.withheld} for row in rows],
         name="links",
         columns={"source": _("Source"), "alias": _("Alias")},
-        text=lambda row: f"{row['recipient']['name']} {row['source']['name']} {row['alias']}",
+        text=lambda row: f"{row['recipient']['name']} {row['source']['name']} {row['alias']} {row['host']}",
         orders={
             "recipient": lambda row: (row["recipient"]["name"], row["alias"]),
+            "host": lambda row: (row["host"], row["recipient"]["name"], row["alias"]),
             "source": lambda row: (row["source"]["name"], row["alias"]),
             "alias": lambda row: (row["alias"], row["recipient"]["name"]),
         },

@@ -13,7 +13,8 @@ from networks.models import Container
 from networks.services import kept
 from networks.services.find import find_container
 
-from ..base import PageRequest, host_of, page, status_of
+from ..base import PageRequest, page, status_of
+from ..which_host import one_host
 
 LINES = 500
 MOST_LINES = 50_000
@@ -39,7 +40,7 @@ async def follow(request: Any, reference: str) -> HttpResponseBase:
 
 
 def _found(request: HttpRequest, reference: str) -> Container:
-    return find_container(host_of(request), reference)
+    return find_container(one_host(request), reference)
 
 
 @page()

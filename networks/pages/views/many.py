@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from django.contrib import messages
 from django.db.models import QuerySet
@@ -14,11 +15,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
-from networks.models import Container, Network
+from networks.models import Container, Host, Network
 from networks.services import bulk
 from networks.services.bulk import MOST_CONTAINERS, MOST_NETWORKS, Handled
+from networks.services.outcome import Outcome
+from networks.services.preview import preview
 
-from ..base import PageRequest, confirm, page
+from ..base import Look, PageRequest, confirm, page
+from ..which_host import on_host
 
 MOST_NAMED = 20
 
@@ -27,7 +31,7 @@ MOST_NAMED = 20
 class _Deed:
     """What is done to the picked, and the words for it."""
 
-    carry_out: Callable[[list[str]], Handled]
+    carry_out: Callable[[Host, list[str]], Handled]
     title: str
     question: str
     button: str
@@ -36,7 +40,7 @@ class _Deed:
 
 
 @require_POST
-@page("operator")
+@page("operator", every=True)
 def act(request: PageRequest) -> HttpResponse:
     """Show what the deed would change for all that were picked; do it when that plan was seen."""
     verb = request.POST.get("verb", "")
@@ -45,9 +49,10 @@ def act(request: PageRequest) -> HttpResponse:
         messages.warning(request, _("Pick containers first, then say what to do with them."))
         return redirect("containers")
     deed = _deed(request, verb, picked)
+    by_host = _by_host(Container.objects.filter(**on_host(request), pk__in=picked), picked, request.host)
     return confirm(
         request,
-        lambda: deed.carry_out(picked).outcome,
+        lambda: _each(deed.carry_out, by_host),
         title=deed.title,
         question=deed.question,
         button=deed.button,
@@ -55,38 +60,42 @@ def act(request: PageRequest) -> HttpResponse:
         back=reverse("containers"),
         to=("containers",),
         danger=deed.danger,
+        look=_look(by_host),
         extra={"hidden": [("verb", verb), *(("pick", reference) for reference in picked)]},
     )
 
 
 @require_POST
-@page("operator")
+@page("operator", every=True)
 def act_on_networks(request: PageRequest) -> HttpResponse:
     """Take the picked networks away, after a look at what that changes."""
     picked = request.POST.getlist("pick")[:MOST_NETWORKS]
     if not picked:
         messages.warning(request, _("Pick networks first, then say what to do with them."))
         return redirect("networks")
-    count, names = len(picked), _names(Network.objects.on(request.host).filter(pk__in=picked))
+    rows = Network.objects.all() if request.every_host else Network.objects.on(request.host)
+    by_host = _by_host(rows.filter(pk__in=picked), picked, request.host)
+    count, names = len(picked), _names(rows.filter(pk__in=picked))
     title = ngettext("Remove {count} network", "Remove {count} networks", count).format(count=count)
     return confirm(
         request,
-        lambda: bulk.remove_many(request.actor, request.host, [], picked).outcome,
+        lambda: _each(lambda host, references: bulk.remove_many(request.actor, host, [], references), by_host),
         title=title,
         question=_("These networks and everything that they put into the kernel go away: {names}.").format(names=names),
         button=title,
         said=ngettext("{count} network was removed.", "{count} networks were removed.", count).format(count=count),
         back=reverse("networks"),
         to=("networks",),
+        look=_look(by_host),
         extra={"hidden": [("pick", reference) for reference in picked]},
     )
 
 
 def _deed(request: PageRequest, verb: str, picked: list[str]) -> _Deed:
-    count, names = len(picked), _names(Container.objects.filter(host=request.host, pk__in=picked))
+    count, names = len(picked), _names(Container.objects.filter(**on_host(request), pk__in=picked))
     if verb == "start":
         return _Deed(
-            lambda references: bulk.start_many(request.actor, request.host, references),
+            lambda host, references: bulk.start_many(request.actor, host, references),
             ngettext("Start {count} container", "Start {count} containers", count).format(count=count),
             _("These containers are started, where they do not run: {names}.").format(names=names),
             ngettext("Start {count} container", "Start {count} containers", count).format(count=count),
@@ -94,14 +103,14 @@ def _deed(request: PageRequest, verb: str, picked: list[str]) -> _Deed:
         )
     if verb == "stop":
         return _Deed(
-            lambda references: bulk.stop_many(request.actor, request.host, references),
+            lambda host, references: bulk.stop_many(request.actor, host, references),
             ngettext("Stop {count} container", "Stop {count} containers", count).format(count=count),
             _("These containers are stopped, all at the same time: {names}.").format(names=names),
             ngettext("Stop {count} container", "Stop {count} containers", count).format(count=count),
             ngettext("{count} container was stopped.", "{count} containers were stopped.", count).format(count=count),
         )
     return _Deed(
-        lambda references: bulk.remove_many(request.actor, request.host, references, force=True),
+        lambda host, references: bulk.remove_many(request.actor, host, references, force=True),
         ngettext("Remove {count} container", "Remove {count} containers", count).format(count=count),
         _("These containers go away with their sandboxes, files and logs, running or not: {names}.").format(
             names=names
@@ -110,6 +119,31 @@ def _deed(request: PageRequest, verb: str, picked: list[str]) -> _Deed:
         ngettext("{count} container was removed.", "{count} containers were removed.", count).format(count=count),
         danger=True,
     )
+
+
+def _by_host(
+    rows: QuerySet[Container] | QuerySet[Network], picked: list[str], page_host: Host
+) -> dict[Host, list[str]]:
+    """What was picked, by the host that works on it. What is there no more is left to *page_host*, which says so."""
+    hosts = {row.pk: row.host for row in rows.select_related("host")}
+    found: dict[Host, list[str]] = {}
+    for reference in picked:
+        found.setdefault(hosts.get(reference, page_host), []).append(reference)
+    return found
+
+
+def _each(carry_out: Callable[[Host, list[str]], Handled], by_host: dict[Host, list[str]]) -> Outcome:
+    """Do it on each host, an operation for each."""
+    outcomes = [carry_out(host, references).outcome for host, references in by_host.items()]
+    operations = [outcome.operation for outcome in outcomes if outcome.operation is not None]
+    warnings = tuple(warning for outcome in outcomes for warning in outcome.warnings)
+    return Outcome(None, operations[0] if operations else None, warnings, tuple(operations[1:]))
+
+
+def _look(by_host: dict[Host, list[str]]) -> Look:
+    """How the plan is found: on all of these hosts."""
+    first, *others = by_host
+    return partial(preview, first, others=others)
 
 
 def _names(rows: QuerySet[Container] | QuerySet[Network]) -> str:

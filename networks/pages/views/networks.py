@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -36,9 +37,10 @@ from .captures import capture_tab
 TABS = ("overview", "endpoints", "rules", "captures", "activity")
 
 
-@page()
+@page(every=True)
 def index(request: PageRequest) -> HttpResponse:
-    rows = [represent.network(row) for row in represent.prepared(Network).filter(usable_on(request.host))]
+    usable = Q() if request.every_host else usable_on(request.host)
+    rows = [represent.network(row) for row in represent.prepared(Network).filter(usable)]
     found = listing(
         request,
         rows,
@@ -52,10 +54,11 @@ def index(request: PageRequest) -> HttpResponse:
             "created": _("Created"),
         },
         text=lambda row: " ".join(
-            (row["name"], row["driver"], row["bridge"], row["id"], *(s["subnet"] for s in row["subnets"]))
+            (row["name"], row["host"], row["driver"], row["bridge"], row["id"], *(s["subnet"] for s in row["subnets"]))
         ),
         orders={
             "name": lambda row: row["name"].lower(),
+            "host": lambda row: (row["host"], row["name"]),
             "driver": lambda row: (row["driver"], row["name"]),
             "state": lambda row: (row["status"], row["name"]),
             "created": lambda row: row["created_at"] or "",

@@ -13,10 +13,11 @@ from django.views.decorators.http import require_POST
 from networks import feed, represent
 from networks.cnm.errors import CnmError
 from networks.etc_files import FileView, files_of_all
-from networks.models import Activity, Container, Drift, Network, Operation
+from networks.models import Activity, Container, Drift, Host, Network, Operation
 from networks.name_lookup import Found, look_up
 
 from ..base import PageRequest, page
+from ..which_host import done_there, hosts_of, on_host
 from ..words import for_topology
 
 RECENT = 12
@@ -29,30 +30,31 @@ UNNUMBERED = ("group:", "foreign:")
 FARTHEST = 10**6
 
 
-@page()
+@page(every=True)
 def dashboard(request: PageRequest) -> HttpResponse:
-    states = represent.counts()
-    networks = list(Network.objects.on(request.host))
+    boxes = Container.objects.filter(**on_host(request))
+    states = represent.counts(boxes)
+    networks = list(Network.objects.all() if request.every_host else Network.objects.on(request.host))
     made = [network for network in networks if not network.predefined]
     containers = sum(states.values())
-    published = Container.objects.filter(ports__removing=False, ports__isnull=False).exists()
-    facts = request.host.facts
+    published = boxes.filter(ports__removing=False, ports__isnull=False).exists()
+    drift = represent.prepared(Drift).filter(**on_host(request), resolved_at=None)
+    operations = represent.prepared(Operation).filter(**on_host(request))
     context: dict[str, Any] = {
-        "host": represent.host(request.host),
-        "missing": [feature for feature in facts.get("features", []) if not feature.get("present")],
+        "hosts": [_with_missing(host) for host in hosts_of(request)],
         "states": sorted(states.items()),
         "containers": containers,
         "running": states.get("running", 0),
         "networks": len(networks),
         "made": len(made),
-        "drift": [represent.drift(row) for row in represent.prepared(Drift).filter(resolved_at=None)[:5]],
-        "drift_count": Drift.objects.filter(resolved_at=None).count(),
-        "failed": [represent.operation(row) for row in represent.prepared(Operation).filter(state="failed")[:5]],
+        "drift": [represent.drift(row) for row in drift[:5]],
+        "drift_count": drift.count(),
+        "failed": [represent.operation(row) for row in operations.filter(state="failed")[:5]],
         "working": [
             represent.operation(row)
-            for row in represent.prepared(Operation).filter(state__in=["pending", "running"]).order_by("number")[:5]
+            for row in operations.filter(state__in=["pending", "running"]).order_by("number")[:5]
         ],
-        "events": [represent.activity(row) for row in Activity.objects.all()[:RECENT]],
+        "events": [represent.activity(row) for row in Activity.objects.filter(done_there(request))[:RECENT]],
         "checklist": [
             (
                 _("Make a network"),
@@ -68,11 +70,17 @@ def dashboard(request: PageRequest) -> HttpResponse:
     return render(request, "dashboard.html", context)
 
 
-@page()
+def _with_missing(row: Host) -> dict[str, Any]:
+    """A host, and which features its kernel has not."""
+    features = row.facts.get("features", [])
+    return represent.host(row) | {"missing": [feature for feature in features if not feature.get("present")]}
+
+
+@page(every=True)
 def topology(request: PageRequest) -> HttpResponse:
     context: dict[str, Any] = {"words": for_topology()}
     if "X-Live-Refresh" not in request.headers:  # a page that is open has the state already, and follows the feed
-        rows = represent.prepared(Container).filter(host=request.host)[:TABLE_ROWS]
+        rows = represent.prepared(Container)[:TABLE_ROWS]
         context["containers"] = [represent.container(row) for row in rows]
         snapshot = feed.snapshot()
         kinds = ("host", "network", "container", "drift", "foreign")
@@ -84,7 +92,7 @@ def topology(request: PageRequest) -> HttpResponse:
 
 
 @require_POST
-@page(write="viewer")
+@page(write="viewer", every=True)
 def places(request: PageRequest) -> HttpResponse:
     """Remember where the person put networks in the picture, from the corner of their host."""
     try:
@@ -109,11 +117,11 @@ def _length(value: Any) -> int:
     return round(value)
 
 
-@page()
+@page(every=True)
 def files(request: PageRequest) -> HttpResponse:
     """All containers' files side by side; ``q`` narrows them, ``name`` asks who resolves it."""
     q, name = request.GET.get("q", "").strip(), request.GET.get("name", "").strip()
-    everything = list(files_of_all(request.host))
+    everything = [found for host in hosts_of(request) for found in files_of_all(host)]
     kept = [(container, views) for container, views in everything if not q or _mentions(q.lower(), container, views)]
     return render(
         request,
@@ -142,7 +150,7 @@ def _looked_up(request: PageRequest, name: str) -> dict[str, Any]:
     if not name:
         return {}
     try:
-        found = look_up(request.host, name)
+        found = [lookup for host in hosts_of(request) for lookup in look_up(host, name)]
     except CnmError as error:
         return {"refused": error}
     silent: dict[tuple[str, ...], list[Found]] = {}

@@ -13,9 +13,11 @@ from django.utils.translation import gettext_lazy
 
 from networks.models import Container, Image, Network
 from networks.models.choices import Wanted
+from networks.models.network import LOCAL
 
 from ..base import PageRequest, page
 from ..tags import may
+from ..which_host import address_at, on_host
 
 PAGES = (
     # name of the address, words, icon, least role
@@ -62,7 +64,7 @@ class Entry:
     post: bool = False
 
 
-@page()
+@page(every=True)
 def palette(request: PageRequest) -> HttpResponse:
     words = request.GET.get("q", "").lower().split()
     entries = [*_fixed(request, ACTIONS, _("Action")), *_fixed(request, PAGES, _("Page"))]
@@ -82,24 +84,32 @@ def _objects(request: PageRequest, words: list[str]) -> Iterator[Entry]:
     named = Q()
     for word in words:
         named |= Q(name__icontains=word)  # the others may be of a sentence: "remove web"
-    containers = list(Container.objects.filter(named, host=request.host).order_by("name")[: OBJECTS + 1])
-    networks = list(Network.objects.on(request.host).filter(named).order_by("name")[: OBJECTS + 1])
+    boxes = Container.objects.filter(named, **on_host(request)).select_related("host")
+    containers = list(boxes.order_by("name", "host")[: OBJECTS + 1])
+    usable = Network.objects.all() if request.every_host else Network.objects.on(request.host)
+    networks = list(usable.filter(named).select_related("host").order_by("name", "host")[: OBJECTS + 1])
     few = len(containers) + len(networks) <= WITH_ACTIONS
     for container in containers[:OBJECTS]:
-        yield Entry(container.name, _("Container"), reverse("container", args=[container.name]), "box")
+        place = container.host.name
+        group = f"{_('Container')} · {place}" if request.every_host else _("Container")
+        yield Entry(container.name, group, address_at(place, "container", container.name), "box")
         if few:
             yield from _of_container(request, container)
     for network in networks[:OBJECTS]:
-        yield Entry(network.name, _("Network"), reverse("network", args=[network.name]), "network")
+        # One that spans hosts is looked at from the host that the page is about.
+        place = network.host.name if request.every_host or network.scope == LOCAL else request.host.name
+        group = f"{_('Network')} · {place}" if request.every_host and network.scope == LOCAL else _("Network")
+        yield Entry(network.name, group, address_at(place, "network", network.name), "network")
         if few and may(request.user, "operator") and not network.predefined:
             label, group = _("Remove {name}").format(name=network.name), _("Action")
-            yield Entry(label, group, reverse("network-remove", args=[network.name]), "trash")
-    for image in Image.objects.filter(named, host=request.host).order_by("name")[:OBJECTS]:
-        yield Entry(image.name, _("Image"), f"{reverse('images')}?q={image.name}", "packages")
+            yield Entry(label, group, address_at(place, "network-remove", network.name), "trash")
+    for image in Image.objects.filter(named, **on_host(request)).select_related("host").order_by("name")[:OBJECTS]:
+        yield Entry(image.name, _("Image"), f"{address_at(image.host.name, 'images')}?q={image.name}", "packages")
 
 
 def _of_container(request: PageRequest, container: Container) -> Iterator[Entry]:
-    name, url = container.name, reverse("container", args=[container.name])
+    name, place = container.name, container.host.name
+    url = address_at(place, "container", name)
     yield Entry(_("{name}: logs").format(name=name), _("Container"), f"{url}?tab=logs", "file-text")
     yield Entry(_("{name}: rules").format(name=name), _("Container"), f"{url}?tab=rules", "wall")
     if not may(request.user, "operator"):
@@ -111,10 +121,12 @@ def _of_container(request: PageRequest, container: Container) -> Iterator[Entry]
         else [("start", _("Start {name}"), "player-play")]
     )
     for verb, label, icon in verbs:
-        yield Entry(label.format(name=name), _("Action"), reverse("container-act", args=[name, verb]), icon, post=True)
+        yield Entry(
+            label.format(name=name), _("Action"), address_at(place, "container-act", name, verb), icon, post=True
+        )
     for address, label, icon in (
         ("container-connect", _("Connect {name} to a network"), "plug-connected"),
         ("container-publish", _("Publish a port of {name}"), "plug"),
         ("container-remove", _("Remove {name}"), "trash"),
     ):
-        yield Entry(label.format(name=name), _("Action"), reverse(address, args=[name]), icon)
+        yield Entry(label.format(name=name), _("Action"), address_at(place, address, name), icon)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -11,31 +14,38 @@ from django.views.decorators.http import require_POST
 
 from networks import represent
 from networks.cnm.errors import CnmError, from_json
-from networks.models import Activity, Drift, Operation
+from networks.models import Activity, Drift, Host, Operation
 from networks.repairs import is_paused
 from networks.services import drift as drift_use_cases
 from networks.services import repair as use_cases
+from networks.services.actor import Actor
 from networks.services.find import find_operation
+from networks.services.outcome import Outcome
 
 from ..base import PageRequest, page, report
 from ..listing import listing
 from ..plan_view import PlanGroup, PlanStep, PlanView, plan_view
+from ..which_host import done_there, hosts_of, on_host
 
 KEPT = 500
 """The latest rows that lists look through."""
 
 
-@page()
+@page(every=True)
 def operations(request: PageRequest) -> HttpResponse:
-    rows = [represent.operation(row) for row in represent.prepared(Operation).order_by("-number")[:KEPT]]
+    rows = [
+        represent.operation(row)
+        for row in represent.prepared(Operation).filter(**on_host(request)).order_by("-number")[:KEPT]
+    ]
     found = listing(
         request,
         rows,
         name="operations",
         columns={"steps": _("Steps"), "who": _("Who"), "when": _("When"), "took": _("Took")},
-        text=lambda row: f"{row['number']} {row['verb']} {row['subject']['name']} {row['created_by']}",
+        text=lambda row: f"{row['number']} {row['verb']} {row['subject']['name']} {row['created_by']} {row['host']}",
         orders={
             "number": lambda row: row["number"],
+            "host": lambda row: (row["host"], row["number"]),
             "what": lambda row: (row["verb"], row["number"]),
             "state": lambda row: (row["state"], row["number"]),
             "who": lambda row: (row["created_by"], row["number"]),
@@ -54,7 +64,7 @@ def operations(request: PageRequest) -> HttpResponse:
     )
 
 
-@page()
+@page(every=True)
 def operation(request: PageRequest, reference: str) -> HttpResponse:
     row = represent.again(find_operation(reference))
     value = represent.operation(row, full=True)
@@ -85,7 +95,7 @@ def _no_repair(row: Operation) -> str:
 
 
 @require_POST
-@page("operator")
+@page("operator", every=True)
 def retry(request: PageRequest, reference: str) -> HttpResponse:
     failed = find_operation(reference)
     try:
@@ -97,9 +107,10 @@ def retry(request: PageRequest, reference: str) -> HttpResponse:
     return redirect("operation", again.number)
 
 
-@page()
+@page(every=True)
 def activity(request: PageRequest) -> HttpResponse:
-    rows = [represent.activity(row) for row in Activity.objects.select_related("operation").order_by("-id")[:KEPT]]
+    done = Activity.objects.filter(done_there(request)).select_related("operation").order_by("-id")
+    rows = [represent.activity(row) for row in done[:KEPT]]
     numbers = dict(
         Operation.objects.filter(pk__in=[row["operation"] for row in rows if row["operation"]]).values_list(
             "pk", "number"
@@ -112,9 +123,10 @@ def activity(request: PageRequest) -> HttpResponse:
         rows,
         name="activity",
         columns={"who": _("Who"), "via": _("By way of"), "plan": _("Plan")},
-        text=lambda row: f"{row['actor']} {row['verb']} {row['subject']['name']} {row['via']}",
+        text=lambda row: f"{row['actor']} {row['verb']} {row['subject']['name']} {row['via']} {row['host']}",
         orders={
             "at": lambda row: row["id"],
+            "host": lambda row: (row["host"], row["id"]),
             "who": lambda row: (row["actor"], row["id"]),
             "what": lambda row: (row["verb"], row["id"]),
             "via": lambda row: (row["via"], row["id"]),
@@ -133,26 +145,25 @@ def activity(request: PageRequest) -> HttpResponse:
     )
 
 
-@page()
+@page(every=True)
 def drift(request: PageRequest) -> HttpResponse:
-    open_rows = [represent.drift(row) for row in represent.prepared(Drift).filter(host=request.host, resolved_at=None)]
-    past = [
-        represent.drift(row)
-        for row in represent.prepared(Drift).filter(host=request.host).exclude(resolved_at=None)[:50]
-    ]
+    rows = represent.prepared(Drift).filter(**on_host(request))
+    open_rows = [represent.drift(row) for row in rows.filter(resolved_at=None)]
+    past = [represent.drift(row) for row in rows.exclude(resolved_at=None)[:50]]
+    hosts = hosts_of(request)
     return render(
         request,
         "drift.html",
         {
             "open": open_rows,
             "past": past,
-            "auto": request.host.settings.get("auto_repair", False),
-            "paused": is_paused(request.host),
+            "auto": all(host.settings.get("auto_repair", False) for host in hosts),
+            "paused": ", ".join(host.name for host in hosts if is_paused(host)),
         },
     )
 
 
-@page("operator")
+@page("operator", every=True)
 def repair(request: PageRequest) -> HttpResponse:
     """What would be mended, as a plan; then the mending."""
     chosen = [
@@ -160,14 +171,15 @@ def repair(request: PageRequest) -> HttpResponse:
         for text in request.POST.getlist("drift") + request.GET.getlist("drift")
         if text.isascii() and text.isdigit()
     ]
-    rows = Drift.objects.filter(host=request.host, resolved_at=None)
+    rows = Drift.objects.filter(**on_host(request), resolved_at=None)
     rows = rows.filter(pk__in=chosen) if chosen else rows
     if request.method == "POST" and "confirmed" in request.POST:
-        try:
-            outcome = drift_use_cases.repair(request.actor, request.host, [row.pk for row in rows] if chosen else None)
-            report(request, outcome.operation, _("The drift was repaired."))
-        except CnmError as error:
-            messages.error(request, f"{error.sentence.translated(_)} {error.remedy.translated(_)}".strip())
+        ids_of: dict[int, list[int]] = {}
+        for row in rows:
+            ids_of.setdefault(row.host_id, []).append(row.pk)
+        for host in [host for host in hosts_of(request) if host.pk in ids_of or not request.every_host]:
+            ids = ids_of.get(host.pk, []) if chosen else None
+            _ask_worker(request, host, partial(drift_use_cases.repair, drift_ids=ids), _("The drift was repaired."))
         return redirect("drift")
     return render(
         request,
@@ -205,14 +217,17 @@ def _mending(rows: list[Drift]) -> PlanView:
 
 
 @require_POST
-@page("operator")
+@page("operator", every=True)
 def look(request: PageRequest) -> HttpResponse:
-    try:
-        report(
-            request,
-            drift_use_cases.look(request.actor, request.host).operation,
-            _("Everything was compared with the kernel."),
-        )
-    except CnmError as error:
-        messages.error(request, f"{error.sentence.translated(_)} {error.remedy.translated(_)}".strip())
+    for host in hosts_of(request):
+        _ask_worker(request, host, drift_use_cases.look, _("Everything was compared with the kernel."))
     return redirect("drift")
+
+
+def _ask_worker(request: PageRequest, host: Host, use_case: Callable[[Actor, Host], Outcome], said: str) -> None:
+    """Have one host do it; where it refuses, say so, and of which host it is where there are several."""
+    name = f"{host.name}: " if request.every_host else ""
+    try:
+        report(request, use_case(request.actor, host).operation, name + said)
+    except CnmError as error:
+        messages.error(request, name + f"{error.sentence.translated(_)} {error.remedy.translated(_)}".strip())

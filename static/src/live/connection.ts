@@ -85,7 +85,7 @@ export class Connection extends Line {
 
   protected address(): string {
     const { epoch, n } = this.position();
-    return `${this.url}?epoch=${encodeURIComponent(epoch)}&since=${n}`;
+    return `${this.url}${this.url.includes("?") ? "&" : "?"}epoch=${encodeURIComponent(epoch)}&since=${n}`;
   }
 
   protected connecting(): void {

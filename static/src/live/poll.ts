@@ -14,7 +14,7 @@ const MOST_ANSWERS = 40;
 const ABNORMAL = 1006;
 
 export const ask: Ask = async ({ epoch, n }) => {
-  const answer = await fetch(`/api/v1/events?${new URLSearchParams({ epoch, since: String(n) })}`);
+  const answer = await fetch(`/api/v1/events?${new URLSearchParams({ host: document.body.dataset["host"] ?? "", epoch, since: String(n) })}`);
   return answer.ok ? ((await answer.json()) as Answer) : answer.status;
 };
 

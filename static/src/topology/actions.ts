@@ -45,10 +45,10 @@ export function hostOf(graph: Graph, node: Node): string | null {
   return hosts > 1 && name ? name : null;
 }
 
-/** The address of a page about `id`, on `host` if that must be said. */
+/** The address of a page about `id`, on `host` if that must be said: its place in the address is named HOST. */
 export function of(url: string | undefined, id: string, host: string | null, more: Record<string, string> = {}): string {
-  const page = (url ?? "").replace("OBJECT", encodeURIComponent(id));
-  const asked = new URLSearchParams({ ...more, ...(host ? { on: host } : {}) });
+  const page = (url ?? "").replace("/@HOST/", host === null ? "/" : `/@${encodeURIComponent(host)}/`).replace("OBJECT", encodeURIComponent(id));
+  const asked = new URLSearchParams(more);
   return asked.size ? `${page}${page.includes("?") ? "&" : "?"}${asked}` : page;
 }
 

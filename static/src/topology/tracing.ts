@@ -1,7 +1,7 @@
 // "Trace to …": the next thing that is chosen is where the packet goes; the page of traces says what happens to it.
 import { fill, say } from "../words";
 import { element, type Words } from "./elements";
-import { hostOf } from "./actions";
+import { hostOf, of } from "./actions";
 import type { ContainerData, Graph, Node, PortData } from "./graph";
 import { isAny } from "./traffic";
 
@@ -38,7 +38,7 @@ export class Tracing {
     this.leave();
     const asked = to && question(from, to, graph);
     if (!asked) return false;
-    location.href = `${this.panel.dataset["traceUrl"]}?${asked}`;
+    location.href = of(this.panel.dataset["traceUrl"], "", hostOf(graph, from), Object.fromEntries(asked));
     return true;
   }
 
@@ -52,10 +52,9 @@ export class Tracing {
 /** What is asked of a packet from one container to another (to the first port that it publishes, else a ping), or to where a published
  * port leads; null: no packet goes there. What is on another host is asked for by its address: names are known on their host alone. */
 export function question(from: Node, to: Node, graph: Graph): URLSearchParams | null {
-  const on = hostOf(graph, from);
   const near = to.data?.["host"] === from.data?.["host"];
   const asked = to.kind === "container" && to.id !== from.id ? ofContainer(from, to, near) : to.kind === "port" ? ofPort(to, graph, near) : null;
-  return asked && new URLSearchParams({ from: from.name, ...asked, ...(on ? { on } : {}) });
+  return asked && new URLSearchParams({ from: from.name, ...asked });
 }
 
 type Asked = { to: string; port?: string; protocol: string } | null;
