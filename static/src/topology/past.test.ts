@@ -4,6 +4,7 @@ import type { Json, State } from "../live/reducer";
 import { sentence } from "./announce";
 import { graph, newNode, type Graph, type Node } from "./graph";
 import { histogram, signs, step, withGone, type Comparison, type Span } from "./past";
+import { hostOf, of } from "./actions";
 import { question } from "./tracing";
 
 const POINTS: Span["points"] = [10, 20, 20, 90].map((second) => [new Date(second * 1000).toISOString(), "container", "put"]);
@@ -56,9 +57,11 @@ test("a trace goes from the chosen container to another, or to where a published
   const hosts = new Map([node("host", "host:h"), node("host", "host:far", { addresses: ["192.0.2.12/24"] })].map((host) => [host.id, host]));
   const two = { ...one, nodes: hosts };
   const far = { host: "far", ports: [], endpoints: [{ network: { id: "span" }, ipv4: "10.9.0.3/24" }] };
-  assert.equal(asked(node("container", "db", far), two), "from=web&to=10.9.0.3&protocol=icmp&on=h", "names are known on their host alone");
+  assert.equal(asked(node("container", "db", far), two), "from=web&to=10.9.0.3&protocol=icmp", "names are known on their host alone");
   assert.equal(asked(node("container", "db", { ...far, endpoints: [] }), two), undefined, "nothing joins them");
-  assert.equal(asked(node("port", "port:1", { host: "far", ...leads }), two), "from=web&to=192.0.2.12&port=5433&protocol=tcp&on=h");
+  assert.equal(asked(node("port", "port:1", { host: "far", ...leads }), two), "from=web&to=192.0.2.12&port=5433&protocol=tcp");
+  assert.equal(of("/@HOST/containers/OBJECT/", "web", hostOf(two, web), { tab: "logs" }), "/@h/containers/web/?tab=logs", "of its host, where there are several");
+  assert.equal(of("/@HOST/containers/OBJECT/", "web", hostOf(one, web)), "/containers/web/");
 });
 
 test("what changed is said by name, in its last state, and not at all where it is much", () => {
