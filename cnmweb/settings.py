@@ -314,6 +314,9 @@ PLUGIN_FOLDERS = env.words(
 PLUGIN_TIMEOUT_S = env.integer("CNM_PLUGIN_TIMEOUT_SECONDS", 5, least=1, most=60)
 """How long one call of a plugin may take. It holds up the whole host, so it is short."""
 
+DOCKER_PLUGIN = env.text("CNM_DOCKER_PLUGIN")
+"""Where the networks of this host are offered to its Docker Engine (networks.docker_plugin); empty: nowhere."""
+
 # The Docker Engine API (networks.engine).
 DOCKER_GROUP = env.text("CNM_DOCKER_GROUP") or "cnm"
 """The group whose members may open docker.sock."""

@@ -5,12 +5,12 @@ Settings stand in none of them: a unit may be read by everybody, ``/etc/cnm/cnm.
 
 from __future__ import annotations
 
-from configuration import BASE
+from pathlib import Path
+
+from configuration import BASE, configuration
 from layout import CONFIG, CURRENT, RUN, STATE, USER
 from processes import Program, bootstrap, programs
 
-FOLDERS = ((RUN, 0o755, "root"), (RUN / "redis", 0o700, USER))
-"""Folder, mode and owner of what is gone after a reboot; the group is the product's own."""
 _RULES = "nftables.service netfilter-persistent.service firewalld.service ufw.service docker.service"
 """They load rules at boot, and some flush what stands there: ours come after."""
 
@@ -25,13 +25,24 @@ def files() -> dict[str, str]:
     }
 
 
+def folders() -> list[tuple[Path, int, str]]:
+    """Folder, mode and owner of what is gone after a reboot; the group is the product's own."""
+    return [(RUN, 0o755, "root"), (RUN / "redis", 0o700, USER), *((folder, 0o755, USER) for folder in _plugin())]
+
+
+def _plugin() -> list[Path]:
+    """The folder of the socket at which a Docker Engine is offered our networks, where it is a folder of its own (``NAME/NAME.sock``)."""
+    socket = Path(configuration().get("CNM_DOCKER_PLUGIN") or "/")
+    return [socket.parent] if socket.parent.name == socket.stem else []
+
+
 def unit_name(name: str) -> str:
     return f"cnm-{name}.service"
 
 
 def tmpfiles_text() -> str:
     """tmpfiles.d(5): makes the folders at each boot, before any of our processes starts."""
-    lines = [f"d {folder} {mode:04o} {owner} {USER} -" for folder, mode, owner in FOLDERS]
+    lines = [f"d {folder} {mode:04o} {owner} {USER} -" for folder, mode, owner in folders()]
     return "\n".join(["# Made by CNM Web's installer.", *lines, ""])
 
 
@@ -64,7 +75,7 @@ def unit_text(program: Program) -> str:
 
 def _rights(program: Program) -> tuple[str, ...]:
     if program.becomes:
-        return (*_CONFINED, *_BECOMING, f"ReadWritePaths={RUN}")
+        return (*_CONFINED, *_BECOMING, " ".join([f"ReadWritePaths={RUN}", *(f"-{folder}" for folder in _plugin())]))
     if program.name in _NARROW:
         return (*_ROOT, *_NARROWED, f"CapabilityBoundingSet={_NARROW[program.name]}", f"ReadWritePaths={RUN}")
     return _ROOT if program.user == "root" else _CONFINED

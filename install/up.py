@@ -72,7 +72,7 @@ def make_folders() -> bool:
         (STATE / "uploads", 0o700, USER),
         (STATE / "images", 0o710, "root"),
         (STATE / "containers", 0o710, "root"),
-        *units.FOLDERS,
+        *units.folders(),
         (LOGS, 0o750, "root"),
     ):
         folder.mkdir(mode=mode, parents=True, exist_ok=True)

@@ -306,7 +306,7 @@ def _container_value(
         extra_hosts=_pairs(spec.get("extra_hosts", ())),
         exposed_ports=tuple(sorted((int(port), protocol) for port, protocol in spec.get("exposed_ports", ()))),
         process=process_value(row) if row.kind == "process" else None,
-        endpoints=tuple(map(_endpoint, endpoints)),
+        endpoints=tuple(map(endpoint_value, endpoints)),
         ports=tuple(ports),
         links=tuple(links),
     )
@@ -354,7 +354,7 @@ def process_value(row: Container) -> desired.ProcessSpec:
     )
 
 
-def _endpoint(row: Endpoint) -> desired.Endpoint:
+def endpoint_value(row: Endpoint) -> desired.Endpoint:
     ipv4 = _interface(row.ipv4) if row.ipv4 else None
     ipv6 = _interface(row.ipv6) if row.ipv6 else None
     assert ipv4 is None or isinstance(ipv4, IPv4Interface)  # noqa: S101  # the column's meaning

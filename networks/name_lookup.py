@@ -44,7 +44,7 @@ def look_up(host: Host, name: str) -> list[Found]:
     bare = checked_name(name)
     resources = compile_host(load_host(host), load_facts(host))
     names, wanted = Lookup(resources), files_among(resources)
-    rows = Container.objects.filter(host=host).exclude(kind="adopted").select_related("host", "shares")
+    rows = Container.objects.filter(host=host).exclude(kind__in=("adopted", "docker")).select_related("host", "shares")
     found = []
     for row in rows.order_by("name"):
         if is_live(row):

@@ -14,6 +14,7 @@ from networks.models import Host
 from networks.sealing import unseal
 
 from .apply.files import FilesHandler
+from .apply.handed import HandedHandler
 from .apply.leftovers import LeftoversHandler
 from .apply.links import LinksHandler
 from .apply.names import NamesHandler
@@ -62,11 +63,13 @@ def build(host: Host, firewall: Choice | None = None) -> Parts:
     rules = RulesHandler(backend, naming, settings.RUN_DIR)
     processes = ProcessesHandler(build_runtime())
     files = FilesHandler(settings.STATE_DIR)
-    plugins = Plugins([Path(folder) for folder in settings.PLUGIN_FOLDERS], settings.PLUGIN_TIMEOUT_S)
+    folders = [Path(folder) for folder in settings.PLUGIN_FOLDERS]
+    plugins = Plugins(folders, settings.PLUGIN_TIMEOUT_S, settings.DOCKER_PLUGIN)
     told = PluginsHandler(plugins, Ledger(settings.STATE_DIR / "plugins"))
     machine = Machine(
         [
             LinksHandler(ledger_dir=ledger),
+            HandedHandler(),
             OverlayHandler(),
             XfrmHandler(lambda state: unseal(state.sealed, state.sender, state.receiver)),
             SysctlsHandler(ledger_dir=ledger),

@@ -52,9 +52,12 @@ log = logging.getLogger(__name__)
 
 RULES = frozenset(WHOLE_KINDS) | {"leftover"}
 LINKS = frozenset(
-    {"bridge", "sandbox", "veth", "macvlan", "interface", "address", "route", "vxlan", "forwarding", "neighbour"}
+    {"bridge", "sandbox", "veth", "handed", "macvlan", "interface", "address", "route"}
+    | {"vxlan", "forwarding", "neighbour"}
     | {"plugin-endpoint", "plugin-join", "plugin-ports"}  # what they are there for may be gone
 )
+DEVICES = frozenset({"bridge", "veth", "handed", "vxlan"})
+"""What of ours has a name among the host's own devices."""
 FILES = frozenset({"file"})
 XFRM = frozenset({"xfrm-state", "xfrm-policy"})
 EVERYTHING = frozenset({"sysctl", "port", "process", "dns", "name", *TOLD}) | RULES | LINKS | FILES | XFRM
@@ -403,7 +406,7 @@ class Engine:
 
     def _note_foreign(self, world: World) -> None:
         """Store what stands on the host and is not ours, and tell pages where that has changed."""
-        ours = {resource.key[1] for resource in self.reconciler.applied if resource.kind in {"bridge", "veth", "vxlan"}}
+        ours = {resource.key[1] for resource in self.reconciler.applied if resource.kind in DEVICES}
         docker = self._observe_docker()
         data = foreign(world, ours, docker, observe_docker() if docker else ())
         generation = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]

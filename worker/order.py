@@ -3,9 +3,10 @@
 Pure. Host ports are given up and taken in one stage, so that a port can move from one address to all. Deletions of one kind run
 after the rules that name it are gone; a process stops first and starts last. All links of one change are one stage: their handler
 orders them itself, and so can send everything for a namespace in one datagram and let a namespace take its links along. A VXLAN device
-comes after its bridge and goes before it; what encrypts its packets is there before it and stays until it is gone. The DNS server
-leaves a sandbox before that goes, for an open socket keeps a namespace alive. Plugins are told before what follows from their answers
-(``worker.asking``), and an interface of theirs is back on the host before they hear that its endpoint is gone.
+comes after its bridge and goes before it, as a link does that is handed to a Docker Engine; what encrypts a device's packets is there
+before it and stays until it is gone. The DNS server leaves a sandbox before that goes, for an open socket keeps a namespace alive.
+Plugins are told before what follows from their answers (``worker.asking``), and an interface of theirs is back on the host before they
+hear that its endpoint is gone.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ _CREATE = {
     "address": 60,
     "route": 60,
     "vxlan": 62,
+    "handed": 62,
     "forwarding": 62,
     "neighbour": 62,
     "dns": 65,
@@ -51,6 +53,7 @@ _DELETE = {
     "dns": 35,
     "name": 35,
     "vxlan": 39,
+    "handed": 39,
     "forwarding": 39,
     "neighbour": 39,
     "route": 40,

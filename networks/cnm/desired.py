@@ -227,7 +227,8 @@ class Container:
     id: str
     name: str
     kind: str = "process"
-    """``process``, ``sandbox`` (a namespace with no process) or ``adopted`` (somebody else's namespace)."""
+    """``process``, ``sandbox`` (a namespace with no process), ``adopted`` (somebody else's namespace) or ``docker`` (a Docker Engine's
+    container)."""
     network_mode: str = "bridge"
     """``bridge``, ``host``, ``none``, a network's name, or ``container:<id>`` (joins that container's sandbox)."""
     live: bool = False
@@ -249,6 +250,11 @@ class Container:
     endpoints: tuple[Endpoint, ...] = ()
     ports: tuple[PublishedPort, ...] = ()
     links: tuple[Link, ...] = ()
+
+    @property
+    def of_docker(self) -> bool:
+        """Whether it is a Docker Engine's: it gets links and rules, and what is in its sandbox is the engine's."""
+        return self.kind == "docker"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

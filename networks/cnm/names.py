@@ -59,6 +59,11 @@ def veth_device(endpoint_id: str) -> str:
     return f"cv{short(endpoint_id)}"
 
 
+def inner_device(endpoint_id: str) -> str:
+    """The other end of an endpoint's veth pair, for as long as it stands on the host: ``ci`` and 12 hex digits."""
+    return f"ci{short(endpoint_id)}"
+
+
 def sandbox_name(container_id: str) -> str:
     """The name under ``/run/netns``, where ``ip netns`` shows it."""
     return f"cnm-{short(container_id)}"

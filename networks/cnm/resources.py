@@ -159,6 +159,31 @@ class Veth(Resource):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandedVeth(Resource):
+    """A veth pair whose inner end is somebody else's to take: the host end is a port of a bridge, the other stands beside it, down, until
+    whoever asked for it moves it into a sandbox of theirs. From then on nothing of that end is ours to see or to set."""
+
+    kind: ClassVar[str] = "handed"
+    key_fields: ClassVar[tuple[str, ...]] = ("name",)
+    name: str
+    """The host end's name."""
+    bridge: str
+    inner: str = field(default="", compare=False)
+    """The other end's name for as long as it stands on the host."""
+    mac: str = field(default="", compare=False)
+    """The other end's, from its birth."""
+    mtu: int = 1500
+    hairpin: bool = False
+    up: bool = True
+    """Whether the host end is up. False is only ever observed."""
+
+    def describe(self) -> str:
+        extra = f"{' hairpin' if self.hairpin else ''}{'' if self.up else ' down'}"
+        peer = f" peer {self.inner} {self.mac}" if self.inner else ""
+        return f"veth {self.name} master {self.bridge}{extra}{peer} mtu {self.mtu}, handed to a Docker Engine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Macvlan(Resource):
     """A device in a sandbox with a MAC of its own on a device of the host, which is called its parent."""
 

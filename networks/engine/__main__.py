@@ -1,4 +1,5 @@
-"""``python -m networks.engine [--user NAME]``: the Docker Engine API on ``docker.sock`` and, by settings, on TCP with client certificates.
+"""``python -m networks.engine [--user NAME]``: the Docker Engine API on ``docker.sock`` and, by settings, on TCP with client certificates;
+and, by another setting, a plugin of a real Docker Engine (``networks.docker_plugin``).
 
 It may start as root, because the socket stands in a folder of root's and the key of its certificate is root's to read. With ``--user`` it
 becomes that user, without any way back, before it takes the first connection.
@@ -33,7 +34,7 @@ def main() -> None:
         django.setup()
         from django.conf import settings
 
-        from .server import Servers, bind_tcp, bind_unix
+        from .server import Servers, bind_plugin, bind_tcp, bind_unix
         from .tls import server_context
 
     group = _group(settings.DOCKER_GROUP)
@@ -42,6 +43,8 @@ def main() -> None:
     if settings.DOCKER_TCP:
         tls = server_context(*map(Path, (settings.DOCKER_TLS_CERT, settings.DOCKER_TLS_KEY, settings.DOCKER_TLS_CA)))
         tcp = bind_tcp(*settings.DOCKER_TCP)
+    plugin = Path(settings.DOCKER_PLUGIN) if settings.DOCKER_PLUGIN else None
+    offered = bind_plugin(plugin, pwd.getpwnam(user).pw_uid if user else 0) if plugin else None
     if user:
         become(user)
     servers = Servers(group, settings.DOCKER_ROLE, settings.DOCKER_TCP_ROLE)
@@ -50,9 +53,12 @@ def main() -> None:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await servers.run(unix, tcp, tls, stop)
+        await servers.run(unix, tcp, tls, offered, stop)
 
     asyncio.run(run())
+    if plugin:
+        with suppress(OSError):
+            plugin.unlink()
     os._exit(0)  # threads of the pool may wait for an operation for minutes; each of their writes is a transaction
 
 

@@ -10,8 +10,10 @@ import ssl
 from contextlib import suppress
 from pathlib import Path
 
+from networks.docker_plugin import app as docker_plugin
+
 from .app import handle
-from .http import READ, Connection, Exchange, Gone
+from .http import READ, Application, Connection, Exchange, Gone
 from .peer import Peer, of_certificate, of_unix
 from .tls import Channel
 
@@ -38,6 +40,17 @@ def bind_unix(path: Path, group: int) -> socket.socket:
     return listener
 
 
+def bind_plugin(path: Path, user: int) -> socket.socket:
+    """A socket at *path* that root alone may open. Where it has a folder of its own (``NAME/NAME.sock``), that is *user*'s, so that the
+    socket can go with us: an engine that lists its volumes waits half a minute for a plugin that only left its socket."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.parent.name == path.stem:
+        os.chown(path.parent, user, -1)
+    listener = bind_unix(path, 0)
+    os.chmod(path, 0o600)
+    return listener
+
+
 def bind_tcp(address: str, port: int) -> socket.socket:
     """A listening socket on *address* of the host."""
     return socket.create_server(
@@ -55,9 +68,16 @@ class Servers:
         self._open: set[asyncio.Task[None]] = set()
 
     async def run(
-        self, unix: socket.socket, tcp: socket.socket | None, tls: ssl.SSLContext | None, stop: asyncio.Event
+        self,
+        unix: socket.socket,
+        tcp: socket.socket | None,
+        tls: ssl.SSLContext | None,
+        plugin: socket.socket | None,
+        stop: asyncio.Event,
     ) -> None:
         servers = [await asyncio.start_unix_server(self._unix, sock=unix, limit=READ, backlog=BACKLOG)]
+        if plugin is not None:
+            servers.append(await asyncio.start_unix_server(self._plugin, sock=plugin, limit=READ, backlog=BACKLOG))
         if tcp is not None:
             assert tls is not None  # noqa: S101  # the settings give both or neither
             self._tls = tls
@@ -71,6 +91,10 @@ class Servers:
 
     async def _unix(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._serve(reader, writer, of_unix(writer.get_extra_info("socket"), self._group, self._role))
+
+    async def _plugin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A Docker Engine, which asks for networks: the socket is root's alone."""
+        await self._kept(reader, writer, docker_plugin.handle)
 
     async def _tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         channel = Channel(reader, writer, self._tls)
@@ -92,6 +116,10 @@ class Servers:
         async def application(exchange: Exchange) -> None:
             await handle(exchange, peer)
 
+        await self._kept(reader, writer, application)
+
+    async def _kept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, application: Application) -> None:
+        """Serve one connection, which ends with us at the latest."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # asyncio runs each connection in a task
         self._open.add(task)

@@ -3,6 +3,7 @@
 from .association import SecurityAssociation
 from .capture import Capture
 from .container import Container, Endpoint, Link, PublishedPort
+from .docker import DockerNetwork
 from .exec_session import ExecSession
 from .feed import Drift, Event, FeedCounter, Moment, Observation
 from .history import Checkpoint, RulesVersion
@@ -19,6 +20,7 @@ __all__ = [
     "Capture",
     "Checkpoint",
     "Container",
+    "DockerNetwork",
     "Drift",
     "Endpoint",
     "Event",

@@ -44,6 +44,7 @@ class ContainerKind(models.TextChoices):
     PROCESS = "process", _("process")
     SANDBOX = "sandbox", _("sandbox only")
     ADOPTED = "adopted", _("adopted namespace")
+    DOCKER = "docker", _("a Docker Engine's container")
 
 
 class RestartPolicy(models.TextChoices):

@@ -88,6 +88,8 @@ class Subnet(models.Model):
     """Where dynamic addresses come from; empty: the whole subnet."""
     reserved = Document(default=dict, blank=True)
     """Name -> address that is never given out (Docker's aux-address)."""
+    promised = Document(default=list, blank=True)
+    """Addresses that a Docker Engine has asked for and not used yet: nobody else gets them."""
     from_pool = models.BooleanField(default=False)
     """Whether nobody asked for it: it was taken from the default pools, or an IPAM plugin chose it (no address of one's own choice
     then, as in Docker)."""

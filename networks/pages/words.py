@@ -48,6 +48,7 @@ RESOURCES = {
     "bridge": (gettext_lazy("Bridges"), "router"),
     "sandbox": (gettext_lazy("Sandboxes (network namespaces)"), "box"),
     "veth": (gettext_lazy("Links"), "plug-connected"),
+    "handed": (gettext_lazy("Links handed to a Docker Engine"), "plug-connected"),
     "macvlan": (gettext_lazy("Macvlan devices"), "plug-connected"),
     "interface": (gettext_lazy("Interfaces of plugins"), "plug-connected"),
     "address": (gettext_lazy("Addresses"), "tag"),
@@ -72,6 +73,7 @@ WAYS = {
     "api": gettext_lazy("api"),
     "shell": gettext_lazy("shell"),
     "worker": gettext_lazy("worker"),
+    "plugin": gettext_lazy("plugin of a Docker Engine"),
 }
 """By which somebody asked for something."""
 
@@ -91,6 +93,8 @@ VERBS = {
     "network.delete": gettext_lazy("removed network"),
     "network.connect": gettext_lazy("connected container"),
     "network.disconnect": gettext_lazy("disconnected container"),
+    "network.offer": gettext_lazy("lets a Docker Engine use network"),
+    "network.withdraw": gettext_lazy("does without network"),
     "container.run": gettext_lazy("ran container"),
     "container.create": gettext_lazy("created container"),
     "container.start": gettext_lazy("started container"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from networks.cnm import names
 from networks.host_ports import published_on
 from networks.models import Container, Endpoint, ExecSession, Image
+from networks.models.choices import ContainerKind
 
 from .endpoints import bare_endpoint, port
 from .related import related
@@ -73,9 +74,12 @@ def container(row: Container) -> Json:
 
 
 def sandbox_of(row: Container) -> str:
-    """The name under /run/netns of the sandbox that the container is in; empty: the host's own."""
+    """The name under /run/netns of the sandbox that the container is in; empty: the host's own. Of a Docker Engine's container the path
+    that the engine gave."""
     if row.network_mode == "host":
         return ""
+    if row.kind == ContainerKind.DOCKER:
+        return row.adopted_path
     return names.sandbox_name(row.shares_id or row.id)
 
 

@@ -19,7 +19,7 @@ from networks.models.choices import ContainerStatus, Wanted
 
 from .actor import Actor, require
 from .find import find_container, find_network
-from .fresh import check_not_removed
+from .fresh import check_not_dockers, check_not_removed
 from .lifecycle import check_removable, ends_of, is_up, prepare_removal, prepare_start, prepare_stop
 from .networks import check_deletable, prepare_deletion
 from .new_container import add_container
@@ -170,6 +170,7 @@ def _containers(host: Host, references: Sequence[str], refused: _Refused) -> lis
     for field, row in found:
         with refused.at(field):
             check_not_removed(row)
+            check_not_dockers(row)
     refused.check()
     return found
 

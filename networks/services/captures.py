@@ -11,10 +11,11 @@ from networks import feed
 from networks.captures import MOST_AT_ONCE
 from networks.cnm.capture import LARGEST, LONGEST_S, PROTOCOLS, SNAP_LENGTHS, Limits, PacketFilter
 from networks.cnm.errors import Conflict, Exhausted, NotFound, Unsupported
-from networks.cnm.names import sandbox_name
+from networks.cnm.names import sandbox_name, veth_device
 from networks.cnm.text import gettext_noop
 from networks.load import load_settings
 from networks.models import Capture, Container, Host, Network
+from networks.models.choices import ContainerKind
 from networks.represent import bridge_of
 
 from . import kept
@@ -181,4 +182,6 @@ def _endpoint(host: Host, request: CaptureRequest) -> tuple[Container, dict[str,
             name=container.name,
         )
     place = {"sandbox": sandbox_name(owner.pk), "interface": endpoint.ifname, "network_name": endpoint.network.name}
+    if owner.kind == ContainerKind.DOCKER:  # the sandbox is the engine's: at the host's end of the link
+        place |= {"sandbox": "", "interface": veth_device(endpoint.pk)}
     return container, place

@@ -15,7 +15,7 @@ from networks.models.choices import Wanted
 
 from .actor import Actor, require
 from .features import require_feature
-from .fresh import PAUSED, UNPAUSE, check_has_files, check_not_paused, check_not_removed, refresh
+from .fresh import PAUSED, UNPAUSE, check_has_files, check_not_dockers, check_not_paused, check_not_removed, refresh
 from .lifecycle import check_removable, ends_of, is_up, prepare_removal, prepare_start, prepare_stop
 from .new_container import add_container, name_taken
 from .operations import check_alive, enqueue, record
@@ -46,6 +46,7 @@ def start_container(actor: Actor, container: Container) -> Outcome:
     check_alive(actor, container.host)
     with feed.transaction(actor.name):
         refresh(container)
+        check_not_dockers(container)
         if is_up(container):
             return Outcome(container)
         check_not_removed(container)
@@ -61,6 +62,7 @@ def stop_container(actor: Actor, container: Container, timeout: int | None = Non
     check_alive(actor, container.host)
     with feed.transaction(actor.name):
         refresh(container)
+        check_not_dockers(container)
         check_not_removed(container)
         if not prepare_stop(container):
             return Outcome(container)
@@ -76,6 +78,7 @@ def restart_container(actor: Actor, container: Container, timeout: int | None = 
     check_alive(actor, container.host)
     with feed.transaction(actor.name):
         refresh(container)
+        check_not_dockers(container)
         check_not_removed(container)
         running = container.wanted == Wanted.RUNNING
         prepare_start(container)
@@ -160,6 +163,7 @@ def rename_container(actor: Actor, container: Container, name: str) -> Outcome:
     check_alive(actor, container.host)
     with feed.transaction(actor.name):
         refresh(container)
+        check_not_dockers(container)
         check_not_removed(container)
         if Container.objects.filter(host=container.host, name=name).exclude(pk=container.pk).exists():
             raise name_taken(name)
@@ -176,6 +180,7 @@ def update_container(actor: Actor, container: Container, labels: Mapping[str, st
     require(actor, "operator")
     with feed.transaction(actor.name):
         refresh(container)
+        check_not_dockers(container)
         check_not_removed(container)
         container.labels, container.restart_policy, container.restart_max = dict(labels), policy, most
         container.save(update_fields=["labels", "restart_policy", "restart_max"])

@@ -12,8 +12,8 @@ from django.db.models import Prefetch, QuerySet
 from networks.cnm.addresses import default_gateway
 from networks.cnm.options import ENDPOINT_IFNAME, ENDPOINT_SYSCTLS
 from networks.load import load_settings
-from networks.models import Container, Endpoint, Host, Image, Link, Network, PublishedPort, Subnet
-from networks.models.choices import Wanted
+from networks.models import Container, DockerNetwork, Endpoint, Host, Image, Link, Network, PublishedPort, Subnet
+from networks.models.choices import ContainerKind, Wanted
 from networks.steady import steady
 from worker.drivers import is_plugin, read_network_options
 
@@ -59,6 +59,7 @@ def rows_of(host: Host) -> tuple[QuerySet[Network], QuerySet[Container]]:
     containers = (
         Container.objects.filter(host=host)
         .exclude(wanted=Wanted.REMOVED)
+        .exclude(kind=ContainerKind.DOCKER)
         .select_related("shares")
         .prefetch_related(
             Prefetch("endpoints", ways),
@@ -71,9 +72,10 @@ def rows_of(host: Host) -> tuple[QuerySet[Network], QuerySet[Container]]:
 
 
 def _declared(host: Host) -> QuerySet[Network]:
-    """The gateway network aside, which comes and goes with whoever needs it."""
+    """The gateway network aside, which comes and goes with whoever needs it, and those that a Docker Engine had made for itself."""
     gateway = load_settings(host).naming.gateway_network
-    return Network.objects.filter(host=host, removing=False).exclude(name=gateway)
+    dockers = DockerNetwork.objects.filter(host=host, made=True).values("network")
+    return Network.objects.filter(host=host, removing=False).exclude(name=gateway).exclude(pk__in=dockers)
 
 
 def exposed_by_images(host: Host) -> dict[str, Exposed]:

@@ -12,7 +12,7 @@ from networks.cnm.errors import Conflict, NotFound
 from networks.cnm.text import gettext_noop
 from networks.composed import Composed, composed
 from networks.models import Container, Endpoint, Link, PublishedPort, Subnet
-from networks.models.choices import Wanted
+from networks.models.choices import ContainerKind, Wanted
 from networks.steady import gone
 
 
@@ -86,6 +86,18 @@ def check_not_paused(container: Container) -> None:
     """Raises :class:`Conflict` for a container in which nothing moves: a command in it would hang."""
     if container.paused:
         raise Conflict(PAUSED, remedy=UNPAUSE, name=container.name)
+
+
+def check_not_dockers(container: Container) -> None:
+    """Raises :class:`Conflict` for a container that a Docker Engine looks after: only the engine may change what it has."""
+    if container.kind == ContainerKind.DOCKER:
+        raise Conflict(
+            gettext_noop("Container {name} is a Docker Engine's, which alone starts, stops and connects it."),
+            remedy=gettext_noop(
+                "Use docker there; here it can be looked at, and taken off its network by removing it."
+            ),
+            name=container.name,
+        )
 
 
 def check_not_removed(container: Container) -> None:

@@ -12,7 +12,7 @@ from networks import departure, feed, peers
 from networks.cnm.errors import CnmError, Conflict
 from networks.cnm.text import Text, gettext_noop
 from networks.models import Container, Endpoint, Host, Network, Operation
-from networks.models.choices import Wanted
+from networks.models.choices import ContainerKind, Wanted
 from networks.models.network import LOCAL
 from networks.represent import is_alive
 
@@ -30,7 +30,8 @@ DRAIN, ACTIVATE = "host.drain", "host.activate"
 
 
 def drain_host(actor: Actor, host: Host) -> Outcome:
-    """Stop all containers of *host* and let it start none, until it is taken up again. Nothing is removed.
+    """Stop all containers of *host* and let it start none, until it is taken up again. Nothing is removed, and a Docker Engine's containers
+    go on: it is not for us to stop them.
 
     Raises Conflict where it is drained already.
     """
@@ -41,7 +42,7 @@ def drain_host(actor: Actor, host: Host) -> Outcome:
         check_takes_containers(host)
         host.drained = True
         host.save(update_fields=["drained"])
-        rows = [row for row in _containers(host) if prepare_stop(row)]
+        rows = [row for row in _containers(host) if row.kind != ContainerKind.DOCKER and prepare_stop(row)]
         ends = ends_of(rows)
         queue = "slow" if ends else "kernel"
         operation = enqueue(actor, host, DRAIN, host, containers=rows, queue=queue, args={"ends": ends})

@@ -104,8 +104,14 @@ def _overlap(wanted: AnyNetwork, taken: AnyNetwork) -> bool:
 _activations = composed(lambda host: _subnets(host, LOCAL).values_list("cidr", "network__activation"))
 
 
-def free_subnet(host: Host, version: int = 4, facts: HostFacts | None = None, scope: str = LOCAL) -> AnyNetwork:
-    """The subnet that a network of *scope* without one would get now. Raises :class:`Exhausted`."""
+def free_subnet(
+    host: Host,
+    version: int = 4,
+    facts: HostFacts | None = None,
+    scope: str = LOCAL,
+    besides: Iterable[AnyNetwork] = (),
+) -> AnyNetwork:
+    """The subnet that a network of *scope* without one would get now, none of those *besides*. Raises :class:`Exhausted`."""
     given = settings.GLOBAL_ADDRESS_POOLS if scope == GLOBAL else settings.DEFAULT_ADDRESS_POOLS
     pools: list[tuple[AnyNetwork, int]] = [(ip_network(base), size) for base, size in given]
     if version == 6 and not any(base.version == 6 for base, _ in pools):
@@ -116,7 +122,7 @@ def free_subnet(host: Host, version: int = 4, facts: HostFacts | None = None, sc
     chosen = choose_subnet(
         pools,
         version,
-        [*map(ip_network, used), *(network for _, network, _ in _in_use_by(host, scope, facts))],
+        [*map(ip_network, used), *(network for _, network, _ in _in_use_by(host, scope, facts)), *besides],
         lambda candidate: int(last.get(str(candidate), used.get(str(candidate), 0))),
     )
     if chosen is None:
@@ -239,9 +245,21 @@ def check_static(network: Network, field: str, address: AnyAddress | None, *, st
     holder = Lease.objects.filter(network=network, address=str(address)).exclude(endpoint=None).first()
     if starts and holder is not None:
         _refuse_taken(holder, field)
+    check_not_promised(subnet, address, field)
     if address in addresses_of_others(network):
         raise Conflict(
             gettext_noop("The address {address} is the host's, or that of a router or name server which it uses."),
+            remedy=gettext_noop("Give another address."),
+            field=field,
+            address=address,
+        )
+
+
+def check_not_promised(subnet: Subnet, address: AnyAddress, field: str) -> None:
+    """Raises :class:`Conflict` where a Docker Engine has *address* already."""
+    if str(address) in subnet.promised:
+        raise Conflict(
+            gettext_noop("The address {address} is a Docker Engine's."),
             remedy=gettext_noop("Give another address."),
             field=field,
             address=address,
@@ -312,7 +330,7 @@ def _dynamic(endpoint: Endpoint, subnet: Subnet, order: str) -> tuple[AnyAddress
             preferred = address
     statics = _static_ipv4(endpoint.network_id) if cidr.version == 4 else _static_ipv6(endpoint.network_id)
     kept_back = {ip_address(text) for other, text in statics if other != endpoint.pk}
-    named = [subnet.gateway, *subnet.reserved.values()]
+    named = [subnet.gateway, *subnet.reserved.values(), *subnet.promised]
     chosen = choose_address(
         cidr,
         ip_network(subnet.ip_range) if subnet.ip_range else None,

@@ -9,7 +9,7 @@ from networks.models import Container, Link
 from networks.models.choices import Wanted
 
 from .actor import Actor, require
-from .fresh import check_not_removed, refresh
+from .fresh import check_not_dockers, check_not_removed, refresh
 from .operations import check_alive, enqueue, next_activation, record
 from .outcome import Outcome
 
@@ -63,6 +63,7 @@ def add_link(recipient: Container, source: Container, alias: str) -> Link:
         )
     for container in (recipient, source):
         check_not_removed(container)
+        check_not_dockers(container)
         if not container.endpoints.filter(removing=False).exists():
             raise Conflict(
                 gettext_noop("Container {name} is on no network, so it cannot be linked."),

@@ -22,7 +22,7 @@ from . import ipam
 from .actor import Actor, require
 from .default_bridge import ensure_default_bridge
 from .endpoints import add_endpoint, check_usable, give_addresses
-from .fresh import check_not_removed, refresh
+from .fresh import check_not_dockers, check_not_removed, refresh
 from .gateway import may_be_needed, settle_gateway
 from .new_network import add_network
 from .operations import check_alive, enqueue, next_activation, record
@@ -124,6 +124,7 @@ def disconnect(actor: Actor, network: Network, container: Container, force: bool
     check_alive(actor, container.host)
     with feed.transaction(actor.name):
         refresh(container)
+        check_not_dockers(container)
         endpoint = container.endpoints.filter(network=network, removing=False).first()
         if container.network_mode == network.name and container.network_mode in SHARED_MODES:
             raise Conflict(
@@ -181,6 +182,7 @@ def ensure_defaults(host: Host, facts: HostFacts | None = None) -> None:
 
 def _check_connectable(network: Network, container: Container) -> None:
     check_not_removed(container)
+    check_not_dockers(container)
     attaches = find_driver(network.driver).attaches
     if container.network_mode in SHARED_MODES or container.shares_id or not attaches:
         raise Conflict(

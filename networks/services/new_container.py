@@ -21,7 +21,7 @@ from .actor import Actor
 from .availability import check_takes_containers, read_availability
 from .endpoints import add_endpoint, check_usable
 from .find import container_named, find_container, find_image, find_network
-from .fresh import know_parts
+from .fresh import check_not_dockers, know_parts
 from .gateway import settle_gateway
 from .links import add_link, check_sources
 from .spec_container import ContainerRequest, attachments_of
@@ -123,6 +123,7 @@ def _shared(host: Host, request: ContainerRequest) -> Container | None:
     if not request.network.startswith("container:"):
         return None
     other = find_container(host, request.network.removeprefix("container:"), "network")
+    check_not_dockers(other)
     if other.network_mode == "host" or other.shares_id:
         raise Conflict(
             gettext_noop("Container {name} has no sandbox of its own that could be shared."),

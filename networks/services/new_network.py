@@ -8,7 +8,7 @@ from networks import feed
 from networks.cnm import desired
 from networks.cnm.errors import Conflict, Forbidden, NotFound, Unsupported
 from networks.cnm.facts import HostFacts
-from networks.cnm.names import PREDEFINED_NETWORKS
+from networks.cnm.names import PREDEFINED_NETWORKS, new_id
 from networks.cnm.plugins import IPAM_DRIVER
 from networks.cnm.text import gettext_noop
 from networks.composed import insert
@@ -28,8 +28,10 @@ from .second_look import SeenConflict, SeenUnsupported
 from .spec_network import NetworkRequest, SubnetRequest
 
 
-def add_network(actor: Actor, host: Host, request: NetworkRequest) -> Network:
-    """The row of a new network, checked against everything else, without an operation (for bulk use)."""
+def add_network(actor: Actor, host: Host, request: NetworkRequest, network_id: str = "") -> Network:
+    """The row of a new network, checked against everything else, without an operation (for bulk use).
+
+    *network_id*: the id that somebody else knows it by already; empty: a new one."""
     chosen = find_driver(request.driver)
     if not chosen.attaches:
         raise Forbidden(
@@ -40,6 +42,7 @@ def add_network(actor: Actor, host: Host, request: NetworkRequest) -> Network:
         )
     _check_name(host, request.name, chosen.scope)
     network = Network(
+        id=network_id or new_id(),
         host=host,
         name=request.name,
         driver=request.driver,

@@ -32,7 +32,7 @@ from networks.settle import rests
 from worker.drivers import driver
 
 from .actor import Actor, require
-from .fresh import check_not_removed, know_parts, read_parts, refresh
+from .fresh import check_not_dockers, check_not_removed, know_parts, read_parts, refresh
 from .operations import check_alive, enqueue, next_activation, record
 from .outcome import Outcome
 from .second_look import SeenConflict, with_second_look
@@ -53,9 +53,10 @@ def publish(actor: Actor, container: Container, requests: Sequence[PortRequest])
     with feed.transaction(actor.name):
         refresh(container)
         check_not_removed(container)
+        check_not_dockers(container)
         _check_publishes(container)
         live = is_live(container)
-        rows = _add(container, requests)
+        rows = add_rows(container, requests)
         operation = None
         if not live:
             _check_all_free(container, rows)
@@ -86,6 +87,7 @@ def unpublish(actor: Actor, container: Container, port_id: str) -> Outcome:
     check_alive(actor, container.host)
     with feed.transaction(actor.name):
         refresh(container)
+        check_not_dockers(container)
         port = _published(container, port_id)
         operation = None
         if not rests(container):
@@ -148,7 +150,7 @@ def add_ports(container: Container, request: ContainerRequest) -> tuple[Text, ..
                 mode=container.network_mode,
             ),
         )
-    _add(container, wanted)
+    add_rows(container, wanted)
     networks = [endpoint.network for endpoint in container.endpoints.all()]
     if all(network.internal for network in networks):
         return (Text.of(gettext_noop("All networks of the container are internal: its ports are not published.")),)
@@ -163,7 +165,7 @@ def add_ports(container: Container, request: ContainerRequest) -> tuple[Text, ..
     return ()
 
 
-def _add(container: Container, requests: Sequence[PortRequest]) -> list[PublishedPort]:
+def add_rows(container: Container, requests: Sequence[PortRequest]) -> list[PublishedPort]:
     """The rows of published ports, which may be held by others."""
     read_parts(container)
     first = next_activation(container.host, len(requests))

@@ -102,6 +102,17 @@ def test_units_hold_no_setting_and_keep_their_order() -> None:
     assert "d /run/cnm/redis 0700 cnm cnm -" in files["/etc/tmpfiles.d/cnm.conf"].splitlines()
 
 
+def test_the_socket_for_a_docker_engine_has_a_folder_that_its_process_may_write(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(configuration, "CONFIG", tmp_path / "cnm.env")
+    assert "docker" not in units.files()["/etc/tmpfiles.d/cnm.conf"]
+    (tmp_path / "cnm.env").write_text("CNM_DOCKER_PLUGIN=/run/docker/plugins/cnm/cnm.sock\n")
+    files = units.files()
+    assert "d /run/docker/plugins/cnm 0755 cnm cnm -" in files["/etc/tmpfiles.d/cnm.conf"].splitlines()
+    assert "ReadWritePaths=/run/cnm -/run/docker/plugins/cnm" in files["/etc/systemd/system/cnm-engine.service"]
+
+
 def test_a_word_of_a_command_means_itself_to_systemd() -> None:
     odd = processes.Program("slow", ("/bin/x", "a b", "50%", "$HOME", 'say "hi"', "\\", ""), description="100 % of it")
     text = units.unit_text(odd)

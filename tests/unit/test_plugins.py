@@ -102,10 +102,12 @@ def test_sockets_come_before_files_and_the_first_folder_before_the_next(tmp_path
     (lib / "not a name.spec").write_text("unix:///x")
     try:
         found = find_plugins([run, etc, lib, tmp_path / "absent"])
+        others = find_plugins([run], besides=str(run / "weave.sock"))
     finally:
         for one in sockets:
             one.close()
     assert list(found) == ["calico", "far", "near", "open", "secure", "weave"]
+    assert list(others) == ["calico"]  # we are no plugin of ourselves
     assert found["weave"].socket == str(run / "weave.sock")
     assert found["calico"].socket == str(run / "calico/calico.sock")
     assert (found["far"].host, found["far"].port, found["far"].tls) == ("192.0.2.7", 8080, None)

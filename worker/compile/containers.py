@@ -44,14 +44,18 @@ def sources_of(container: Container, around: Surroundings) -> tuple[Container | 
 
 
 def compile_hosts_file(container: Container, around: Surroundings, files: Files) -> Iterator[Resource]:
-    """The hosts file of a live container, unless it sees another's."""
-    if not shares(container):
+    """The hosts file of a live container, unless it sees another's, or a Docker Engine's."""
+    if not shares(container) and not container.of_docker:
         yield files.hosts.of(container, _home(container, around) is container)
 
 
 def compile_container(container: Container, around: Surroundings, files: Files) -> Iterator[Resource]:
     """Everything of one live container but its hosts file."""
     owner = Owner(kind="container", id=container.id, name=container.name)
+    if container.of_docker:
+        yield from _attachments(container, "", around)
+        yield from compile_names(container, "", around)
+        return
     home = _home(container, around)
     sandbox = sandbox_name(home.id) if home is not None else ""
     if home is container:
@@ -125,7 +129,7 @@ def _attachments(container: Container, sandbox: str, around: Surroundings) -> It
         attachment = Attachment(endpoint, network, container, sandbox, leads_out)
         yield from compile_leases(attachment)
         yield from driver(network.driver).compile_endpoint(attachment, around)
-    for family, (endpoint, network) in ways.items():
+    for family, (endpoint, network) in ways.items() if not container.of_docker else ():
         yield from _default_route(_Way(endpoint, network, family), container, sandbox)
 
 

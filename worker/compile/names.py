@@ -23,12 +23,13 @@ _RECORD = gettext_noop("How the others on network {network} find container {cont
 def compile_names(container: Container, sandbox: str, around: Surroundings) -> Iterator[Resource]:
     """The name server in a live container's own sandbox, and its names for its neighbours.
 
-    An adopted namespace gets no server: whose it is has a resolver of its own, and its rules are not ours. Its names are told.
+    An adopted namespace gets no server: whose it is has a resolver of its own, and its rules are not ours. Its names are told. So it is
+    with a Docker Engine's container.
     """
     named = named_endpoints(container, around)
     if not named:
         return
-    if not container.adopted_path:
+    if not container.adopted_path and not container.of_docker:
         yield _server(container, sandbox, [network for _, network in named], around)
     for endpoint, network in named:
         yield NameRecord(

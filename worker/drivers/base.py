@@ -132,6 +132,8 @@ class Driver:
     """Whether a port of a container can be published at the host by one of its networks."""
     one_subnet: ClassVar[bool] = True
     """Whether a network has at most one subnet of each address family."""
+    hands_over: ClassVar[bool] = False
+    """Whether a Docker Engine's containers can be on its networks: by a link whose other end the engine takes."""
     joins_lan: ClassVar[bool] = False
     """Whether its subnets are those of the host's own LAN: they may be the host's, whose addresses nobody else gets then."""
     options: ClassVar[frozenset[str]] = frozenset()

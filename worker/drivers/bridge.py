@@ -9,9 +9,9 @@ from types import MappingProxyType
 
 from networks.cnm.addresses import AnyAddress
 from networks.cnm.desired import Container, Network, PublishedPort
-from networks.cnm.names import bridge_device, veth_device
+from networks.cnm.names import bridge_device, inner_device, veth_device
 from networks.cnm.options import sysctl_of
-from networks.cnm.resources import Address, Bridge, Owner, PortReservation, Resource, Sysctl, Veth
+from networks.cnm.resources import Address, Bridge, HandedVeth, Owner, PortReservation, Resource, Sysctl, Veth
 from networks.cnm.rules import Rule
 from networks.cnm.text import Text, gettext_noop
 from worker.firewall import layout, words
@@ -31,6 +31,9 @@ _CALL_IPTABLES = gettext_noop(
     " apart nor translate between them."
 )
 _VETH = gettext_noop("Plugs {ifname} of container {container} into network {network}.")
+_HANDED = gettext_noop(
+    "Plugs container {container} of a Docker Engine into network {network}: the engine takes the other end."
+)
 _ADDRESS = gettext_noop("The address of container {container} in network {network}.")
 _DIRECT = gettext_noop(
     "Container {container} is reached through its published ports alone: drops what others send straight to its address."
@@ -52,6 +55,7 @@ class BridgeDriver(Driver):
     name = "bridge"
     description = gettext_noop("A switch inside this host; containers reach the outside by address translation.")
     publishes = True
+    hands_over = True
     options = frozenset(
         {
             "bridge_name",
@@ -120,10 +124,23 @@ def plug_in(
 ) -> Iterator[Resource]:
     """The veth pair between the bridge *device* and a sandbox, and the addresses in there: for every driver with a bridge.
 
-    *sysctls* of the interface (full names) are the driver's; those that a person chose come before them.
+    *sysctls* of the interface (full names) are the driver's; those that a person chose come before them. A Docker Engine's container gets
+    the pair alone: what is in its sandbox is written by the engine.
     """
     endpoint, network, container = attachment.endpoint, attachment.network, attachment.container
     owner = _owner(attachment)
+    if container.of_docker:
+        yield HandedVeth(
+            name=veth_device(endpoint.id),
+            bridge=device,
+            inner=inner_device(endpoint.id),
+            mac=mac_of(endpoint),
+            mtu=mtu,
+            hairpin=not around.settings.userland_proxy,
+            owner=owner,
+            why=Text.of(_HANDED, container=container.name, network=network.name),
+        )
+        return
     said = {"container": container.name, "network": network.name, "ifname": endpoint.ifname}
     chosen = {sysctl_of(name, endpoint.ifname): value for name, value in endpoint.sysctls}
     yield Veth(

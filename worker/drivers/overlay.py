@@ -44,6 +44,7 @@ class OverlayDriver(Driver):
     description = gettext_noop("One network across several hosts, carried by VXLAN.")
     scope = "global"
     leads_out = False
+    hands_over = True
     options = frozenset({"mtu", "iface_prefix", "vni", "encrypted"})
 
     def availability(self, facts: HostFacts) -> Unsupported | None:

@@ -30,6 +30,8 @@ from worker.kernel.rtnl import Link, LinkAddress, LinkRoute
 from worker.patience import pause_point
 
 OUR_ALIAS = "cnm:"
+HANDED = ":handed"
+"""The end of the alias of a veth whose other end is somebody else's to take (:mod:`worker.observe.handed`)."""
 OUR_VETH = re.compile(r"cv[0-9a-f]{12}\Z")
 
 
@@ -132,7 +134,8 @@ class _Look:
 
     def all_peers_seen(self) -> bool:
         peers = self._peers()
-        return all(link.index in peers for link in self._by_index.values() if OUR_VETH.match(link.name))
+        ours = (link for link in self._by_index.values() if OUR_VETH.match(link.name) and not is_handed(link))
+        return all(link.index in peers for link in ours)
 
     def bridges(self) -> Iterator[Bridge]:
         for link in self._by_name.values():
@@ -170,7 +173,8 @@ class _Look:
     def veths(self) -> Iterator[Veth]:
         peers = self._peers()
         for link in self._by_name.values():
-            if not is_our_veth(link) and not (OUR_VETH.match(link.name) and link.index in peers):
+            led = OUR_VETH.match(link.name) and link.index in peers and not is_handed(link)
+            if not is_our_veth(link) and not led:
                 continue
             bridge = self._by_index.get(link.master)
             view, peer = peers.get(link.index, (None, None))
@@ -297,6 +301,15 @@ class _Look:
 
 def is_our_veth(link: Link) -> bool:
     """By its name and its alias, which it has from the moment of its birth."""
+    return _has_our_names(link) and not link.alias.endswith(HANDED)
+
+
+def is_handed(link: Link) -> bool:
+    """Whether *link* is a veth of ours whose other end is somebody else's to take."""
+    return _has_our_names(link) and link.alias.endswith(HANDED)
+
+
+def _has_our_names(link: Link) -> bool:
     return link.kind == "veth" and bool(OUR_VETH.match(link.name)) and link.alias.startswith(OUR_ALIAS)
 
 

@@ -51,12 +51,14 @@ class Address:
     """Why the file that names it cannot be used; empty where it can."""
 
 
-def find_plugins(folders: Iterable[Path]) -> dict[str, Address]:
-    """Every plugin that *folders* name, by its name, sorted. A folder that is not there holds none."""
+def find_plugins(folders: Iterable[Path], besides: str = "") -> dict[str, Address]:
+    """Every plugin that *folders* name, by its name, sorted. A folder that is not there holds none. The socket *besides* is our own: we
+    are no plugin of ourselves."""
     found: dict[str, Address] = {}
     for folder in folders:
         for address in _in_folder(folder):
-            found.setdefault(address.name, address)
+            if not besides or address.socket != besides:
+                found.setdefault(address.name, address)
     return dict(sorted(found.items()))
 
 

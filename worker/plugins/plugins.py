@@ -194,8 +194,9 @@ def _scope(value: Any) -> str:
 class Plugins:
     """All of them. Not for several threads."""
 
-    def __init__(self, folders: Sequence[Path], timeout_s: float) -> None:
+    def __init__(self, folders: Sequence[Path], timeout_s: float, besides: str = "") -> None:
         self._folders = folders
+        self._besides = besides
         self._timeout_s = timeout_s
         self._known: dict[str, Plugin] = {}
 
@@ -224,7 +225,7 @@ class Plugins:
 
     def find(self) -> None:
         """Look into the folders."""
-        found = find_plugins(self._folders)
+        found = find_plugins(self._folders, self._besides)
         for name, address in found.items():
             known = self._known.get(name)
             if (

@@ -1,0 +1,212 @@
+"""A real Docker Engine beside the product, with networks of the product's: its containers and ours meet there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.product.conftest import Console
+from tests.testlib.dockerd import PLUGIN, Dockerd
+from tests.testlib.product import Product
+
+pytestmark = pytest.mark.kernel
+OURS = ("-d", "cnm", "--ipam-driver", "cnm")
+
+
+class Both(Console):
+    """The product, and the engine beside it."""
+
+    def __init__(self, product: Product, engine: Dockerd) -> None:
+        super().__init__(product)
+        self.engine = engine
+
+    def pings(self, container: str, address: str) -> bool:
+        return bool(self.inside(container, "ping", "-c1", "-W2", address)["exit_code"] == 0)
+
+    def names(self, kind: str) -> set[str]:
+        return {row["name"] for row in self.get(kind, page_size=500)["results"]}
+
+    def of_docker(self) -> list[dict[str, Any]]:
+        return [row for row in self.get("containers", page_size=500)["results"] if row["kind"] == "docker"]
+
+    def links(self) -> list[str]:
+        """The host's links that are ours for an engine's containers, at both ends."""
+        names = [
+            line.split(": ")[1].split("@")[0] for line in self.bottle.run(["ip", "-o", "link"]).stdout.splitlines()
+        ]
+        return [name for name in names if name.startswith(("cv", "ci"))]
+
+    def drifts(self) -> list[object]:
+        """What a look of now finds."""
+        self.call("POST", "drift/look")
+        return list(self.get("drift")["results"])
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Both]:
+    with Product({"CNM_DOCKER_PLUGIN": PLUGIN}) as product:
+        product.serve_engine()
+        with Dockerd(product.bottle) as engine:
+            yield Both(product, engine)
+
+
+@pytest.fixture
+def both(shared: Both) -> Iterator[Both]:
+    """With nothing left of the test before."""
+    yield shared
+    engine = shared.engine
+    names = engine.said("ps", "-aq").split()
+    if names:
+        engine.docker("rm", "-f", *names)
+    for name in engine.said("network", "ls", "--filter", "driver=cnm", "-q").split():
+        engine.docker("network", "rm", name)
+    shared.tidy()
+
+
+def test_containers_of_docker_and_ours_meet_on_one_network(both: Both) -> None:
+    both.engine.docker("network", "create", *OURS, "--subnet", "10.30.0.0/24", "-o", "cnm.name=shop", "shop")
+    assert both.get("networks/shop")["subnets"][0]["gateway"] == "10.30.0.1"
+    both.run("web", network="shop")
+    theirs = both.engine.run("api", "shop")
+    assert theirs.startswith("10.30.0."), theirs
+    assert both.pings("web", theirs)
+    assert both.engine.pings("api", both.address("web"))
+    (row,) = both.of_docker()
+    assert row["state"] == "running", row
+    assert both.drifts() == []
+
+    both.engine.docker("rm", "-f", "api")
+    assert both.of_docker() == []
+    both.remove("web")
+    assert both.links() == []
+    both.engine.docker("network", "rm", "shop")
+    assert "shop" not in both.names("networks")
+
+
+def test_a_published_port_of_docker_is_ours_to_hold_and_to_explain(both: Both) -> None:
+    both.engine.docker("network", "create", *OURS, "-o", "cnm.name=lan", "lan")
+    serve = ("nc", "-ll", "-p", "80", "-e", "echo", "hello")
+    theirs = both.engine.run("web", "lan", *serve, options=("-p", "8080:80"))
+    assert both.connects_soon("192.0.2.2", 8080) == "hello"
+    assert both.connects_soon("127.0.0.1", 8080, netns=None) == "hello"
+    (row,) = both.of_docker()
+    assert [(port["host_port"], port["container_port"]) for port in row["ports"]] == [(8080, 80)]
+    (rule,) = [
+        one for one in both.get("firewall/rules", q="DNAT", page_size=500)["results"] if f"{theirs}:80" in one["text"]
+    ]
+    assert rule["owner"]["kind"] == "port", rule
+    assert "already" in both.engine.refused("run", "--rm", "--network", "bridge", "-p", "8080:80", "base:1", "true")
+    assert "8080/tcp is held by container" in both.engine.refused(
+        "run", "--rm", "--network", "lan", "-p", "8080:80", "base:1", "true"
+    )
+    both.engine.docker("stop", "-t", "0", "web")
+    assert both.connects("192.0.2.2", 8080, timeout_s=1) is None
+    assert both.of_docker() == []
+    both.engine.docker("start", "web")
+    assert both.connects_soon("192.0.2.2", 8080) == "hello"
+
+
+def test_a_network_that_is_there_is_handed_to_docker_and_stays_when_docker_is_through(both: Both) -> None:
+    both.network("shop", subnets=[{"subnet": "10.40.0.0/24", "gateway": "10.40.0.254"}])
+    both.run("web", network="shop", ipv4="10.40.0.2")
+    both.engine.docker("network", "create", *OURS, "--subnet", "10.40.0.0/24", "-o", "cnm.network=shop", "theirs")
+    address = both.engine.run("api", "theirs")
+    assert "default via 10.40.0.254 " in both.engine.inside("api", "ip", "route").stdout
+    assert address not in {"10.40.0.2", "10.40.0.254"}
+    assert both.pings("web", address)
+    assert both.engine.pings("api", "192.0.2.1")  # by our gateway, translated by our rule
+    both.run("late", network="shop")
+    assert both.address("late") not in {address, "10.40.0.2"}
+    assert "has active endpoints" in both.raw("DELETE", "networks/shop").text
+    both.engine.docker("rm", "-f", "api")
+    both.engine.docker("network", "rm", "theirs")
+    assert both.get("networks/shop")["status"] == "ready"
+    assert both.pings("web", both.address("late"))
+
+
+def test_a_network_that_docker_forgets_while_ours_are_on_it_is_ours_from_then_on(both: Both) -> None:
+    both.engine.docker("network", "create", *OURS, "-o", "cnm.name=lan", "lan")
+    both.run("web", network="lan")
+    assert "lan:" not in both.raw("GET", "topology", format="yaml").text
+    both.engine.docker("network", "rm", "lan")
+    assert both.get("networks/lan")["status"] == "ready"
+    assert "lan:" in both.raw("GET", "topology", format="yaml").text
+
+
+def test_an_address_of_ones_own_choice_is_kept_for_docker(both: Both) -> None:
+    both.engine.docker("network", "create", *OURS, "--subnet", "10.50.0.0/24", "-o", "cnm.name=lan", "lan")
+    both.run("web", network="lan", ipv4="10.50.0.7")
+    assert "10.50.0.7 is in use by container web" in both.engine.refused(
+        "run", "--network", "lan", "--ip", "10.50.0.7", "base:1", "true"
+    )
+    assert both.engine.run("api", "lan", options=("--ip", "10.50.0.9")) == "10.50.0.9"
+    (endpoint,) = both.of_docker()[0]["endpoints"]
+    assert endpoint["ipv4"] == "10.50.0.9/24"
+    assert endpoint["mac"] in both.engine.inside("api", "ip", "link").stdout
+    taken = both.raw("POST", "containers", {"name": "late", "network": "lan", "ipv4": "10.50.0.9"})
+    assert taken.status_code == 409, taken.text
+
+
+def test_a_container_of_docker_is_not_ours_to_change(both: Both) -> None:
+    both.engine.docker("network", "create", *OURS, "lan")
+    both.engine.run("api", "lan")
+    (row,) = both.of_docker()
+    for method, path, body in (
+        ("POST", f"containers/{row['name']}/stop", {}),
+        ("POST", f"containers/{row['name']}/restart", {}),
+        ("POST", f"containers/{row['name']}/ports", {"ports": ["80:80"]}),
+    ):
+        answer = both.raw(method, path, body)
+        assert answer.status_code == 409, (path, answer.text)
+        assert "Docker Engine" in answer.text
+    assert row["name"] not in both.raw("GET", "topology", format="yaml").text
+    assert both.drifts() == []
+
+
+def test_refusals_are_in_dockers_form(both: Both) -> None:
+    both.network("shop", subnets=[{"subnet": "10.60.0.0/24"}])
+    refused = both.engine.refused
+    assert "There is no network nowhere." in refused(
+        "network", "create", *OURS, "--ipam-opt", "cnm.network=nowhere", "a"
+    )
+    assert "Give --subnet 10.60.0.0/24" in refused("network", "create", *OURS, "--ipam-opt", "cnm.network=shop", "a")
+    assert "Take its own: " in refused("network", "create", *OURS, "-o", "cnm.network=shop", "a")
+    assert "There is no network nowhere." in refused("network", "create", *OURS, "-o", "cnm.network=nowhere", "a")
+    assert "overlaps 10.60.0.0/24" in refused("network", "create", *OURS, "--subnet", "10.60.0.0/16", "a")
+    assert "cnm.colour is not known" in refused("network", "create", *OURS, "-o", "cnm.colour=blue", "a")
+    assert "cannot be handed to a Docker Engine" in refused("network", "create", *OURS, "-o", "cnm.driver=null", "a")
+    assert "shop" in both.names("networks")
+    assert both.engine.said("network", "ls", "--filter", "driver=cnm", "-q") == ""
+
+
+def test_a_restart_of_ours_in_the_middle_takes_nothing_from_docker(both: Both) -> None:
+    both.engine.docker("network", "create", *OURS, "-o", "cnm.name=lan", "lan")
+    both.run("web", network="lan")
+    first = both.engine.run("first", "lan")
+    for name in ("engine", "kernel", "monitor"):
+        both.product.restart(name)
+    assert both.pings("web", first)
+    second = both.engine.run("second", "lan")  # the engine connects anew, and waits while nobody listens
+    assert second != first
+    assert both.pings("web", second)
+    assert both.engine.pings("first", second)
+    assert both.drifts() == []
+    both.engine.docker("rm", "-f", "first", "second")
+    assert both.of_docker() == []
+
+
+def test_an_engine_that_crashed_takes_back_what_it_had(both: Both) -> None:
+    both.engine.docker("network", "create", *OURS, "-o", "cnm.name=lan", "lan")
+    both.run("web", network="lan")
+    before = both.engine.run("api", "lan")
+    both.engine.stop("KILL")
+    assert len(both.of_docker()) == 1
+    both.engine.start()
+    both.until(lambda: both.of_docker() == [])
+    assert both.of_docker() == []
+    assert both.links() == [name for name in both.links() if name.startswith("cv")]
+    both.engine.docker("start", "api")
+    after = both.engine.address("api", "lan")
+    assert both.pings("web", after), (before, after)
