@@ -84,6 +84,10 @@ def service(body: str, **variables: str) -> tuple[dict[str, Any], dict[str, str]
             "volumes: ['/a:/b', '/a/../c:/d:ro,z', {type: bind, source: /e, target: /f, read_only: true}]",
             {"binds": ["/a:/b", "/c:/d:ro", "/e:/f:ro"]},
         ),
+        (
+            "tmpfs: /run, volumes: [{type: tmpfs, target: /t}, {type: tmpfs, target: /u, tmpfs: {size: 1m, mode: 448}}]",
+            {"tmpfs": ["/run", "/t", "/u:size=1048576,mode=700"]},
+        ),
         ("network_mode: host", {"network": "host"}),
         ("network_mode: 'container:other'", {"network": "container:other"}),
         ("links: [other, 'other:store']", {"links": ["other", "other:store"]}),
@@ -106,7 +110,8 @@ def test_what_a_service_says_is_taken_over(body: str, expected: dict[str, Any]) 
         ("volumes: ['data:/x']", "volumes.0", "no named volumes"),
         ("volumes: ['./src:/x']", "volumes.0", "absolute path"),
         ("volumes: ['/x']", "volumes.0", "There are no volumes"),
-        ("volumes: [{type: tmpfs, target: /t}]", "volumes.0", "/t"),
+        ("volumes: [{type: npipe, target: /t}]", "volumes.0", "/t"),
+        ("extends: {file: other.yaml, service: base}", "extends", "other.yaml"),
         ("deploy: {replicas: 3}", "deploy.replicas", "One container"),
         ("deploy: {placement: {}}", "deploy.placement", "not taken over"),
         ("environment: [SECRET]", "environment.SECRET", "has no value"),
@@ -242,6 +247,8 @@ def test_a_variable_that_cannot_be_read_is_refused(text: str) -> None:
         ("services: {a: {image: x, stop_grace_period: soon}}", "services.a.stop_grace_period"),
         ('services: {a: {image: x, command: "\'open"}}', "services.a.command"),
         ("{}", "services"),
+        ("services: {a: {extends: b}, b: {extends: {service: a}}}", "services.b.extends"),
+        ("services: {a: {extends: ghost}}", "services.a.extends"),
     ],
 )
 def test_what_contradicts_itself_is_refused_at_its_place(text: str, field: str) -> None:

@@ -10,6 +10,7 @@ from networks.cnm.text import gettext_noop
 
 from ..body import bad
 from ..spec_topology import VERSION
+from .extends import extended
 from .interpolate import interpolated
 from .network import is_external, network, network_name
 from .notes import Note, Notes
@@ -46,6 +47,7 @@ def convert(value: object, variables: Mapping[str, str]) -> Conversion:
         raise bad(
             "services", gettext_noop("The file has no services."), gettext_noop("Give a Compose file, with services.")
         )
+    services = extended(services, notes)
     for key in [key for key, item in services.items() if item.get("profiles")]:
         notes.add(
             f"services.{key}.profiles",

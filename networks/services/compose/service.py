@@ -45,8 +45,8 @@ def container(
         elif name in _FLAGS:
             body |= {_FLAGS[name]: True} if flag(item) else {}
         elif name in _LISTS:
-            found = texts(item, at)
-            body |= {_LISTS[name]: found} if found else {}
+            if found := texts(item, at):
+                body.setdefault(_LISTS[name], []).extend(found)
         elif name in _READERS:
             _READERS[name](item, at, body, notes)
         elif name == "environment":
@@ -166,10 +166,21 @@ def _volumes(value: Any, path: str, body: dict[str, Any], notes: Notes) -> None:
     found = []
     for place, item in enumerate(listed(value, path)):
         at = f"{path}.{place}"
+        if isinstance(item, Mapping) and text(item.get("type")) == "tmpfs":
+            body.setdefault("tmpfs", []).append(_in_memory(item, at))
+            continue
         bind = _long_volume(item, at, notes) if isinstance(item, Mapping) else _short_volume(text(item), at, notes)
         found += [bind] if bind else []
     if found:
         body["binds"] = found
+
+
+def _in_memory(spec: Mapping[str, Any], path: str) -> str:
+    """A folder in memory, in the short spelling of ``tmpfs``."""
+    asked = mapping(spec.get("tmpfs"), f"{path}.tmpfs")
+    options = [f"size={size(asked['size'], f'{path}.tmpfs.size')}"] if asked.get("size") else []
+    options += [f"mode={int(number(asked['mode'], f'{path}.tmpfs.mode')):o}"] if asked.get("mode") else []
+    return ":".join(filter(None, (text(spec.get("target")), ",".join(options))))
 
 
 def _short_volume(spec: str, path: str, notes: Notes) -> str:
