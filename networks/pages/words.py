@@ -186,6 +186,9 @@ def for_scripts() -> dict[str, str]:
         "paletteFound": _("{count} found"),
         "paletteNone": _("Nothing matches."),
         "paletteAway": _("The server does not answer."),
+        "noAnswer": _(
+            "This plan may be old: the server did not answer. What you typed is kept; change something to ask again."
+        ),
         "logEnd": _("The log has ended: the container does not run."),
         "logGap": _("Some lines are lost: the log was begun anew meanwhile."),
         "logBroke": _("The connection broke. Trying again in {seconds} s, from here."),

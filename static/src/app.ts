@@ -1,5 +1,6 @@
 // What every page of the console runs.
 import "./htmx";
+import * as kept from "./forms/kept";
 import * as lines from "./forms/lines";
 import * as offers from "./forms/offers";
 import * as rows from "./forms/rows";
@@ -11,6 +12,7 @@ import { known, onFeed, silent, take } from "./live/store";
 import * as traffic from "./live/traffic";
 import { keys } from "./shell/keys";
 import { palette } from "./shell/palette";
+import * as leaving from "./shell/signed_out";
 import { tabs } from "./shell/tabs";
 import { times } from "./shell/times";
 import * as rules from "./rules";
@@ -38,8 +40,10 @@ function live(): void {
       if (status.state === "live" && indicator.dataset["state"] !== "live") traffic.opened((text) => connection.send(text));
       else if (status.state !== "live") traffic.lost();
       show(indicator, status);
+      if (status.state === "out") leaving.signedOut();
     },
   );
+  leaving.onReturn(() => connection.back());
   onFeed((changes) => {
     if (changes === null) {
       changed(null);
@@ -58,7 +62,7 @@ function live(): void {
   indicator.addEventListener("click", () => {
     if (indicator.dataset["state"] === "live" || indicator.dataset["state"] === "polled") connection.pause();
     else if (indicator.dataset["state"] === "paused") connection.resume();
-    else if (indicator.dataset["state"] === "out") location.reload();
+    else if (indicator.dataset["state"] === "out") leaving.signedOut();
     else connection.hurry();
   });
 }
@@ -168,6 +172,8 @@ function autoSubmit(): void {
 }
 
 document.documentElement.classList.add("js");
+kept.install();
+leaving.install();
 lines.install();
 offers.install();
 rows.install();

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.product.conftest import Console
+from tests.testlib.product import PASSWORD
 
-from .conftest import ADDRESS, NewPage
+from .conftest import ADDRESS, NewPage, sign_in
+from .test_pages import check
 
 pytestmark = [pytest.mark.kernel, pytest.mark.browser]
 
@@ -200,6 +203,53 @@ def test_what_an_open_page_says_of_the_past_does_not_grow_old(console: Console, 
     expect(row).to_contain_text("5 minutes ago")
     never_loaded_again(page)
     console.call("DELETE", "networks/aging")
+
+
+def test_whose_session_ends_signs_in_again_in_place_and_what_was_typed_is_still_there(
+    console: Console, new_page: NewPage, shoot: Callable[[Page, str], None]
+) -> None:
+    page = new_page(signed_in=False)
+    sign_in(page)
+    open_once(page, "/networks/new/")
+    page.locator("#f-name").fill("kept")
+    expect(page.locator("#plan")).to_contain_text("network kept")
+    page.context.clear_cookies(name="sessionid")
+    page.get_by_role("button", name="Addressing").click()
+    page.get_by_label("Subnet", exact=True).fill("10.66.0.0/24")  # its preview is answered by the page to sign in
+    asking = page.get_by_role("dialog", name="You are signed out")
+    expect(asking).to_be_visible()
+    shoot(page, "signed-out-1440")
+    check(page, "the dialog to sign in again")
+    asking.get_by_label("Password").fill("not-the-password")
+    asking.get_by_role("button", name="Sign in").click()
+    expect(asking.get_by_role("alert")).to_contain_text("is wrong")
+    asking.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(asking).to_be_hidden()
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    expect(page.get_by_label("Subnet", exact=True)).to_have_value("10.66.0.0/24")
+    page.get_by_label("Gateway", exact=True).fill("10.66.0.1")
+    expect(page.locator("#plan")).to_contain_text("10.66.0.1/24")
+    never_loaded_again(page)
+    page.get_by_role("button", name="Create network").click()  # with the new session's token
+    page.wait_for_url(f"{ADDRESS}/networks/kept/")
+    console.call("DELETE", "networks/kept")
+
+
+def test_an_answer_that_is_no_form_does_not_take_the_place_of_one(console: Console, page: Page) -> None:
+    page.goto("/networks/new/")
+    page.route("**/networks/new/", lambda route: route.fulfill(body="<h1>Somebody else's page</h1>"))
+    page.locator("#f-name").fill("first")
+    expect(page.locator("#plan")).to_contain_text("This plan may be old")
+    page.unroute("**/networks/new/")
+    page.route("**/networks/new/", lambda route: route.abort("connectionrefused"))
+    page.locator("#f-name").fill("second")
+    expect(page.locator("#plan")).to_contain_text("This plan may be old")
+    expect(page.locator("#f-name")).to_have_value("second")
+    page.unroute("**/networks/new/")
+    page.locator("#f-name").fill("third")
+    expect(page.locator("#plan")).to_contain_text("network third")
+    expect(page.locator("#plan")).not_to_contain_text("may be old")
 
 
 BREAKABLE = """

@@ -123,3 +123,16 @@ test("a connection that had spoken waits, and asks nobody else", async () => {
   assert.equal(statuses.at(-1)!.state, "waiting");
   assert.deepEqual(asked, []);
 });
+
+test("who was signed out and is back is live again, from where the page stood", () => {
+  const { hand, statuses, connection } = connected();
+  hand.wire.onclose!({ code: SIGNED_OUT });
+  assert.deepEqual(statuses.at(-1), { state: "out" });
+  connection.hurry();
+  assert.equal(hand.wires.length, 1, "it does not try by itself");
+  connection.back();
+  assert.equal(hand.wires.length, 2);
+  assert.equal(hand.wire.url, "/live?epoch=%C3%A9&since=7");
+  hand.wire.says({ type: "ping", alive: true });
+  assert.deepEqual(statuses.at(-1), { state: "live" });
+});

@@ -72,6 +72,12 @@ export class Connection extends Line {
     this.start();
   }
 
+  /** The person is signed in again. */
+  back(): void {
+    this.over = false;
+    this.start();
+  }
+
   pause(): void {
     this.paused = true;
     this.rest();

@@ -1,6 +1,7 @@
 // Parts of a page that show live things name their kinds in data-live. When one of those changes, the page fetches itself once
 // and the parts are morphed in place: focus, scroll, open details and typed text stay.
 import { morph } from "../htmx";
+import { signedOut } from "../shell/signed_out";
 import { say, words } from "../words";
 
 const DEBOUNCE_MS = 120;
@@ -42,6 +43,7 @@ async function run(): Promise<void> {
   try {
     const answer = await fetch(location.href, { headers: { "X-Live-Refresh": "1" }, redirect: "manual" });
     if (answer.ok) replace(due, await answer.text());
+    else if (answer.type === "opaqueredirect") signedOut();
     else if (answer.status === 404) gone();
     else failed = answer.status >= 500;
   } catch {

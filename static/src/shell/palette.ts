@@ -1,5 +1,6 @@
 // The command palette: pages, objects and what can be done with them, found by typing. The server finds them, by role.
 import { fill, words } from "../words";
+import { signedOut } from "./signed_out";
 import { moved } from "./strokes";
 
 interface Entry {
@@ -75,6 +76,7 @@ async function ask(): Promise<void> {
   const query = found.field.value;
   const url = `${found.dialog.dataset["url"] ?? ""}?q=${encodeURIComponent(query)}`;
   const answer = await fetch(url, { redirect: "manual" }).catch(() => null);
+  if (answer?.type === "opaqueredirect") signedOut();
   const told = answer?.ok ? ((await answer.json()) as { entries: Entry[] }) : null;
   if (turn !== asked) return; // a later question is under way
   entries = told?.entries ?? [];

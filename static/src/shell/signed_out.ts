@@ -1,0 +1,62 @@
+// The session has ended while the page is open: a dialog to sign in again in place, so that what was typed stays.
+const heard: (() => void)[] = [];
+
+/** What is to be done when the person is back. */
+export function onReturn(then: () => void): void {
+  heard.push(then);
+}
+
+/** Ask for the password; a dialog that was closed comes again with the next call. */
+export function signedOut(): void {
+  const dialog = find();
+  if (!dialog || dialog.open) return;
+  for (const open of document.querySelectorAll<HTMLDialogElement>("dialog[open]")) open.close();
+  dialog.showModal();
+}
+
+export function install(): void {
+  const dialog = find();
+  dialog?.querySelector("form")?.addEventListener("submit", (event) => {
+    event.preventDefault();
+    void send(dialog, event.target as HTMLFormElement);
+  });
+}
+
+function find(): HTMLDialogElement | null {
+  return document.getElementById("signed-out") as HTMLDialogElement | null;
+}
+
+async function send(dialog: HTMLDialogElement, form: HTMLFormElement): Promise<void> {
+  const note = dialog.querySelector<HTMLElement>("[role=alert]");
+  const password = form.querySelector<HTMLInputElement>("[type=password]");
+  const answer = await fetch(form.action, { method: "POST", body: new FormData(form), redirect: "manual" }).catch(() => null);
+  if (answer?.type === "opaqueredirect" && (await renew())) {
+    if (password) password.value = "";
+    if (note) note.textContent = "";
+    dialog.close();
+    for (const then of heard) then();
+    return;
+  }
+  const page = answer && answer.type !== "opaqueredirect" ? parsed(await answer.text()) : null;
+  const said = page?.querySelector(".note-error span")?.textContent;
+  if (note) note.textContent = said ?? dialog.dataset["failed"] ?? "";
+  password?.select();
+}
+
+/** A new session has a new token; every form of the page is to send it. False: somebody else is signed in, and the page is theirs. */
+async function renew(): Promise<boolean> {
+  const answer = await fetch(location.href, { redirect: "manual" }).catch(() => null);
+  const page = answer?.ok || answer?.status === 404 ? parsed(await answer.text()) : null;
+  const token = page?.querySelector<HTMLInputElement>("[name=csrfmiddlewaretoken]")?.value;
+  if (!page || !token) return false;
+  if (page.body.dataset["person"] !== document.body.dataset["person"]) {
+    location.reload();
+    return false;
+  }
+  for (const field of document.querySelectorAll<HTMLInputElement>("[name=csrfmiddlewaretoken]")) field.value = token;
+  return true;
+}
+
+function parsed(text: string): Document {
+  return new DOMParser().parseFromString(text, "text/html");
+}
