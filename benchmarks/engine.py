@@ -20,19 +20,21 @@ from typing import Any, Self
 import httpx
 
 from tests.testlib.bottle import Bottle
+from tests.testlib.product import accepts
 
 API = "/v1.41"
 IMAGE = "base:1"
 
 
 class Engine:
-    """dockerd with default settings in a bottle; ``request`` speaks to it."""
+    """dockerd with default settings in a bottle: its own, or *beside* what runs in that one; ``request`` speaks to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, beside: Bottle | None = None) -> None:
         self._stack = contextlib.ExitStack()
+        self._beside = beside
 
     def __enter__(self) -> Self:
-        self.bottle = self._stack.enter_context(Bottle(uplink=True))
+        self.bottle = self._beside or self._stack.enter_context(Bottle(uplink=True))
         self.data = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cnm-bench-docker-")))
         self._start()
         self.client = self._stack.enter_context(
@@ -49,7 +51,11 @@ class Engine:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.bottle.close()
+        if self._beside is None:
+            self.bottle.close()
+        else:
+            self.bottle.run(["kill", self.bottle.read("/run/docker.pid").strip()])
+            self._daemon.wait(timeout=60)
         self._stack.close()
 
     def _start(self) -> None:
@@ -75,8 +81,9 @@ class Engine:
     def _wait(self) -> None:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
+            # Asked by hand first: an httpx client that is refused leaves its socket to the garbage collector.
             with contextlib.suppress(httpx.HTTPError):
-                if self.client.get(f"{API}/_ping").status_code == 200:
+                if accepts(self.bottle.root / "run/docker.sock") and self.client.get(f"{API}/_ping").status_code == 200:
                     return
             if self._daemon.poll() is not None:
                 break

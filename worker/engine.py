@@ -42,6 +42,7 @@ from .diff import diff
 from .notices import NOTICES, NoticeBox
 from .observe.docker import observe_docker
 from .observe.plugins import REPLAYED
+from .observe.podman import PodmanObserver
 from .observe.world import DockerObserver, WorldObserver
 from .patience import in_passing, undisturbed
 from .reconcile import Reconciler
@@ -106,6 +107,7 @@ class Engine:
         self._rules_cost_s = self._counters_cost_s = 0.0
         self._observe_world = WorldObserver()
         self._observe_docker = DockerObserver()
+        self._podman_names = PodmanObserver()
         self._world_cost_s = 0.0
         self._world_at = 0.0
         self._counted_at = self._looked_at = 0.0
@@ -408,7 +410,7 @@ class Engine:
         """Store what stands on the host and is not ours, and tell pages where that has changed."""
         ours = {resource.key[1] for resource in self.reconciler.applied if resource.kind in DEVICES}
         docker = self._observe_docker()
-        data = foreign(world, ours, docker, observe_docker() if docker else ())
+        data = foreign(world, ours, docker, observe_docker() if docker else (), self._podman_names())
         generation = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
         rows = Observation.objects.filter(host=self.host, kind="foreign")
         if rows.filter(generation=generation).exists():

@@ -88,6 +88,8 @@ def _text(field: str, value: Any) -> str:
 
 
 def _item(field: str, item: Any) -> str:
+    if isinstance(item, list | tuple):
+        return " ".join(map(str, item))
     if not isinstance(item, dict):
         return str(item)
     if field == "endpoints":

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from networks.cnm.trace.world import LOOPBACK, Device, Plug, Sandbox, World
@@ -28,25 +30,34 @@ Said = Mapping[str, Any]
 """What a Docker Engine says of a container or network of its own: kind, name, bridge, addresses."""
 
 
-def foreign(world: World, ours: Collection[str], others: Sequence[Sandbox] = (), engine: Iterable[Said] = ()) -> Json:
+def foreign(
+    world: World,
+    ours: Collection[str],
+    others: Sequence[Sandbox] = (),
+    engine: Iterable[Said] = (),
+    named: Mapping[str, str] = MappingProxyType({}),
+) -> Json:
     """``bridges`` and ``strangers`` of a host.
 
-    *ours*: names of our devices. *others*: namespaces that stand elsewhere than where ``ip netns`` looks. A stranger is a namespace, or a
-    device that is a port of a bridge and has no known namespace behind it; ``bridge`` is the foreign one that it is plugged into.
+    *ours*: names of our devices. *others*: namespaces that stand elsewhere than where ``ip netns`` looks. *named*: containers by their
+    namespace, where there is no engine that says it. A stranger is a namespace, or a device that is a port of a bridge and has no known
+    namespace behind it; ``bridge`` is the foreign one that it is plugged into.
     """
     known = list(engine)
     networks = {one["bridge"]: one["name"] for one in known if one["kind"] == "network"}
     containers = {address: one["name"] for one in known if one["kind"] == "container" for address in one["addresses"]}
     behind = {plug.outer.index: plug for plug in _plugs(world, others)}
     bridges = [device for device in world.devices if device.kind == "bridge" and device.name not in ours]
-    strangers = list(_strangers(world, others, ours, behind, {device.name for device in bridges}, containers))
+    strangers = list(
+        _strangers(world, others, ours, behind, {device.name for device in bridges}, _Names(containers, named))
+    )
     return {
         "bridges": [
             {
                 "name": device.name,
                 "network": networks.get(device.name, ""),
                 "program": "docker" if device.name in networks else program(device.name),
-                "addresses": [str(address) for address in device.addresses],
+                "addresses": _told(device),
                 "up": device.up,
             }
             for device in bridges[:MOST]
@@ -54,6 +65,14 @@ def foreign(world: World, ours: Collection[str], others: Sequence[Sandbox] = (),
         "strangers": strangers[:MOST],
         "left_out": max(0, len(bridges) - MOST) + max(0, len(strangers) - MOST),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What containers are called."""
+
+    by_address: Mapping[str, str]
+    by_namespace: Mapping[str, str]
 
 
 def program(name: str) -> str:
@@ -76,7 +95,7 @@ def _strangers(
     ours: Collection[str],
     behind: Mapping[int, Plug],
     bridges: Collection[str],
-    containers: Mapping[str, str],
+    names: _Names,
 ) -> Iterator[Json]:
     plugged: dict[str, list[Plug]] = {}
     for plug in behind.values():
@@ -85,7 +104,7 @@ def _strangers(
         plugs = plugged.get(sandbox.name, [])
         if OUR_SANDBOX.match(sandbox.name) or any(plug.outer.name in ours for plug in plugs):
             continue
-        yield _namespace(sandbox, plugs, bridges, containers)
+        yield _namespace(sandbox, plugs, bridges, names)
     for device in world.devices:
         if device.master in bridges and device.index not in behind:
             yield {
@@ -97,22 +116,26 @@ def _strangers(
             }
 
 
-def _namespace(
-    sandbox: Sandbox, plugs: Sequence[Plug], bridges: Collection[str], containers: Mapping[str, str]
-) -> Json:
+def _namespace(sandbox: Sandbox, plugs: Sequence[Plug], bridges: Collection[str], names: _Names) -> Json:
     addresses = [address for device in sandbox.devices if device.name != LOOPBACK for address in device.addresses]
-    name = next((containers[str(one.ip)] for one in addresses if str(one.ip) in containers), "")
+    of_engine = next((names.by_address[str(one.ip)] for one in addresses if str(one.ip) in names.by_address), "")
+    name = of_engine or names.by_namespace.get(sandbox.name, "")
     masters = [plug.outer.master for plug in plugs if plug.outer.master in bridges]
     return {
         "id": f"netns:{sandbox.name}",
         "kind": "namespace",
         "name": name or sandbox.name,
-        "program": "docker" if name else program(sandbox.name) or next((program(one) for one in masters), ""),
+        "program": "docker" if of_engine else program(sandbox.name) or next((program(one) for one in masters), ""),
         "endpoints": [
             _endpoint(plug.outer.name, plug.outer.master if plug.outer.master in bridges else "", plug.inner)
             for plug in plugs
         ],
     }
+
+
+def _told(device: Device) -> list[str]:
+    """The addresses of a device by which others reach it."""
+    return [str(address) for address in device.addresses if not address.ip.is_link_local]
 
 
 def _endpoint(device: str, bridge: str, inner: Device, *, told: bool = True) -> Json:
@@ -121,5 +144,5 @@ def _endpoint(device: str, bridge: str, inner: Device, *, told: bool = True) -> 
         "device": device,
         "bridge": bridge,
         "interface": inner.name if told else "",
-        "addresses": [str(address) for address in inner.addresses if not address.ip.is_link_local] if told else [],
+        "addresses": _told(inner) if told else [],
     }

@@ -50,8 +50,9 @@ function live(): void {
       return;
     }
     changed(changes.map((change) => change.kind));
+    // A page that tells what changed by itself does so by name.
     const shown = changes.filter((change) => change.kind === "network" || change.kind === "container");
-    if (shown.length) say(fill(words().changed, { count: new Set(shown.map((change) => change.id)).size }));
+    if (shown.length && !document.querySelector("[data-tells]")) say(fill(words().changed, { count: new Set(shown.map((change) => change.id)).size }));
   });
   connection.start();
   window.addEventListener("online", () => connection.hurry());

@@ -3,12 +3,12 @@ import type { Change, State } from "./live/reducer";
 import { known, onFeed } from "./live/store";
 import * as live from "./live/traffic";
 import { hostOf, mayBeConnected, of, type Deeds } from "./topology/actions";
-import { announce } from "./topology/announce";
-import { fillChoices, readView, writeView, type Chosen } from "./topology/address";
+import { Announcer } from "./topology/announce";
+import { fillChoices, readView, readWishes, writeView, type Chosen } from "./topology/address";
 import { title } from "./topology/draw";
 import { download, type Format } from "./topology/exports";
 import { showFlows } from "./topology/facts";
-import { graph, isRoom, labelKeys, neighbours, only, patch, type ContainerData, type Graph, type Node, type Wishes } from "./topology/graph";
+import { graph, isRoom, labelKeys, neighbours, only, patch, withRooms, type ContainerData, type Graph, type Node, type Wishes } from "./topology/graph";
 import { hands } from "./topology/hands";
 import { layout, NOWHERE } from "./topology/layout";
 import { grabs, Places } from "./topology/moves";
@@ -16,14 +16,15 @@ import { iconName, panel } from "./topology/panel";
 import { signs, withGone } from "./topology/past";
 import { showCompared, showRulesThen } from "./topology/compared";
 import { Timeline, type Shown } from "./topology/timeline";
-import { networkOf, shownAs } from "./topology/rooms";
+import { shownAs } from "./topology/rooms";
 import { found } from "./topology/search";
 import { Stage } from "./topology/stage";
 import { Table } from "./topology/table";
+import { label, summary } from "./topology/told";
 import { Tracing } from "./topology/tracing";
 import { flows } from "./topology/traffic";
 import { Tree } from "./topology/tree";
-import { fill, words } from "./words";
+import { words } from "./words";
 
 const LONGEST_PAUSE_MS = 500;
 const TELL_AFTER_MS = 150;
@@ -60,6 +61,7 @@ class Topology {
   private telling = 0;
   private toTell = TELL_AFTER_MS;
   private readonly tracing: Tracing;
+  private readonly announcer: Announcer;
 
   constructor(private readonly page: Page) {
     const { canvas, side, tools } = page;
@@ -74,9 +76,10 @@ class Topology {
       trace: (from) => this.tracing.begin(from),
     };
     this.tracing = new Tracing(canvas, side, this.words);
+    this.announcer = new Announcer(this.words, (id) => this.graph.nodes.get(shownAs(this.graph, id)[0] ?? ""));
     this.tree = new Tree(page.tree, {
       choose: (id, open) => (open && !this.tracing.active ? this.openPage(id) : this.choose(id, false)),
-      label: (node) => this.label(node),
+      label: (node) => label(node, this.words),
       iconOf: iconName,
       nameOf: (node) => title(node, this.words),
     });
@@ -128,20 +131,7 @@ class Topology {
 
   /** What the tools ask for. Read once a change of them: a form is slow to ask a hundred times a second. */
   private wishes(): Wishes {
-    return (this.wished ??= this.readWishes());
-  }
-
-  private readWishes(): Wishes {
-    const data = new FormData(this.page.tools);
-    return {
-      emptyPredefined: data.has("empty"),
-      stopped: data.has("stopped"),
-      foreign: data.has("foreign"),
-      group: String(data.get("group") ?? "network"),
-      collapsed: this.chosen.collapsed,
-      hidden: this.chosen.hidden,
-      focus: this.chosen.focused,
-    };
+    return (this.wished ??= readWishes(this.page.tools, this.chosen));
   }
 
   /** The tools, or what is collapsed or focused, changed. */
@@ -215,13 +205,7 @@ class Topology {
   }
 
   private summarize(): void {
-    const counts: Partial<Record<Node["kind"], number>> = {};
-    const networks = new Set<string>(); // one that spans hosts has several rooms
-    for (const node of this.graph.nodes.values()) {
-      if (node.kind === "network") networks.add(networkOf(node));
-      else counts[node.kind] = (counts[node.kind] ?? 0) + 1;
-    }
-    const text = fill(this.words["summary"] ?? "", { networks: networks.size, containers: counts.container ?? 0, ports: counts.port ?? 0 });
+    const text = summary(this.graph, this.words);
     this.page.summary.textContent = text;
     this.page.canvas.setAttribute("aria-label", text);
     this.page.canvas.dataset["nodes"] = String(this.graph.nodes.size);
@@ -232,17 +216,10 @@ class Topology {
     const shown = found(this.graph, this.asks());
     this.shown = shown;
     const { scene } = this.stage;
-    scene.bright = shown ?? (scene.selected ? neighbours(this.graph, scene.selected) : null);
+    scene.bright = shown ?? (scene.selected ? withRooms(this.graph, neighbours(this.graph, scene.selected)) : null);
     this.stage.paint();
     if (this.seen) this.tree.render(this.graph, shown);
     this.table.changed();
-  }
-
-  private label(node: Node): string {
-    const state = node.state ? this.words[`state.${node.state}`] ?? this.words[node.state] ?? node.state : "";
-    const drift = node.drift ? fill(this.words["drift"] ?? "", { count: node.drift }) : "";
-    const folded = node.folded ? fill(this.words["folded"] ?? "", { count: node.folded }) : "";
-    return [this.words[`kind.${node.kind}`] ?? node.kind, title(node, this.words), state, node.detail, drift, folded].filter(Boolean).join(", ");
   }
 
   private choose(object: string | null, show: boolean): void {
@@ -386,7 +363,7 @@ class Topology {
       this.page.canvas.dataset["n"] = String(known().n);
       return; // the past does not change
     }
-    if (changes) announce(changes, (id) => this.graph.nodes.get(shownAs(this.graph, id)[0] ?? "")?.name, this.words);
+    if (changes) this.announcer.news(changes);
     const wishes = this.wishes();
     if (changes !== null && !this.narrows && changes.every((change) => patch(this.graph, change, wishes))) {
       this.patched(changes.some((change) => change.kind === "container"));

@@ -31,7 +31,7 @@ export function fill(sentence: string, values: Record<string, string | number>, 
 }
 
 function pageLanguage(): string | undefined {
-  return document.documentElement.lang || undefined;
+  return typeof document === "undefined" ? undefined : document.documentElement.lang || undefined;
 }
 
 const GAP_MS = 5000;
@@ -39,8 +39,8 @@ let lastSaid = 0;
 let pending = "";
 let timer = 0;
 
-/** Tell a screen reader, at most once in five seconds; the last word wins. */
-export function say(sentence: string): void {
+/** Tell a screen reader, at most once in five seconds; the last word wins. `spoken` is called when it was told, and not if it was not. */
+export function say(sentence: string, spoken?: () => void): void {
   pending = sentence;
   window.clearTimeout(timer);
   timer = window.setTimeout(
@@ -48,6 +48,7 @@ export function say(sentence: string): void {
       const region = document.getElementById("said");
       if (region) region.textContent = pending;
       lastSaid = performance.now();
+      spoken?.();
     },
     Math.max(100, lastSaid + GAP_MS - performance.now()),
   );

@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.product.conftest import Console
 
-from .conftest import ADDRESS, NewPage
+from .conftest import ADDRESS, NewPage, sign_in
 
 pytestmark = [pytest.mark.kernel, pytest.mark.browser]
 
@@ -191,6 +191,33 @@ def test_what_is_not_ours_appears_by_itself_and_can_be_hidden(graph: Console, pa
     graph.bottle.run(["ip", "link", "del", "podman7"])
 
 
+PODMANS = "netns-0b6c3a2e-1111-2222-3333-444455556666"
+SUPERVISOR = f"#!/bin/sh\nip netns exec {PODMANS} sleep 1000\n"
+"""What Podman starts for each container: its command line has the name, and its child is in the namespace."""
+
+
+def test_a_container_of_podman_stands_in_its_bridge_by_its_name(graph: Console, page: Page) -> None:
+    graph.bottle.write("/tmp/conmon", SUPERVISOR)
+    graph.bottle.run(["chmod", "+x", "/tmp/conmon"])
+    for words in (
+        ("link", "add", "podman0", "type", "bridge"),
+        ("netns", "add", PODMANS),
+        ("link", "add", "vethpod", "type", "veth", "peer", "name", "eth0", "netns", PODMANS),
+        ("link", "set", "vethpod", "master", "podman0", "up"),
+    ):
+        graph.bottle.run(["ip", *words])
+    supervisor = graph.bottle.popen(["/tmp/conmon", "--api-version", "1", "-c", "f00d", "-n", "blog", "-s"])
+    page.goto("/topology/")
+    item(page, "another program, podman0").locator("[data-toggle]").first.click()
+    panel = chosen(page, "not ours, blog")
+    expect(panel).to_contain_text("Podman")
+    expect(panel).to_contain_text("vethpod @ podman0")
+    supervisor.kill()
+    graph.bottle.run(["sh", "-c", f"ip netns pids {PODMANS} | xargs -r kill"])
+    graph.bottle.run(["ip", "netns", "del", PODMANS])
+    graph.bottle.run(["ip", "link", "del", "podman0"])
+
+
 def test_traffic_shows_as_it_happens_and_is_told_in_figures(graph: Console, page: Page) -> None:
     graph.serve("talks", 80, "x" * 4000, network="left", ports=["8099:80"])
     page.goto("/topology/")
@@ -282,6 +309,141 @@ def test_the_graph_can_be_taken_along_in_four_formats(graph: Console, page: Page
     assert "8090/tcp" in exported(page, "Mermaid", "mmd")
     told = json.loads(exported(page, "JSON", "json"))
     assert {"alpha", "omega", "left", "right"} <= {node["name"] for node in told["nodes"]}
+
+
+def test_without_a_mouse_the_tree_the_picture_and_the_panel_do_all(graph: Console, page: Page) -> None:
+    page.goto("/topology/")
+    keys, tree = page.keyboard, page.get_by_role("tree")
+    expect(tree).not_to_have_attribute("aria-busy", "true")
+    reach(page, page.get_by_role("treeitem").first)
+    keys.press("ArrowDown")
+    while "network, left" not in (focused(page) or ""):
+        before = focused(page)
+        keys.press("ArrowDown")
+        assert focused(page) != before, "the end was reached without it"
+    keys.press("ArrowRight")  # opens
+    keys.press("ArrowRight")  # goes in
+    assert "container, alpha" in (focused(page) or "")
+    keys.press("Space")
+    panel = page.locator("#panel")
+    expect(panel.get_by_role("heading")).to_contain_text("alpha")
+    reach(page, panel.get_by_role("button", name="Stop"), "Shift+Tab")
+    keys.press("Enter")
+    expect(item(page, "container, alpha, exited")).to_be_visible()
+    start = panel.get_by_role("button", name="Start")
+    reach(page, start)
+    keys.press("Enter")
+    expect(item(page, "container, alpha, running")).to_be_visible()
+
+    def middle() -> list[float]:
+        place: list[float] = page.evaluate("(id) => window.cnmTopology.standing()[id].middle", network)
+        return place
+
+    network = graph.get("networks/left")["id"]
+    reach(page, page.locator("canvas.map"), "Shift+Tab")
+    x, y = middle()
+    keys.press("ArrowRight")
+    assert middle() == pytest.approx([x - 60, y]), "the picture is moved along"
+    keys.press("0")
+    assert middle() == pytest.approx([x, y])
+    keys.press("+")
+    assert middle() != pytest.approx([x, y])
+    keys.press("Escape")
+    expect(panel).to_contain_text("Choose something")
+    reach(page, page.locator("#as-table summary"))
+    keys.press("Enter")
+    expect(
+        page.get_by_role("row", name=re.compile("alpha running left eth0 10.40.0.2.24 ([0-9a-f]{2}:){5}"))
+    ).to_be_visible()
+
+
+def reach(page: Page, wanted: Locator, key: str = "Tab") -> None:
+    for _ in range(80):
+        if wanted.evaluate("(element) => element === document.activeElement"):
+            return
+        page.keyboard.press(key)
+    raise AssertionError(f"{wanted} is not reached by {key}")
+
+
+def focused(page: Page) -> str | None:
+    name: str | None = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    return name
+
+
+def test_changes_are_said_to_a_screen_reader_by_name(graph: Console, page: Page) -> None:
+    page.goto("/topology/")
+    page.wait_for_selector("#live[data-state=live]")
+    said = page.locator("#said")
+    graph.run("spoken", network="right", stop_timeout=0)
+    expect(said).to_contain_text("spoken: running")
+    graph.call("POST", "containers/spoken/stop", {"timeout": 0})
+    expect(said).to_contain_text("spoken: exited")
+    graph.remove("spoken")
+    expect(said).to_contain_text("spoken is gone")
+
+
+def test_a_search_finds_by_field_and_narrows_the_picture_which_the_address_keeps(graph: Console, page: Page) -> None:
+    graph.run("quiet", network="right", labels={"tier": "back"}, stop_timeout=0)
+    graph.call("POST", "containers/quiet/stop", {"timeout": 0})
+    page.goto("/topology/")
+    shown = page.locator("#map-summary")
+    expect(item(page, "container, alpha")).to_have_count(0)  # its network is closed
+    page.get_by_label("Search the topology").fill("label:tier=back state:exited")
+    expect(item(page, "container, quiet")).to_be_visible()
+    expect(item(page, "network, left")).to_have_count(0)
+    expect(shown).to_contain_text(re.compile("Networks: [2-9]"))  # the picture is dimmed, not narrowed
+    page.get_by_role("checkbox", name="Only matches").check()
+    expect(shown).to_have_text("Networks: 1, containers: 1, published ports: 0")
+    graph.call("POST", "containers/quiet/start", {})
+    expect(shown).to_have_text("Networks: 0, containers: 0, published ports: 0")
+    graph.call("POST", "containers/quiet/stop", {"timeout": 0})
+    expect(shown).to_have_text("Networks: 1, containers: 1, published ports: 0")
+    page.reload()
+    expect(shown).to_have_text("Networks: 1, containers: 1, published ports: 0")
+    page.get_by_label("Search the topology").fill("-host:local")
+    expect(shown).to_have_text("Networks: 0, containers: 0, published ports: 0")
+    graph.remove("quiet")
+
+
+def test_what_a_person_moved_is_theirs_alone(graph: Console, page: Page, new_page: NewPage) -> None:
+    page.goto("/topology/")
+    chosen(page, "network, right")
+    page.locator("canvas.map").focus()
+    with page.expect_response(re.compile("places")):
+        page.keyboard.press("Shift+ArrowDown")
+    page.goto("/users/")
+    page.get_by_label("Name", exact=True).fill("petra")
+    page.get_by_label("Password", exact=True).fill("only-looking-around")
+    page.get_by_role("button", name="Add user").click()
+    other = new_page(signed_in=False)
+    sign_in(other, "petra", "only-looking-around")
+    other.goto("/topology/")
+    expect(item(other, "network, right")).to_be_visible()
+    assert json.loads(other.locator("#places").text_content() or "") == {}
+    page.goto("/topology/")
+    with page.expect_response(re.compile("places")):
+        page.get_by_role("button", name="Put moved things back").click()
+
+
+def test_the_width_of_a_line_is_what_it_carries(graph: Console, page: Page) -> None:
+    graph.serve("busy", 80, "x" * 4000, network="left", ports=["8098:80"])
+    graph.call("POST", "networks/right/connect", {"container": "busy"})
+    page.goto("/topology/")
+
+    def widths() -> dict[str, float]:
+        """By what is written at each line that carries something."""
+        assert graph.connects_soon("192.0.2.2", 8098)
+        found = re.findall(r'stroke-width="([0-9.]+)"[^>]*><title>([^<]*B/s)</title>', exported(page, "SVG", "svg"))
+        return {title: float(width) for width, title in found}
+
+    assert graph.until(lambda: any("→ 80" in title and width > 1.5 for title, width in widths().items()))
+
+    def rates() -> list[str]:
+        graph.inside("busy", "busybox", "ping", "-c", "5", "-i", "0.1", "-s", "1200", graph.address("omega"))
+        return [title for title in widths() if title.startswith("eth1")]
+
+    assert graph.until(rates), "the endpoint in the further network"
+    graph.remove("busy")
 
 
 def test_a_viewer_gets_no_actions(graph: Console, page: Page, new_page: NewPage) -> None:

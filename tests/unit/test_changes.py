@@ -15,6 +15,15 @@ def test_what_came_went_and_differs_is_told_and_what_breathes_is_not() -> None:
     assert found == [("~", "a", (("ports", "", "*:80 → 8080/tcp"),)), ("-", "b", ()), ("+", "d", ())]
 
 
+def test_a_host_s_addresses_are_told_as_a_person_would_write_them() -> None:
+    before, after = (
+        {"host": {"h": {"name": "h", "addresses": pairs}}}
+        for pairs in ([], [["eth0", "192.0.2.2/24"], ["lo", "::1/128"]])
+    )
+    [one] = changes(before, after, ("host",))
+    assert one.fields == (("addresses", "", "eth0 192.0.2.2/24, lo ::1/128"),)
+
+
 def test_drift_that_was_resolved_is_gone_and_resolved_drift_is_no_news() -> None:
     open_, closed = {"text": "rule", "resolved_at": None}, {"text": "rule", "resolved_at": "2030-01-01"}
     assert [one.sign for one in changes({"drift": {"1": open_}}, {"drift": {"1": closed}}, ("drift",))] == ["-"]

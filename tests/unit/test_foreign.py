@@ -68,3 +68,14 @@ def test_without_an_engine_that_answers_names_are_the_kernels() -> None:
 def test_programs_are_known_by_how_they_name_things() -> None:
     named = {"br-0123456789ab": "docker", "podman1": "podman", "incusbr0": "lxc", "cni0": "kube", "br-lan": ""}
     assert {name: program(name) for name in named} == named
+
+
+def test_a_container_of_podman_is_called_as_its_supervisor_says() -> None:
+    name = "netns-01234567-89ab-cdef-0123-456789abcdef"
+    world = World(
+        devices=(Device(name="podman0", index=3, kind="bridge"), veth("veth0", 4, 2, "podman0")),
+        sandboxes=(Sandbox(name=name, devices=(veth("eth0", 2, 4, address="10.88.0.2/16"),)),),
+    )
+    [found] = foreign(world, (), named={name: "shop"})["strangers"]
+    assert (found["id"], found["name"], found["program"]) == (f"netns:{name}", "shop", "podman")
+    assert foreign(world, ())["strangers"][0]["name"] == name

@@ -1,5 +1,6 @@
 // What is shown, in the address of the page: a view can be kept, sent, and come back to.
 import type { Words } from "./elements";
+import type { Wishes } from "./model";
 
 export interface Chosen {
   focused: string | null;
@@ -40,6 +41,20 @@ export function readView(tools: HTMLFormElement, words: Words): Chosen {
     hidden: ids(wanted.get("hidden")),
     at: wanted.get("at") ?? "",
     since: wanted.get("since") ?? "",
+  };
+}
+
+/** What the tools ask for. */
+export function readWishes(tools: HTMLFormElement, chosen: Chosen): Wishes {
+  const data = new FormData(tools);
+  return {
+    emptyPredefined: data.has("empty"),
+    stopped: data.has("stopped"),
+    foreign: data.has("foreign"),
+    group: String(data.get("group") ?? "network"),
+    collapsed: chosen.collapsed,
+    hidden: chosen.hidden,
+    focus: chosen.focused,
   };
 }
 

@@ -30,7 +30,7 @@ function one(change: Change, words: Words, hrefs: { operation: string }, choose:
   const kind = words[`kind.${change.kind}`] ?? words[change.kind] ?? change.kind;
   item.append(sign, ` ${kind} `, change.kind === "drift" ? mono(change.name) : button(change.name, () => choose(change.kind === "host" ? `host:${change.id}` : change.id), "btn-link-inline"));
   for (const field of change.fields.slice(0, SHOWN_FIELDS)) {
-    const line = element("div", `${words[field.name] ?? field.name}: `, "change-field");
+    const line = element("div", `${words[field.name] ?? field.name.replace(/_/g, " ")}: `, "change-field");
     line.append(element("del", field.before || "—"), " → ", element("ins", field.after || "—"));
     item.append(line);
   }

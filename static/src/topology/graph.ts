@@ -8,7 +8,7 @@ import { addTunnels, hostsOf, roomId, Rooms } from "./rooms";
 import { addresses } from "./search";
 
 export * from "./model";
-export { neighbours, only } from "./near";
+export { neighbours, only, withRooms } from "./near";
 
 const LIVE_STATES = new Set(["running", "paused", "starting", "stopping", "restarting"]);
 

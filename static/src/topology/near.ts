@@ -28,12 +28,18 @@ export function around(from: Graph, id: string): Graph {
   return only(from, kept);
 }
 
+/** These nodes, and the rooms and hosts in which they stand. */
+export function withRooms(from: Graph, wanted: ReadonlySet<string>): Set<string> {
+  const all = new Set(wanted);
+  for (const node of wanted) {
+    for (let up = from.nodes.get(node)?.parent ?? null; up; up = from.nodes.get(up)?.parent ?? null) all.add(up);
+  }
+  return all;
+}
+
 /** Of a graph the nodes `wanted`, with the rooms and hosts in which they stand, and the edges between those. */
 export function only(from: Graph, wanted: ReadonlySet<string>): Graph {
-  const kept = new Set(wanted);
-  for (const node of wanted) {
-    for (let up = from.nodes.get(node)?.parent ?? null; up; up = from.nodes.get(up)?.parent ?? null) kept.add(up);
-  }
+  const kept = withRooms(from, wanted);
   return {
     nodes: new Map([...from.nodes].filter(([key]) => kept.has(key))),
     edges: from.edges.filter((edge) => kept.has(edge.from) && kept.has(edge.to)),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Json, State } from "../live/reducer";
-import { sentence } from "./announce";
+import { Announcer } from "./announce";
 import { graph, newNode, type Graph, type Node } from "./graph";
 import { histogram, signs, step, withGone, type Comparison, type Span } from "./past";
 import { hostOf, of } from "./actions";
@@ -64,11 +64,25 @@ test("a trace goes from the chosen container to another, or to where a published
   assert.equal(of("/@HOST/containers/OBJECT/", "web", hostOf(one, web)), "/containers/web/");
 });
 
-test("what changed is said by name, in its last state, and not at all where it is much", () => {
+test("what changed is said by name, in its last state, until it was heard; of much only how much", () => {
   const put = (id: string, state: string) => ({ n: 1, op: "put" as const, kind: "container", id, data: { name: id, state } });
-  const words = { "state.running": "running", "state.exited": "exited", saidGone: "{name} is gone" };
-  const gone = { n: 2, op: "delete" as const, kind: "network", id: "x", data: null };
-  assert.equal(sentence([put("a", "running"), put("a", "exited"), gone], () => "app", words), "a: exited. app is gone");
-  assert.equal(sentence(["a", "b", "c", "d"].map((id) => put(id, "running")), () => undefined, words), "");
-  assert.equal(sentence([{ ...put("a", "running"), kind: "operation" }], () => undefined, words), "");
+  const words = { "state.running": "running", "state.exited": "exited", saidGone: "{name} is gone", changed: "{count} changed" };
+  const said: string[] = [];
+  let heard = (): void => {};
+  const announcer = new Announcer(words, (id) => (id === "x" ? { name: "app", state: "ready" } : undefined), (text, spoken) => {
+    said.push(text);
+    heard = spoken!;
+  });
+  announcer.news([put("a", "running"), put("a", "exited"), { n: 2, op: "delete", kind: "network", id: "x", data: null }]);
+  assert.equal(said.at(-1), "a: exited. app is gone");
+  announcer.news([put("b", "running")]);
+  assert.equal(said.at(-1), "a: exited. app is gone. b: running", "what was not told yet is not lost");
+  announcer.news([put("c", "running")]);
+  assert.equal(said.at(-1), "4 changed");
+  heard();
+  announcer.news([put("d", "running")]);
+  assert.equal(said.at(-1), "d: running");
+  const count = said.length;
+  announcer.news([{ ...put("a", "running"), kind: "operation" }, { n: 3, op: "put", kind: "network", id: "x", data: { name: "app", status: "ready" } }]);
+  assert.equal(said.length, count, "a network that is as it was says nothing");
 });
