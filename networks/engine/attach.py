@@ -17,7 +17,7 @@ from networks.cnm import frames
 from networks.cnm.errors import from_json
 from networks.cnm.frames import Frame
 from networks.load import is_live
-from networks.models import Container
+from networks.models import Activity, Container
 from networks.services.terminals import console_ticket
 from networks.services.terminals import join as join_ticket
 
@@ -31,8 +31,11 @@ from .watching import Containers
 
 LAST_WORDS_S = 60.0
 """How long the end of a run is kept from those who wait for it, for the sake of a client that takes its output slowly."""
+_JOIN_S = 2.0
+"""How long the word that a run was connected to may be under way when its end is known already."""
 _BROKEN_OFF = "the connection to the container's streams broke off: what was printed is not whole"
 _LATE = "the beginning of what the container printed is lost: its streams were not connected in time"
+_UNHEARD = "what the container printed is lost here: it ended before its streams were connected (docker logs has it)"
 _UP = ("starting", "running", "stopping", "restarting")
 _NAMES = {frames.STDOUT: "stdout", frames.STDERR: "stderr"}
 
@@ -95,6 +98,9 @@ class _Run:
         self.told = asyncio.Event()
         """Set once its client was sent all that it gets."""
         self.reads = bool(row.spec.get("open_stdin"))
+        self.joined: set[str] = set()
+        """The runs (``generation.restart_count``) that its streams were connected to."""
+        self.connected = asyncio.Event()
         self.left = asyncio.Event()
         """Set while its streams are not connected: nothing more comes of this run."""
         self.left.set()
@@ -105,6 +111,33 @@ class _Run:
             return True
         self.begun = self.begun or row.generation > self._before
         return self.begun and not is_live(row) and row.status not in _UP
+
+    def join(self, name: str) -> None:
+        """What is printed in the run *name* comes from now on."""
+        self.joined.add(name)
+        self.left.clear()
+        self.connected.set()
+
+    async def unheard(self, row: Container | None) -> bool:
+        """Whether it came and went without being connected to, for its start did not wait. *row*: as it is at its end."""
+        if row is not None:
+            missing = {row.exited_run} - {""} - self.joined
+        else:
+            missing = {"its only one"} if not self.joined and await in_thread(_ran, self.id) else set()
+        if not missing:
+            return False
+        self.connected.clear()
+        try:
+            async with asyncio.timeout(_JOIN_S):
+                await self.connected.wait()
+        except TimeoutError:
+            return True
+        return False
+
+
+def _ran(container_id: str) -> bool:
+    """Whether a container that is gone was ever seen to end: one whose start failed is not waited for."""
+    return Activity.objects.filter(verb="container.exited", subject_id=container_id).exists()
 
 
 _runs: set[_Run] = set()
@@ -142,7 +175,7 @@ async def _streamed(
     printing = asyncio.ensure_future(_print(raw, said, run, streams, tty))
     waiting: set[asyncio.Future[bool]] = {
         printing,
-        asyncio.ensure_future(_watched(run)),
+        asyncio.ensure_future(_watched(raw, run, tty)),
         asyncio.ensure_future(_gone(raw)),
     }
     if call.flag("stdin") and run.reads:
@@ -170,22 +203,28 @@ async def _print(raw: Raw, said: AsyncIterator[Frame], run: _Run, streams: froze
             continue
         state = item.json() if item.kind == frames.STATE else {}
         if state.get("state") == "joined":
-            run.left.clear()
+            run.join(state["run"])
             if not state["whole"]:  # what is not whole must not look so
                 await raw.send(failed(_LATE, tty))
                 return True
         elif state.get("state") == "left":
+            if not state["whole"]:
+                break
             run.left.set()
     await raw.send(failed(_BROKEN_OFF, tty))
     return True
 
 
-async def _watched(run: _Run) -> bool:
-    """True when the run is over and all that it printed was sent."""
+async def _watched(raw: Raw, run: _Run, tty: bool) -> bool:
+    """True when the run is over and all that it printed was sent, or the client was told that it was not."""
+    row = None
     async with contextlib.aclosing(Containers.here().each(run.id)) as rows:  # type: ignore[type-var]
         async for row in rows:
             if run.over(row):
                 break
+    if await run.unheard(row):
+        await raw.send(failed(_UNHEARD, tty))
+        return True
     await run.left.wait()
     return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import pytest
@@ -91,3 +92,35 @@ def test_a_command_whose_holder_dies_is_no_success(cli: Docker) -> None:
     assert all(codes), "nobody knows how they ended, so not well"
     cli.product.start("sessions")
     assert cli.until(lambda: cli.docker("exec", "web", "true", code=None).returncode == 0)
+
+
+def attached(cli: Docker, name: str) -> socket.socket:
+    """A client that is attached to a container before its start."""
+    channel = socket.socket(socket.AF_UNIX)
+    channel.settimeout(60)
+    channel.connect(str(cli.bottle.root) + DOCKER_SOCKET)
+    upgrade = "Host: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+    channel.sendall(f"POST /containers/{name}/attach?stream=1&stdout=1&stderr=1 HTTP/1.1\r\n{upgrade}".encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += channel.recv(1)
+    assert b" 101 " in head
+    return channel
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", [("echo", "heard"), ("sh", "-c", "echo heard; sleep 1000")])
+def test_what_a_start_did_not_wait_for_does_not_look_whole(cli: Docker, command: tuple[str, ...]) -> None:
+    """The process that holds the streams stands still for longer than a start waits for it."""
+    cli.said("create", "--name", "web", "host", *command)
+    with attached(cli, "web") as client:
+        cli.product.signal("sessions", "STOP")
+        try:
+            cli.said("start", "web")
+            if command[0] == "echo":
+                assert cli.until(lambda: cli.state("web") == "exited")
+        finally:
+            cli.product.signal("sessions", "CONT")
+        said = b"".join(iter(lambda: client.recv(1 << 16), b""))
+    assert said.startswith(b"\x03"), "a failure of the server, by which docker run fails"
+    assert b"is lost" in said

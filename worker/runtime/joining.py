@@ -13,13 +13,13 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from .folders import Folders, make_folder
-from .records import Pid
+from .records import Pid, Record, write_record
 
-PATIENCE_S = 3.0
+PATIENCE_S = 10.0
 """How long a start waits for them; who comes later is told that the beginning is lost."""
 _PAUSE_S = 0.001
 
@@ -42,12 +42,16 @@ def noted(folders: Folders, container_id: str) -> Iterator[Callable[[str], None]
         file.unlink(missing_ok=True)
 
 
-def await_connected(folders: Folders, container_id: str, run: str) -> None:
-    """Return when all who are noted are connected to *run*, or are gone, or :data:`PATIENCE_S` is over."""
+def await_connected(folders: Folders, record: Record) -> Record:
+    """Return when all who are noted are connected to a run, or are gone, or :data:`PATIENCE_S` is over; then that is written down, before
+    the command is executed: whoever connects from then on may have missed something."""
     deadline = time.monotonic() + PATIENCE_S
-    folder = folders.joining(container_id)
-    while any(not _is_ready(file, run) for file in _files(folder)) and time.monotonic() < deadline:
+    folder = folders.joining(record.container_id)
+    while any(not _is_ready(file, record.run) for file in _files(folder)):
+        if time.monotonic() >= deadline:
+            return write_record(folders, replace(record, unawaited=True))
         time.sleep(_PAUSE_S)
+    return record
 
 
 def _files(folder: Path) -> list[Path]:

@@ -77,6 +77,8 @@ class Record:
     conmon: Pid = Pid()
     started: bool = False
     """False while the runtime has made the container and the command was not executed yet."""
+    unawaited: bool = False
+    """Whether the start did not wait for all who are to be connected to its streams: see :mod:`worker.runtime.joining`."""
     started_at: float = 0.0
     """Unix time."""
     deleted: bool = False

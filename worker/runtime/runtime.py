@@ -216,7 +216,7 @@ class Runtime:
             limits = Limits.of(process.process)
             if limits:
                 self.cgroups.limit(container_id, pid.number, limits)
-            await_connected(self.folders, container_id, process.run)
+            record = await_connected(self.folders, record)
             self._call("start", container_id)
         except RuntimeRefused as error:
             self.clear(container_id)

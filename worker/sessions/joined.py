@@ -39,8 +39,8 @@ _STREAMS = {2: frames.STDOUT, 3: frames.STDERR}
 class Joined(Console):
     """One face's connection to the process of one container; others may have their own.
 
-    It says ``joined`` when it is connected to a run (``whole``: from its first byte, or from the moment when the face asked), and
-    ``left`` when all of that run's output was sent.
+    It says ``joined`` when it is connected to a ``run`` (``whole``: from its first byte, or from the moment when the face asked), and
+    ``left`` when that run's output was sent (``whole``: all of it).
     """
 
     def __init__(self, folders: Folders, container_id: str, client: Client) -> None:
@@ -52,6 +52,8 @@ class Joined(Console):
         self._waiting = 0
         self._typed: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._input_over = False
+        self._typed_any = False
+        """Whether conmon was sent anything in this run."""
         self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(self._over)
 
@@ -77,10 +79,10 @@ class Joined(Console):
                 channel, record, whole = await self._next(before, goes_on)
                 before = record.run
                 with channel:
-                    self._tell({"state": "joined", "whole": whole})
+                    self._tell({"state": "joined", "run": record.run, "whole": whole})
                     connected(record.run)
-                    await self._speak(channel, record.run)
-                self._tell({"state": "left"})
+                    heard = await self._speak(channel, record.run)
+                self._tell({"state": "left", "whole": heard})
 
     def _over(self, task: asyncio.Task[None]) -> None:
         """A defect of ours stands in the log: nobody waits for that task. The face sees the connection end."""
@@ -102,7 +104,8 @@ class Joined(Console):
                 channel = self._connected()
                 if channel is not None:
                     now = read_record(self._folders, self._id)
-                    late = now is None or now.run != record.run or (now.started and now.run != goes_on)
+                    begun = now is None or now.started or now.unawaited
+                    late = now is None or now.run != record.run or (begun and now.run != goes_on)
                     return channel, record, not late
             looks += 1
             await asyncio.sleep(_SOON_S if looks < _SOON else _LATER_S)
@@ -124,9 +127,10 @@ class Joined(Console):
             os.close(folder)
         return channel
 
-    async def _speak(self, channel: socket.socket, run: str) -> None:
-        """Pass everything to and fro until conmon has no more to say and the face has all of it."""
+    async def _speak(self, channel: socket.socket, run: str) -> bool:
+        """Pass everything to and fro until conmon has no more to say and the face has all of it; whether that is all that was printed."""
         kept = _Kept()
+        self._typed_any = False
         tasks = [
             asyncio.create_task(self._hear(channel, kept)),
             asyncio.create_task(self._type(channel, run)),
@@ -135,7 +139,8 @@ class Joined(Console):
         try:
             while (piece := await kept.take()) is not None:
                 if not await self._client.send(piece):
-                    return
+                    return False
+            return kept.whole
         finally:
             for task in tasks:
                 task.cancel()
@@ -143,14 +148,27 @@ class Joined(Console):
                     await task
 
     async def _hear(self, channel: socket.socket, kept: _Kept) -> None:
+        """Until conmon has said all. One that ends without having read all that was typed resets the connection, and the kernel tells that
+        first, once, before what was sent earlier and is still to be had (``sock_error`` in ``__skb_try_recv_datagram``)."""
         loop = asyncio.get_running_loop()
+        heard = reset = False
         try:
-            while packet := await loop.sock_recv(channel, PACKET):
+            while True:
+                try:
+                    packet = await loop.sock_recv(channel, PACKET)
+                except ConnectionResetError:
+                    reset = True
+                    continue
+                if not packet:
+                    break
+                heard = True
                 kind = _STREAMS.get(packet[0])
                 if kind is not None:
                     await kept.add(frames.frame(kind, packet[1:]))
+            # Reset without a word typed or heard: it ended before it took the connection from its queue.
+            kept.whole = heard or self._typed_any or not reset
         except OSError as error:
-            log.info("conmon of container %s broke off: %s", self._id[:12], error)
+            log.warning("conmon of container %s broke off: %s", self._id[:12], error)
         finally:
             kept.end()
 
@@ -163,6 +181,7 @@ class Joined(Console):
                 if data is None:
                     self._input_over = True
                     break
+                self._typed_any = True
                 for start in range(0, len(data), PIECE):
                     await loop.sock_sendall(channel, data[start : start + PIECE])
                 self._waiting -= len(data)
@@ -195,6 +214,8 @@ class _Kept:
         self._frames: deque[bytes] = deque()
         self._size = 0
         self._bounded = True
+        self.whole = False
+        """Whether conmon has said all of it."""
         self._ended = False
         self._changed = asyncio.Event()
 
