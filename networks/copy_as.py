@@ -203,7 +203,7 @@ def _options(request: ContainerRequest, way: AttachRequest | None) -> list[str]:
     words += ["--init"] if request.init else []
     if request.restart_policy != "no":
         words.append(f"--restart={request.restart_policy}" + (f":{request.restart_max}" if request.restart_max else ""))
-    words += [f"--stop-signal={request.stop_signal}"] if request.stop_signal != "SIGTERM" else []
+    words += [f"--stop-signal={request.stop_signal}"] if request.stop_signal else []
     words += [f"--stop-timeout={request.stop_timeout}"] if request.stop_timeout != 10 else []
     words += [f"--memory={request.memory}"] if request.memory else []
     words += [f"--cpus={request.cpus:g}"] if request.cpus else []

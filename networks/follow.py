@@ -19,6 +19,8 @@ from .models import Container, User
 PAUSE_S = 0.2
 QUIET = 50
 """Pauses without a line between two signs of life."""
+HIDDEN = 50
+"""Pauses for which the last of a log's files is waited for, that cannot be read yet."""
 CHECK_EVERY = 10
 """Pauses between two looks at whether the container still runs and the reader may still read."""
 
@@ -79,9 +81,9 @@ async def _batches(
     """What there was, then what is written, until the run ends. *every*: also when nothing was."""
     try:
         yield follower.first
-        pauses = 0
+        pauses = hidden = 0
         goes_on = True
-        while goes_on or follower.behind:
+        while goes_on or follower.behind or (follower.hidden and hidden < HIDDEN):
             if pauses % CHECK_EVERY == 0:  # asked before the last lines are read, so that none is missed
                 goes_on = await _goes_on(container_id, user)
             lines = await sync_to_async(follower.read)()
@@ -90,7 +92,8 @@ async def _batches(
             if follower.behind:
                 continue
             pauses += 1
-            await asyncio.sleep(PAUSE_S if goes_on else 0)
+            hidden = 0 if goes_on else hidden + 1
+            await asyncio.sleep(PAUSE_S if goes_on or follower.hidden else 0)
     finally:
         await sync_to_async(follower.close)()
 

@@ -349,7 +349,7 @@ def process_value(row: Container) -> desired.ProcessSpec:
         memory_bytes=spec.get("memory", 0),
         cpus=spec.get("cpus", 0.0),
         pids=spec.get("pids_limit", 0),
-        stop_signal=spec.get("stop_signal", "SIGTERM"),
+        stop_signal=row.stop_signal,
         stop_timeout_s=spec.get("stop_timeout", 10),
     )
 

@@ -7,6 +7,7 @@ that the next entry of the same stream goes on with. Only read access to the fil
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ LARGEST = 10 << 20
 """Bytes of a log's file at which conmon begins a new one, so that a container that prints for ever does not fill the disk."""
 _NEARLY = LARGEST - (64 << 10)
 """A file that is smaller was not followed by another: conmon begins a new one when an entry (8 KiB at most) does not fit."""
+CONTINUES = stat.S_ISVTX
+"""The mode's bit (it means nothing on a file) of a log that was begun anew: what was printed before it is lost. Of all files that conmon
+rotates to, those who hand it the next one (``worker.runtime.files.share_log``) set it; conmon itself changes no mode."""
 LONGEST_LINE = 1 << 20
 """Characters at which a line that was written in parts is given out although its end has not come."""
 
@@ -75,16 +79,27 @@ def tail(path: Path, count: int | None = None) -> list[LogLine]:
 
     Reads little more of the file than that takes.
     """
+    return kept(path, count)[0]
+
+
+def kept(path: Path, count: int | None = None) -> tuple[list[LogLine], bool]:
+    """As :func:`tail`, and whether lines before them were asked for that are lost, for the file was begun anew meanwhile."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return []
+        return [], False
     try:
         lines, parser, _ = _tail(fd, count)
+        continues = _continues(fd)
     finally:
         os.close(fd)
     lines += parser.unfinished()
-    return lines if count is None else lines[max(0, len(lines) - count) :]
+    lacking = continues and (count is None or len(lines) < count)
+    return (lines if count is None else lines[max(0, len(lines) - count) :]), lacking
+
+
+def _continues(fd: int) -> bool:
+    return bool(os.fstat(fd).st_mode & CONTINUES)
 
 
 def _tail(fd: int, count: int | None) -> tuple[list[LogLine], LogParser, int]:
@@ -132,6 +147,11 @@ class FileFollower:
     def found(self) -> bool:
         """Whether there is a file."""
         return self._fd is not None
+
+    @property
+    def hidden(self) -> bool:
+        """Whether there is a file that may not be read yet: conmon had to make it itself, and it is shared with our group soon."""
+        return self._fd is None and self._path.exists()
 
     @property
     def grown(self) -> bool:
@@ -236,6 +256,8 @@ class LogFollower(FileFollower):
         """The last *tail* lines (None: all) that were there already; where *since* is known, the lines after it."""
         self.gap = False
         """Whether lines after *since* are lost: the file was rotated meanwhile."""
+        self.late = False
+        """Whether of the last *tail* lines the first are lost."""
         if self._fd is None:
             return
         if since and self._resume(self._fd, since):
@@ -243,6 +265,7 @@ class LogFollower(FileFollower):
             return
         self.gap = bool(since)
         self.first, self._parser, end = _tail(self._fd, tail)
+        self.late = _continues(self._fd) and (tail is None or len(self.first) < tail)
         os.lseek(self._fd, end, os.SEEK_SET)
 
     @property

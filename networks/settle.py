@@ -359,12 +359,15 @@ def mark_exited(
             return None
         row.exit_code, row.finished_at, row.pid, row.oom_killed = exit_code, at, None, oom_killed
         again = row.wanted == Wanted.RUNNING and _restarts(row, exit_code)
-        if again:
+        if again and row.final_run == run:
+            again, row.wanted, row.exited_run, row.status = False, Wanted.STOPPED, run, ContainerStatus.EXITED
+            _open_end(row)
+        elif again:
             row.status = ContainerStatus.RESTARTING
         elif row.wanted == Wanted.RUNNING:
             row.exited_run, row.status = run, ContainerStatus.EXITED
             _open_end(row)
-        row.save(update_fields=["exit_code", "finished_at", "pid", "oom_killed", "status", "exited_run"])
+        row.save(update_fields=["exit_code", "finished_at", "pid", "oom_killed", "status", "wanted", "exited_run"])
         feed.put("container", row)
         return min(0.1 * 2**row.restart_count, 60.0) if again else None
 

@@ -68,8 +68,8 @@ def _asked(host: Host) -> dict[str, tuple[str, float]]:
     """Container id -> the signal that asks it to end, and how many seconds it may take."""
     from networks.models import Container
 
-    rows = Container.objects.filter(host__name=host.name, kind="process").values_list("pk", "spec")
-    return {pk: (str(spec.get("stop_signal") or "SIGTERM"), float(spec.get("stop_timeout", 10))) for pk, spec in rows}
+    rows = Container.objects.filter(host__name=host.name, kind="process").only("spec")
+    return {row.pk: (row.stop_signal, float(row.spec.get("stop_timeout", 10))) for row in rows}
 
 
 if __name__ == "__main__":

@@ -152,11 +152,8 @@ def _config(row: Container, image: ImageFacts) -> dict[str, Any]:
         "Entrypoint": _entrypoint(spec, image) or None,
         "OnBuild": None,
         "Labels": {**(image.config.get("Labels") or {}), **row.labels},
-        **{
-            docker: spec[ours]
-            for docker, ours, default in (("StopSignal", "stop_signal", "SIGTERM"), ("StopTimeout", "stop_timeout", 10))
-            if spec.get(ours, default) != default
-        },
+        **({"StopSignal": row.stop_signal} if spec.get("stop_signal") or row.stop_signal != "SIGTERM" else {}),
+        **({"StopTimeout": spec["stop_timeout"]} if spec.get("stop_timeout", 10) != 10 else {}),
     }
 
 

@@ -7,7 +7,7 @@ so many bytes; a container with a terminal has one stream, without frames.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,6 +50,12 @@ class Choice:
         stream = "stderr" if "stderr" in self.streams else "stdout"
         stamp = f"{rfc3339(at)} " if self.timestamps else ""
         return framed(stream, f"{stamp}[{sentence}]\n".encode(), self.tty)
+
+    def said_before(self, sentence: str, lines: Sequence[LogLine]) -> bytes:
+        """What we have to say before the first of *lines*; nothing where only later ones are asked for."""
+        if not lines or (self.since is not None and _at(lines[0]) <= self.since):
+            return b""
+        return self.said(sentence, _at(lines[0]))
 
     def past(self, lines: Iterable[LogLine]) -> bool:
         """Whether one of *lines* is later than what is asked for, so that no more can come."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from pathlib import Path
 
 from django.conf import settings
@@ -30,6 +31,9 @@ _PIECE = 256 << 10
 _LOST = (
     "some of what the container printed here is lost: it printed faster than its log could be followed (10 MiB at once)"
 )
+_BEGUN_ANEW = "what the container printed before is lost: its log was begun anew (it keeps 10 MiB)"
+_HIDDEN_S = 10.0
+"""How long the last of a log's files is waited for, that cannot be read yet."""
 _CONDITIONS = ("", "not-running", "next-exit", "removed")
 
 
@@ -42,13 +46,14 @@ async def container_logs(call: Call, name: str) -> None:
     plain = choice.tty or call.version < (1, 42)
     await call.exchange.start(200, {"Content-Type": RAW_STREAM if plain else MULTIPLEXED})
     if not call.flag("follow"):
-        await _send(call, await in_thread(lambda: choice.rendered(logs.tail(path, count))))
+        await _send(call, await in_thread(lambda: _rendered(choice, *logs.kept(path, count))))
         return
     follower = await in_thread(lambda: logs.LogFollower(path, tail=count))
     over = asyncio.ensure_future(_run_over(row.pk))
+    deadline = time.monotonic() + _HIDDEN_S
     try:
         lines = follower.first
-        await _send(call, await in_thread(choice.rendered, lines))
+        await _send(call, await in_thread(_rendered, choice, lines, follower.late))
         while not choice.past(lines):
             last = over.done()  # before the last lines are read, so that none is missed
             lines = await in_thread(follower.read) if follower.grown else []
@@ -56,14 +61,25 @@ async def container_logs(call: Call, name: str) -> None:
             if follower.missed:
                 follower.missed = False
                 await call.exchange.send(choice.said(_LOST, timezone.now()))
-            if not follower.behind:
-                if last:
-                    return
+            if follower.behind:
+                continue
+            if last and (not follower.hidden or time.monotonic() >= deadline):
+                return
+            if last:
+                await asyncio.sleep(PAUSE_S)
+            else:
                 await asyncio.wait({over}, timeout=PAUSE_S)
+                deadline = time.monotonic() + _HIDDEN_S
     finally:
         over.cancel()
         await asyncio.gather(over, return_exceptions=True)
         follower.close()
+
+
+def _rendered(choice: Choice, lines: list[logs.LogLine], lacking: bool) -> bytes:
+    """*lacking*: lines before these are lost, which is said in their place unless later ones alone are asked for."""
+    said = choice.said_before(_BEGUN_ANEW, lines) if lacking else b""
+    return said + choice.rendered(lines)
 
 
 async def _send(call: Call, data: bytes) -> None:

@@ -11,6 +11,9 @@ from .document import Document
 from .host import Host
 from .network import Network
 
+IMAGE_STOP_SIGNAL = "image_stop_signal"
+"""In a container's ``spec``: the signal that its image wants it to be stopped by, as it was when the container was made."""
+
 
 class Container(models.Model):
     """A sandbox, and usually a process that runs in it.
@@ -52,6 +55,8 @@ class Container(models.Model):
     """The run (``generation.restart_count``) that was last seen to end."""
     failed_run = models.CharField(max_length=32, blank=True)
     """The run that could not be brought up: it is left out of the desired state until a repair or a start opens another."""
+    final_run = models.CharField(max_length=32, blank=True)
+    """The run that a person has killed: no policy starts another after it."""
     paused_run = models.CharField(max_length=32, blank=True)
     """The run whose processes stand still; one that has ended does not count any more."""
     restart_count = models.PositiveIntegerField(default=0)
@@ -75,6 +80,11 @@ class Container(models.Model):
     @property
     def short_id(self) -> str:
         return short(self.id)
+
+    @property
+    def stop_signal(self) -> str:
+        """By what its process is asked to end: its own choice, else its image's, else SIGTERM."""
+        return self.spec.get("stop_signal") or self.spec.get(IMAGE_STOP_SIGNAL) or "SIGTERM"
 
     @property
     def run(self) -> str:

@@ -22,7 +22,6 @@ DEFAULTS = {
     "image": "host",
     "network": "bridge",
     "restart_policy": "no",
-    "stop_signal": "SIGTERM",
     "stop_timeout": "10",
     "start": "on",
 }

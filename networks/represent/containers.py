@@ -36,7 +36,7 @@ def container(row: Container) -> Json:
         "extra_hosts": [":".join(pair) for pair in spec.get("extra_hosts", [])],
         "exposed_ports": [f"{number}/{protocol}" for number, protocol in spec.get("exposed_ports", [])],
         "publish_all": spec.get("publish_all", False),
-        "stop_signal": spec.get("stop_signal", "SIGTERM"),
+        "stop_signal": row.stop_signal,
         "stop_timeout": spec.get("stop_timeout", 10),
         "memory": spec.get("memory", 0),
         "cpus": spec.get("cpus", 0.0),

@@ -9,9 +9,11 @@ from typing import Any
 from networks import feed
 from networks.cnm.errors import Conflict
 from networks.cnm.text import gettext_noop
+from networks.composed import update
 from networks.load import load_facts
 from networks.models import Container, Host, Image, Operation
 from networks.models.choices import Wanted
+from networks.models.container import IMAGE_STOP_SIGNAL
 
 from .actor import Actor, require
 from .features import require_feature
@@ -92,23 +94,42 @@ def restart_container(actor: Actor, container: Container, timeout: int | None = 
 
 
 def kill_container(actor: Actor, container: Container, signal: str = "SIGKILL") -> Outcome:
-    """Send *signal* to its process. What follows from the process's end follows as from any other end."""
+    """Send *signal* to its process. Where it means that the process is to end, no restart policy starts another after that."""
     require(actor, "operator")
     check_alive(actor, container.host)
     with feed.transaction(actor.name):
         refresh(container)
         _check_runs(container, ("running", "restarting", "stopping"))
-        operation = enqueue(
-            actor,
-            container.host,
-            "container.kill",
-            container,
-            containers=[container],
-            queue="slow",
-            args={"signal": signal},
-        )
+        final = _is_final(container, signal)
+        if (
+            final and container.status == "restarting"
+        ):  # there is no process to signal, but its restart to be called off
+            prepare_stop(container)
+            operation = _enqueue_end(actor, container, "container.stop", 0)
+        else:
+            if final:
+                container.final_run = container.run
+                update(container, "final_run")
+            operation = enqueue(
+                actor,
+                container.host,
+                "container.kill",
+                container,
+                containers=[container],
+                queue="slow",
+                args={"signal": signal},
+            )
         record(actor, "container.kill", container, {"signal": signal}, operation)
     return Outcome(container, operation)
+
+
+def _is_final(container: Container, signal: str) -> bool:
+    """Whether *signal* is to end it, so that its restart policy is over (moby, ``killWithSignal``: of a container without a stop signal
+    of its own every signal is; here only those whose meaning it is, for HUP or USR1 ask a process for something else)."""
+    own = container.spec.get("stop_signal") or container.spec.get(IMAGE_STOP_SIGNAL)
+    if own and signal != "SIGKILL":
+        return signal == own
+    return signal in {"SIGKILL", "SIGTERM", "SIGINT", "SIGQUIT", "SIGABRT"}
 
 
 def pause_container(actor: Actor, container: Container) -> Outcome:

@@ -98,7 +98,7 @@ def ends_of(containers: Iterable[Container], timeout: int | None = None, signal:
     """
     return {
         row.pk: [
-            signal or row.spec.get("stop_signal", "SIGTERM"),
+            signal or row.stop_signal,
             row.spec.get("stop_timeout", 10) if timeout is None else timeout,
         ]
         for row in containers

@@ -9,11 +9,12 @@ from django.conf import settings
 from django.db import IntegrityError
 
 from networks import feed
-from networks.cnm.errors import CnmError, Conflict, Forbidden
+from networks.cnm.errors import CnmError, Conflict, Forbidden, InvalidSpec
 from networks.cnm.names import HOST_GATEWAY
 from networks.cnm.text import Text, gettext_noop
 from networks.composed import insert
 from networks.models import Container, Endpoint, Host, Image, Network
+from networks.models.container import IMAGE_STOP_SIGNAL
 from networks.models.network import GLOBAL
 
 from . import features, ports
@@ -24,7 +25,7 @@ from .find import container_named, find_container, find_image, find_network
 from .fresh import check_not_dockers, know_parts
 from .gateway import settle_gateway
 from .links import add_link, check_sources
-from .spec_container import ContainerRequest, attachments_of
+from .spec_container import ContainerRequest, attachments_of, read_signal
 
 _ADJECTIVES = (
     "amber",
@@ -84,6 +85,8 @@ def add_container(actor: Actor, host: Host, request: ContainerRequest) -> tuple[
     container.spec["binds_anywhere"] = actor.may("admin")
     _check_host_gateway(host, request)
     container.spec["exposed_ports"] = _exposed(request, image)
+    if not request.stop_signal and (signal := _stop_signal(image)):
+        container.spec[IMAGE_STOP_SIGNAL] = signal
     if container_named(host.pk, container.name):
         raise name_taken(container.name)
     try:
@@ -155,6 +158,15 @@ def _exposed(request: ContainerRequest, image: Image | None) -> list[list[Any]]:
         number, _, protocol = text.partition("/")
         exposed.add((int(number), protocol or "tcp"))
     return [list(pair) for pair in sorted(exposed)]
+
+
+def _stop_signal(image: Image | None) -> str:
+    """What an image is to be stopped by; empty where it says nothing, or nothing that is a signal."""
+    given = (image.config if image else {}).get("StopSignal") or ""
+    try:
+        return read_signal("image", given) if given else ""
+    except InvalidSpec:
+        return ""
 
 
 def _check_host_gateway(host: Host, request: ContainerRequest) -> None:

@@ -99,7 +99,8 @@ class ContainerRequest:
     """Whether an init of the host's reaps its orphans and passes signals on to its command."""
     restart_policy: str = "no"
     restart_max: int = 0
-    stop_signal: str = "SIGTERM"
+    stop_signal: str = ""
+    """Empty: the image's own, else SIGTERM."""
     stop_timeout: int = 10
     memory: int = 0
     cpus: float = 0.0
@@ -182,7 +183,7 @@ def read_container(value: object, path: str = "") -> ContainerRequest:
         init=body.flag("init"),
         restart_policy=policy[0],
         restart_max=policy[1],
-        stop_signal=read_signal(body.field("stop_signal"), body.take("stop_signal", "SIGTERM")),
+        stop_signal=_stop_signal(body),
         stop_timeout=body.integer("stop_timeout", 10, most=LONGEST_STOP_S),
         memory=body.integer("memory", 0, most=2**50),
         cpus=body.number("cpus", 0.0, most=1024),
@@ -234,6 +235,11 @@ def read_signal(field: str, value: object) -> str:
             value=repr(value),
         )
     return name
+
+
+def _stop_signal(body: Body) -> str:
+    given = body.take("stop_signal", "")
+    return read_signal(body.field("stop_signal"), given) if given != "" else ""
 
 
 def _first_attachment(body: Body) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -77,6 +78,20 @@ def test_what_a_followed_log_loses_it_says_at_its_place(cli: Docker) -> None:
             unsaid.append((before, int(line)))
         before = int(line)
     assert unsaid == [], "nothing is lost silently"
+
+
+def test_a_log_that_was_begun_anew_says_so_before_its_first_line(cli: Docker) -> None:
+    cli.said("run", "--name", "web", "host", "sh", "-c", f"seq 1 {LINES // 2}; echo the end", timeout=100)
+    for words in (("logs",), ("logs", "-f"), ("logs", "-t")):
+        found = cli.docker(*words, "web")
+        assert "printed before is lost" in found.stderr
+        first, *_, last = found.stdout.splitlines()
+        assert int(first.split()[-1]) > 1
+        assert last.endswith("the end")
+    for few in (("--tail", "5"), ("--since", str(time.time() + 60))):
+        assert cli.docker("logs", *few, "web").stderr == ""
+    cli.said("run", "--name", "quiet", "host", "echo", "little")
+    assert cli.docker("logs", "-f", "quiet").stderr == ""
 
 
 def test_a_command_whose_holder_dies_is_no_success(cli: Docker) -> None:

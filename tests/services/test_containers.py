@@ -8,7 +8,7 @@ from networks import represent
 from networks.cnm.errors import CnmError, Conflict, Forbidden, InvalidSpec, NotFound
 from networks.cnm.facts import HostFacts, Listener
 from networks.load import is_live, load_both, load_host
-from networks.models import Activity, Container, Lease, Network
+from networks.models import Activity, Container, Image, Lease, Network
 from networks.services import containers, links, networks, ports
 from networks.services.spec_container import AttachRequest, read_container
 from networks.services.spec_ports import PortRequest
@@ -418,3 +418,68 @@ def test_both_states_of_one_look_are_those_of_two(world: World) -> None:
         "leaving",
         "going",
     ]
+
+
+@pytest.mark.parametrize(
+    ("signal", "own", "comes_back"),
+    [
+        ("SIGKILL", "", False),
+        ("SIGTERM", "", False),
+        ("SIGINT", "", False),
+        ("SIGHUP", "", True),
+        ("SIGKILL", "SIGQUIT", False),
+        ("SIGQUIT", "SIGQUIT", False),
+        ("SIGTERM", "SIGQUIT", True),
+    ],
+)
+def test_what_a_person_killed_no_policy_restarts(world: World, signal: str, own: str, comes_back: bool) -> None:
+    container = world.container(restart_policy={"name": "always"}, stop_signal=own)
+    containers.kill_container(OPERATOR, container, signal)
+    world.work()
+    pause = world.ends(container, 137)
+    if not comes_back:
+        world.work()
+    container.refresh_from_db()
+    assert (pause is not None) is comes_back
+    assert (container.status, container.wanted) == (
+        ("restarting", "running") if comes_back else ("exited", "stopped")
+    ), "stopped: `always` starts it with its host"
+    if not comes_back:
+        containers.start_container(OPERATOR, container)
+        world.work()
+        assert world.ends(container, 1) is not None, "a start is another run, under its policy"
+
+
+def test_a_restart_that_is_due_is_called_off_by_a_kill(world: World) -> None:
+    container = world.container(restart_policy={"name": "always"})
+    run = container.run
+    assert world.ends(container, 1) is not None
+    containers.kill_container(OPERATOR, container)
+    world.work()
+    from networks import settle
+
+    settle.restart_by_policy(world.host, container.pk, run)
+    world.work()
+    container.refresh_from_db()
+    assert container.status == "exited"
+
+
+@pytest.mark.parametrize(
+    ("of_image", "own", "used"),
+    [
+        ("SIGQUIT", "", "SIGQUIT"),
+        ("3", "", "SIGQUIT"),
+        ("SIGQUIT", "SIGTERM", "SIGTERM"),
+        ("nonsense", "", "SIGTERM"),
+        ("", "", "SIGTERM"),
+    ],
+)
+def test_a_container_is_stopped_as_its_image_says_or_it_was_told(
+    world: World, of_image: str, own: str, used: str
+) -> None:
+    Image.objects.create(host=world.host, name="app:1", status="ready", config={"StopSignal": of_image})
+    container = world.container(image="app:1", stop_signal=own)
+    stopped = containers.stop_container(OPERATOR, container)
+    assert stopped.operation is not None
+    assert stopped.operation.args["ends"][container.pk][0] == used
+    assert represent.container(container)["stop_signal"] == used

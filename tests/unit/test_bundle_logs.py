@@ -222,3 +222,27 @@ def test_a_place_that_makes_no_sense_is_a_gap(log: Path, place: str) -> None:
     follower = LogFollower(log, tail=5, since=place)
     assert (texts(follower.first), follower.gap) == (["one"], True)
     follower.close()
+
+
+def test_a_file_that_goes_on_from_another_lacks_lines_unless_fewer_are_asked_for(log: Path) -> None:
+    log.write_text("".join(entry(number, f"line {number}") for number in range(10)))
+    assert [logs.kept(log, count)[1] for count in (None, 5, 20)] == [False, False, False]
+    log.chmod(0o640 | logs.CONTINUES)
+    assert [logs.kept(log, count)[1] for count in (None, 5, 20)] == [True, False, True]
+    found = []
+    for count in (None, 5, 20):
+        follower = LogFollower(log, tail=count)
+        found.append(follower.late)
+        follower.close()
+    assert found == [True, False, True]
+
+
+def test_a_file_that_may_not_be_read_yet_is_waited_for(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    follower = FileFollower(log)
+    assert not follower.hidden
+    monkeypatch.setattr(logs, "_readable", lambda path: None)  # root may read everything
+    log.write_text(entry(1, "late"))
+    assert (follower.entries(), follower.hidden) == ([], True)
+    monkeypatch.undo()
+    assert (len(follower.entries()), follower.hidden) == (1, False)
+    follower.close()

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from networks.logs import CONTINUES
+
 from .folders import Folders
 
 LOG_MODE = 0o640
@@ -24,16 +26,26 @@ def share_log(folders: Folders, container_id: str) -> None:
     """Let the web server's group read a container's log, now and after the next rotation.
 
     conmon rotates by opening ``log.tmp`` and renaming it over ``log``; a new file would be root's alone, one that is
-    there keeps its mode.
+    there keeps its mode. A file that others follow on bears :data:`networks.logs.CONTINUES`: the next one, and one that conmon had to make.
     """
     log = folders.log(container_id)
-    for path in (log, log.with_name("log.tmp")):
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, LOG_MODE)
-        try:
-            found = os.fstat(fd)
-            if found.st_gid != folders.group:
-                os.fchown(fd, 0, folders.group)
-            if found.st_mode & 0o777 != LOG_MODE:
-                os.fchmod(fd, LOG_MODE)
-        finally:
-            os.close(fd)
+    _share(log, folders.group, 0)
+    _share(log.with_name("log.tmp"), folders.group, CONTINUES)
+
+
+def _share(path: Path, group: int, mark: int) -> None:
+    """*mark*: what a file bears that is made here; one that conmon had to make itself goes on from another."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    made = True
+    try:
+        fd = os.open(path, flags | os.O_EXCL, LOG_MODE)
+    except FileExistsError:
+        fd = os.open(path, flags, LOG_MODE)
+        made, mark = False, CONTINUES
+    try:
+        found = os.fstat(fd)
+        if made or found.st_gid != group or found.st_mode & 0o777 != LOG_MODE:
+            os.fchown(fd, 0, group)
+            os.fchmod(fd, LOG_MODE | mark)
+    finally:
+        os.close(fd)
