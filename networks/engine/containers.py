@@ -153,6 +153,7 @@ def start(call: Call, name: str) -> Steps[Answer]:
         if call.query.get(word):
             raise not_supported("starting from a checkpoint")
     facts: dict[str, Any] = {"id": row.pk, "subject": row.name, "endpoint": _first_endpoint(row)}
+    facts["shared"] = row.shares_id or ""
     try:
         outcome = services.start_container(call.actor, row)
     except CnmError as error:

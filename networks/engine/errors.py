@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Mapping
 
 from networks.cnm.errors import CnmError
@@ -66,6 +68,13 @@ def _paused(values: Values) -> str:
     if values.get("pausing"):
         return f"Container {values['id']} is already paused"
     return f"Container {values['name']} is paused, unpause the container before exec"
+
+
+def _astray(values: Values) -> str:
+    """Docker says it with the path on the host, which is no client's business."""
+    if values["cause"] == os.strerror(errno.ELOOP):
+        return f"evalSymlinksInScope: too many links in {values['path']}"
+    return f"lstat {values['path']}: {values['cause'].lower()}"
 
 
 def _not_found_command(values: Values) -> str:
@@ -140,10 +149,19 @@ WORDS: Mapping[str, _Words] = {
         500,
         "Cannot link to a non running container: /{source} AS /{subject}/{alias}",
     ),
+    gettext_noop("Container {name} shares the sandbox of {other}, which is not running."): (
+        409,
+        "cannot join network of a non running container: {shared}",
+    ),
     gettext_noop("The command {command} does not exist in image {image}."): (400, _not_found_command),
     gettext_noop("There is no {path} in container {container}."): (
         404,
         "Could not find the file {path} in container {reference}",
+    ),
+    gettext_noop("The path {path} in container {container} leads nowhere: {cause}."): (500, _astray),
+    gettext_noop("Something on the way to {path} in container {container} is no folder."): (
+        500,
+        "lstat {path}: not a directory",
     ),
     gettext_noop("{path} in container {container} is no folder, so no archive can be put into it."): (
         500,

@@ -7,6 +7,7 @@ what, and for whom.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -14,10 +15,11 @@ from typing import IO, Any
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
+from django.utils.translation import gettext
 
 from networks import exec_client, follow, logs
 from networks.captures import file_of
-from networks.cnm.errors import NotFound
+from networks.cnm.errors import CnmError, NotFound
 from networks.cnm.text import gettext_noop
 from networks.exec_sessions import READ_CAPTURE, READ_LOG, TAKE_UPLOAD
 from networks.models import Capture, Container, Host, User
@@ -26,7 +28,10 @@ from networks.represent import is_alive
 from .actor import Actor, require
 from .tickets import signed
 
+log = logging.getLogger("networks.services")
+
 READ = 64 << 10
+_BROKEN_OFF = gettext_noop("The log is not followed any further:")
 
 
 def is_here(host: Host) -> bool:
@@ -48,7 +53,7 @@ def log_followed(container: Container, user: User, *, tail: int, text: follow.Pr
     if is_here(container.host):
         path = logs.log_path(settings.STATE_DIR, container.pk)
         return follow.follow(path, container.pk, user, tail=tail, text=text)
-    return _printed(log_in_batches(container, user, tail=tail), text)
+    return _printed(_followed(container, user, tail=tail), text)
 
 
 def log_in_batches(container: Container, user: User, *, tail: int, since: str = "") -> AsyncIterator[bytes]:
@@ -56,7 +61,12 @@ def log_in_batches(container: Container, user: User, *, tail: int, since: str = 
     if is_here(container.host):
         path = logs.log_path(settings.STATE_DIR, container.pk)
         return follow.follow_in_batches(path, container.pk, user, tail=tail, since=since)
-    ticket = _log_ticket(container, user, tail=tail, since=since, follow=True)
+    return _until_broken(_followed(container, user, tail=tail, since=since))
+
+
+def _followed(container: Container, user: User, **wanted: Any) -> AsyncIterator[bytes]:
+    """From another host; raises CnmError where its process goes, or nobody may read any more."""
+    ticket = _log_ticket(container, user, **wanted, follow=True)
     return _lines(exec_client.read(ticket, container.host.name))
 
 
@@ -128,11 +138,27 @@ async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             yield whole + end
 
 
+async def _until_broken(batches: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """*batches* as far as they come: without the word that it was the end, a page comes back for more."""
+    try:
+        async for batch in batches:
+            yield batch
+    except CnmError as error:
+        log.info("a log of another host is not followed to its end: %s", error)
+
+
 async def _printed(batches: AsyncIterator[bytes], text: Callable[..., str]) -> AsyncIterator[bytes]:
-    async for batch in batches:
-        for row in batch.splitlines():
-            if lines := json.loads(row).get("lines"):
-                yield text(logs.LogLine(*line) for line in lines).encode()
+    """The lines of *batches*; where they break off, the last line says so and why."""
+    try:
+        async for batch in batches:
+            for row in batch.splitlines():
+                said = json.loads(row)
+                if lines := said.get("lines"):
+                    yield text(logs.LogLine(*line) for line in lines).encode()
+                if said.get("gap"):
+                    yield f"[{gettext(follow.LOST)}]\n".encode()
+    except CnmError as error:
+        yield f"[{gettext(_BROKEN_OFF)} {error}]\n".encode()
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:

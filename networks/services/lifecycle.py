@@ -9,6 +9,7 @@ from networks import feed
 from networks.cnm.errors import Conflict
 from networks.cnm.text import gettext_noop
 from networks.composed import composed, update
+from networks.load import is_live
 from networks.models import Container
 from networks.models.choices import ContainerStatus, Wanted
 
@@ -32,7 +33,7 @@ def prepare_start(container: Container) -> None:
     for endpoint in endpoints:
         check_usable(endpoint.network)
     check_sources(container)
-    if container.shares_id and container.shares is not None and container.shares.wanted != Wanted.RUNNING:
+    if container.shares_id and container.shares is not None and not is_live(container.shares):
         raise Conflict(
             gettext_noop("Container {name} shares the sandbox of {other}, which is not running."),
             remedy=gettext_noop("Start {other} first."),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.engine.sources import PORT, make_sources
 from tests.product.conftest import Console
+from tests.testlib.bottle import REPOSITORY
 from tests.testlib.product import DOCKER_SOCKET, Product
 
 
@@ -68,3 +71,13 @@ def cli(engine: Docker) -> Iterator[Docker]:
     """With nothing left of the test before."""
     yield engine
     engine.tidy()
+
+
+@pytest.fixture(scope="module")
+def registry(engine: Docker) -> Iterator[None]:
+    engine.bottle.python(make_sources)
+    serve = [sys.executable, "-m", "tests.testlib.registry", "/run/layout", str(PORT)]
+    server = engine.bottle.popen(serve, env={"PYTHONPATH": str(REPOSITORY)})
+    assert engine.until(lambda: f":{PORT} " in engine.bottle.run(["ss", "-Hltn"]).stdout)
+    yield
+    server.kill()

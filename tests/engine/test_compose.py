@@ -10,6 +10,7 @@ from tests.testlib.bottle import REPOSITORY
 
 from .composing import Compose, installed
 from .conftest import Docker
+from .sources import WEB
 
 pytestmark = pytest.mark.kernel
 FILE = """
@@ -142,3 +143,50 @@ def test_what_is_refused_is_told_in_our_words(cli: Docker, compose: Compose) -> 
 
 def test_our_own_composition_is_one(compose: Compose) -> None:
     compose("-f", str(REPOSITORY / "docker-compose.yml"), "config", "-q")
+
+
+SERVICES = ("web", "agent", "side", "alone")
+PULLED = f"""
+services:
+  web:
+    image: {WEB}
+    entrypoint: sleep 1000
+    stop_grace_period: 0s
+  agent:
+    image: {WEB}
+    network_mode: host
+    entrypoint: sleep 1000
+    stop_grace_period: 0s
+  side:
+    image: {WEB}
+    network_mode: "service:web"
+    entrypoint: sleep 1000
+    stop_grace_period: 0s
+  alone:
+    image: {WEB}
+    network_mode: none
+    entrypoint: sleep 1000
+    stop_grace_period: 0s
+"""
+
+
+def test_images_are_pulled_for_services_of_every_network_mode(cli: Docker, compose: Compose, registry: None) -> None:
+    compose.write(PULLED)
+    compose("pull")
+    assert cli.inspected("image", WEB)["RepoTags"] == [f"{WEB}:latest"]
+    compose("up", "-d")
+    web = cli.get(f"containers/{compose.name('web')}")["id"]
+    modes = {name: cli.inspected("container", compose.name(name))["HostConfig"]["NetworkMode"] for name in SERVICES}
+    assert modes == {
+        "web": "shop_default",
+        "agent": "host",
+        "side": f"container:{web}",
+        "alone": "none",
+    }
+    assert "eth0" in compose("exec", "-T", "side", "cat", "/proc/net/dev")
+    compose("pull")
+    before = cli.get("operations")["count"]
+    compose("up", "-d")
+    assert cli.get("operations")["count"] == before, "nothing is newer"
+    compose("down")
+    cli.said("rmi", WEB)

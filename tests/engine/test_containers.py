@@ -233,6 +233,31 @@ def test_a_container_is_stopped_by_another_signal(cli: Docker) -> None:
     assert "Invalid signal: NOSUCH" in cli.refused("kill", "-s", "NOSUCH", "web")
 
 
+def test_an_image_says_by_what_signal_its_containers_are_stopped(cli: Docker) -> None:
+    cli.said("create", "--name", "plain", "host", "true")
+    cli.said("commit", "-c", "STOPSIGNAL SIGUSR1", "plain", "quits:1")
+    traps = "trap 'exit 3' TERM; trap 'exit 4' USR1; echo up; while :; do sleep 0.1; done"
+    for name, flags, code in (("web", [], 4), ("own", ["--stop-signal", "TERM"], 3)):
+        cli.said("run", "-d", "--name", name, *flags, "quits:1", "sh", "-c", traps)
+        assert cli.until(lambda name=name: "up" in cli.said("logs", name))
+        cli.said("stop", name)
+        assert cli.inspected("container", name)["State"]["ExitCode"] == code
+    assert cli.inspected("container", "web")["Config"]["StopSignal"] == "SIGUSR1"
+    cli.said("rm", "web", "own")
+    cli.said("rmi", "quits:1")
+
+
+def test_what_was_killed_by_hand_is_not_restarted(cli: Docker) -> None:
+    cli.said("run", "-d", "--name", "web", "--restart", "always", "host", "sleep", "1000")
+    run = cli.get("containers/web")["started_at"]
+    cli.bottle.run(["kill", "-KILL", str(cli.get("containers/web")["pid"])])
+    assert cli.until(lambda: (row := cli.get("containers/web"))["state"] == "running" and row["started_at"] != run)
+    assert cli.said("inspect", "-f", "{{.RestartCount}}", "web") == "1", "a crash is what the policy is for"
+    cli.said("kill", "web")
+    assert cli.said("wait", "web") == "137"
+    assert cli.said("inspect", "-f", "{{.State.Status}} {{.RestartCount}}", "web") == "exited 1"
+
+
 def test_logs_are_read_and_followed(cli: Docker) -> None:
     cli.said(
         "run", "-d", "--name", "talk", "host", "sh", "-c", "for n in 1 2 3; do echo $n; done; sleep 0.5; echo late >&2"

@@ -62,3 +62,20 @@ def test_a_large_file_passes_whole(cli: Docker) -> None:
     before = cli.bottle.run(["sh", "-c", make]).stdout
     cli.said("cp", "/run/c-large", "web:/tmp/large")
     assert shell(cli, "docker cp web:/tmp/large - | tar xO | sha256sum").stdout == before
+
+
+def test_a_path_that_leads_nowhere_is_told_as_docker_tells_it(cli: Docker) -> None:
+    cli.bottle.write("/run/c-one", "one\n")
+    cli.said("run", "-d", "--name", "web", "host", "sh", "-c", "ln -s loop /tmp/loop; sleep 1000")
+    assert cli.until(lambda: cli.docker("exec", "web", "test", "-h", "/tmp/loop", code=None).returncode == 0)
+    long = "n" * 300
+    for path, cause in (
+        ("/tmp/loop/x", "evalSymlinksInScope: too many links in /tmp/loop"),
+        (f"/tmp/{long}", f"lstat /tmp/{long}: file name too long"),
+        ("/run/../etc/hosts/x", "lstat /etc/hosts/x: not a directory"),
+    ):
+        assert cause in cli.refused("cp", f"web:{path}", "/run/c-back")
+    for path, cause in (("/tmp/loop", "too many links in /tmp/loop"), (f"/tmp/{long}", "file name too long")):
+        assert cause in cli.refused("cp", "/run/c-one", f"web:{path}/x")
+    cli.said("cp", "web:/tmp/loop", "/run/c-link")
+    assert cli.bottle.run(["readlink", "/run/c-link"]).stdout == "loop\n"

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.engine.conftest import Docker
-from tests.testlib.bottle import REPOSITORY
+from tests.engine.sources import WEB
 
 pytestmark = pytest.mark.kernel
-PORT = 5000
-WEB = f"127.0.0.1:{PORT}/team/web"
-
-
-def make_sources() -> None:
-    """Runs inside: an image, and what ``docker save`` would make of it, under two names and under none."""
-    import subprocess
-
-    from tests.kernel.test_images import make_layout
-
-    layout = make_layout()
-    names = ("--additional-tag", "team/saved:2")
-    for archive, more in (("named", names), ("nameless", ())):
-        target = f"docker-archive:/run/{archive}.tar" + (":saved:1" if more else "")
-        subprocess.run(["skopeo", "copy", *more, f"oci:{layout}", target], check=True, capture_output=True)
 
 
 @pytest.fixture(autouse=True)
@@ -35,16 +19,6 @@ def no_image(cli: Docker) -> Iterator[None]:
     yield
     for name in (WEB, "saved:1", "team/saved:2"):
         cli.docker("rmi", name, code=None)
-
-
-@pytest.fixture(scope="module")
-def registry(engine: Docker) -> Iterator[None]:
-    engine.bottle.python(make_sources)
-    serve = [sys.executable, "-m", "tests.testlib.registry", "/run/layout", str(PORT)]
-    server = engine.bottle.popen(serve, env={"PYTHONPATH": str(REPOSITORY)})
-    assert engine.until(lambda: f":{PORT} " in engine.bottle.run(["ss", "-Hltn"]).stdout)
-    yield
-    server.kill()
 
 
 def messages(cli: Docker, path: str, **params: Any) -> list[dict[str, Any]]:

@@ -109,6 +109,36 @@ def test_a_command_whose_holder_dies_is_no_success(cli: Docker) -> None:
     assert cli.until(lambda: cli.docker("exec", "web", "true", code=None).returncode == 0)
 
 
+KILLED = """
+import subprocess
+
+def main(words, size, killed):
+    command = ["docker", "-H", "unix:///run/cnm/docker.sock", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
+        count = 0
+        while data := client.stdout.read1(1 << 16):
+            count += len(data)
+            if killed and count >= size:
+                subprocess.run(["kill", "-KILL", *killed], check=True)
+                killed = []
+        return [count, client.stderr.read().decode(), client.wait()]
+"""
+
+
+def test_a_flood_whose_holder_dies_is_no_success_and_its_container_goes_on(cli: Docker) -> None:
+    size = 50 << 20
+    cli.said("create", "--name", "web", "host", "sh", "-c", f"head -c {size} /dev/zero; touch /tmp/over; sleep 1000")
+    found = cli.bottle.run(["pgrep", "-f", "worker.sessions"]).stdout.split()
+    count, said, code = cli.bottle.python(KILLED, ["start", "-a", "web"], 1 << 20, found, timeout=120)
+    assert count < size
+    assert "broke off" in said
+    assert code not in {0, None}
+    assert cli.until(lambda: cli.inside("web", "ls", "/tmp")["stdout"].strip() == "over"), "nobody keeps it back"
+    cli.product.process("sessions").wait(timeout=10)
+    cli.product.start("sessions")
+    assert cli.until(lambda: cli.docker("exec", "web", "true", code=None).returncode == 0)
+
+
 def attached(cli: Docker, name: str) -> socket.socket:
     """A client that is attached to a container before its start."""
     channel = socket.socket(socket.AF_UNIX)

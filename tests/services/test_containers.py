@@ -306,6 +306,15 @@ def test_a_shared_sandbox_is_not_pulled_from_under_another(world: World) -> None
         containers.remove_container(OPERATOR, main, force=True)
 
 
+def test_a_sandbox_whose_process_has_ended_is_not_shared(world: World) -> None:
+    main = world.container("main")
+    side = world.container("side", network="container:main", start=False)
+    world.ends(main, 0)
+    world.work()
+    with pytest.raises(Conflict, match="shares the sandbox of main, which is not running"):
+        containers.start_container(OPERATOR, side)
+
+
 def test_loading_a_host_costs_the_same_for_one_container_as_for_many(
     world: World, django_assert_max_num_queries: object
 ) -> None:

@@ -64,7 +64,9 @@ def _do(task: Task) -> None:
             print(json.dumps(paths.described(rootfs, what, thing)), flush=True)
             if task.verb == TAKE:
                 pack(thing, what.name, sys.stdout.buffer)
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except OSError as error:
+        if error.errno not in paths.ASTRAY:
+            raise
         raise paths.missing(task.path, task.name, error) from error
 
 

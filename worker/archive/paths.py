@@ -116,8 +116,20 @@ def _rfc3339(ns: int) -> str:
     return f"{whole}{rest}Z"
 
 
+ASTRAY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
+"""Failures of a path that leads nowhere."""
+
+
 def missing(path: str, container: str, error: OSError) -> CnmError:
-    """What is said of a path at which nothing is, or on whose way something is that is no folder."""
+    """What is said of a path at which nothing is, or which cannot lead anywhere (:data:`ASTRAY`)."""
+    if error.errno in {errno.ELOOP, errno.ENAMETOOLONG}:
+        return InvalidSpec(
+            gettext_noop("The path {path} in container {container} leads nowhere: {cause}."),
+            remedy=gettext_noop("Correct the path."),
+            path=path,
+            container=container,
+            cause=error.strerror,
+        )
     if error.errno == errno.ENOTDIR:
         return InvalidSpec(
             gettext_noop("Something on the way to {path} in container {container} is no folder."),

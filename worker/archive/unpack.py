@@ -23,7 +23,7 @@ from networks.cnm.text import gettext_noop
 from worker.runtime.bundle import User
 from worker.runtime.kernel_calls import make_folders_in, open_in
 
-from .paths import missing
+from .paths import ASTRAY, missing
 
 MOST_ENTRIES = 1_000_000
 _PIECE = 256 << 10
@@ -68,7 +68,9 @@ def _check_folder(rootfs: Path, folder: str, container: str) -> None:
         with open_in(rootfs, folder, os.O_PATH) as found:
             is_folder = stat.S_ISDIR(os.fstat(found).st_mode)
             read_only = bool(os.statvfs(found).f_flag & os.ST_RDONLY)
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except OSError as error:
+        if error.errno not in ASTRAY:
+            raise
         raise missing(folder, container, error) from error
     if not is_folder:
         raise InvalidSpec(

@@ -10,7 +10,8 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from networks.cnm.errors import CnmError, Exhausted, Unavailable, from_json
 from networks.cnm.text import gettext_noop
 from networks.load import process_value
 from networks.models import Container
-from worker.archive.task import LOOK, MEASURE, TAKE, Task
+from worker.archive.task import LOOK, MEASURE, PUT, TAKE, Task
 from worker.runtime.copies import noted
 from worker.runtime.runtime import Runtime
 
@@ -32,6 +33,8 @@ log = logging.getLogger("worker.sessions")
 
 MOST = 32
 """Copies at once on this host."""
+STILL_S = 30.0
+"""How long a copy whose client neither takes nor sends anything keeps its place from others."""
 READ = 64 << 10
 _COMMAND = (sys.executable, "-m", "worker.archive")
 _COMPLAINTS = 16 << 10
@@ -42,11 +45,13 @@ class Copies:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._running: set[asyncio.Task[None]] = set()
+        self.running: dict[asyncio.Task[None], Copy] = {}
 
     async def begin(self, asked: Mapping[str, Any], via: str, client: Client) -> Copy:
         """What the ticket *asked* leads to. Raises a CnmError."""
-        if len(self._running) >= MOST:
+        while len(self.running) >= MOST:
+            if await self._make_room():
+                continue
             raise Exhausted(
                 gettext_noop(
                     "{count} copies of files are under way on this host, which is as many as it makes at once."
@@ -62,11 +67,20 @@ class Copies:
             limit=READ,
             start_new_session=True,
         )
-        copy = Copy(process, client, looks=asked["task"]["verb"] in {LOOK, TAKE})
+        copy = Copy(process, client, asked["task"]["verb"])
         running = asyncio.create_task(self._run(copy, process, asked, via))
-        self._running.add(running)
-        running.add_done_callback(self._running.discard)
+        self.running[running] = copy
+        running.add_done_callback(self.running.pop)
         return copy
+
+    async def _make_room(self) -> bool:
+        """End the copy that has waited longest for its client, if that is long enough; whether there was one."""
+        task, copy = max(self.running.items(), key=lambda item: item[1].waits_s)
+        if copy.waits_s < STILL_S:
+            return False
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return True
 
     async def _run(self, copy: Copy, process: asyncio.subprocess.Process, asked: Mapping[str, Any], via: str) -> None:
         container_id = str(asked["container"])
@@ -80,12 +94,17 @@ class Copies:
                 await copy.run(self._task(row, files_of, asked["task"]))
         except CnmError as error:
             copy.client.part({"state": "refused", "error": error.to_json()})
+        except asyncio.CancelledError:
+            copy.client.part({"state": "refused", "error": _given_away().to_json()})
+            raise
         except Exception:
             log.exception("a copy of files of container %s broke", container_id[:12])
             copy.client.part({"state": "broken"})
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
+            if process.stdout is not None:
+                await _end_of(process.stdout)  # what nobody took would keep the pipe open
             await process.wait()
 
     def _task(self, row: Container, files_of: str, wishes: Mapping[str, Any]) -> Task:
@@ -116,13 +135,25 @@ class Copies:
 class Copy:
     """One face's connection to the process of one copy."""
 
-    def __init__(self, process: asyncio.subprocess.Process, client: Client, *, looks: bool) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, client: Client, verb: str) -> None:
         self.client = client
         client.stall_s = None  # who reads slowly gets it slowly
         self._process = process
-        self._looks = looks
+        self._verb = verb
         self._waiting = 0
+        self._waits_since: float | None = None
         self._typed: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    @property
+    def waits_s(self) -> float:
+        """How long it has been waiting for its client."""
+        return time.monotonic() - self._waits_since if self._waits_since is not None else 0.0
+
+    @contextlib.contextmanager
+    def _waits(self) -> Iterator[None]:
+        self._waits_since = time.monotonic()
+        yield
+        self._waits_since = None
 
     @property
     def has_room(self) -> bool:
@@ -153,10 +184,12 @@ class Copy:
             await process.stdin.drain()
         typing = asyncio.create_task(self._type(process.stdin))
         try:
-            if self._looks and (line := await process.stdout.readline()):
+            if self._verb in {LOOK, TAKE} and (line := await process.stdout.readline()):
                 client.writer.write(frames.told(frames.STATE, {"state": "found", "thing": json.loads(line)}))
             while data := await process.stdout.read(READ):
-                if not await client.send(frames.frame(frames.STDOUT, data)):
+                with self._waits():
+                    taken = await client.send(frames.frame(frames.STDOUT, data))
+                if not taken:
                     return
             code = await process.wait()
         finally:
@@ -167,13 +200,29 @@ class Copy:
 
     async def _type(self, pipe: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):  # it ended before all was said, and tells why
-            while (data := await self._typed.get()) is not None:
+            while (data := await self._next()) is not None:
                 pipe.write(data)
                 await pipe.drain()
                 self._waiting -= len(data)
                 if not self.client.writer.is_closing():
                     self.client.writer.write(frames.taken(len(data)))
             pipe.close()
+
+    async def _next(self) -> bytes | None:
+        if self._verb != PUT:
+            return await self._typed.get()
+        with self._waits():
+            return await self._typed.get()
+
+
+def _given_away() -> CnmError:
+    return Unavailable(
+        gettext_noop(
+            "The copy was ended: its client stood still for {seconds} seconds, and others waited for its place."
+        ),
+        remedy=gettext_noop("Copy again, to where what comes is taken."),
+        seconds=int(STILL_S),
+    )
 
 
 async def _end_of(stream: asyncio.StreamReader) -> bytes:
