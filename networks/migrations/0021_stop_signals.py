@@ -15,7 +15,7 @@ def forget_defaults(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("networks", "0019_paused_containers")]
+    dependencies = [("networks", "0020_plugins")]
 
     operations = [
         migrations.AddField(
