@@ -234,7 +234,7 @@ def test_a_container_is_stopped_by_another_signal(cli: Docker) -> None:
 
 
 def test_an_image_says_by_what_signal_its_containers_are_stopped(cli: Docker) -> None:
-    cli.said("create", "--name", "plain", "host", "true")
+    cli.said("run", "--name", "plain", "host", "true")
     cli.said("commit", "-c", "STOPSIGNAL SIGUSR1", "plain", "quits:1")
     traps = "trap 'exit 3' TERM; trap 'exit 4' USR1; echo up; while :; do sleep 0.1; done"
     for name, flags, code in (("web", [], 4), ("own", ["--stop-signal", "TERM"], 3)):
@@ -243,7 +243,7 @@ def test_an_image_says_by_what_signal_its_containers_are_stopped(cli: Docker) ->
         cli.said("stop", name)
         assert cli.inspected("container", name)["State"]["ExitCode"] == code
     assert cli.inspected("container", "web")["Config"]["StopSignal"] == "SIGUSR1"
-    cli.said("rm", "web", "own")
+    cli.said("rm", "web", "own", "plain")
     cli.said("rmi", "quits:1")
 
 
