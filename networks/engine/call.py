@@ -144,6 +144,22 @@ class NotUp:
                             return
 
 
+@dataclass(frozen=True, slots=True)
+class NotThere:
+    """A handler goes on when a container is gone, or *timeout_s* is over."""
+
+    container_id: str
+    timeout_s: float
+
+    async def wait(self) -> None:
+        async with aclosing(Containers.here().each(self.container_id)) as rows:  # type: ignore[type-var]
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.timeout_s):
+                    async for row in rows:
+                        if row is None:
+                            return
+
+
 class Awaited(Protocol):
     """What a handler may wait for."""
 

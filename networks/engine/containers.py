@@ -24,7 +24,7 @@ from networks.steady import gone as removed
 
 from . import filters as filtering
 from . import image_shape, json_types
-from .call import Answer, Call, NotUp, Steps, dockers_words, done, written
+from .call import Answer, Call, NotThere, NotUp, Steps, dockers_words, done, written
 from .container_body import check_unset, requested
 from .container_shape import RUNNING, inspected, listed, state_of
 from .errors import EngineError, not_supported, translated
@@ -51,6 +51,8 @@ _PRUNE_FILTERS = ("until", "label", "label!")
 _STATES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
 _NO_ANSWER = ("forbidden", "unavailable")
 """Refusals of a start that say nothing of whether the container could be started."""
+_ALONG_S = 5
+"""How long those that share a container's sandbox, and do not run, are waited for when it is removed."""
 _KILLED_S = 10
 """How long Docker waits for a container to be seen to end after SIGKILL."""
 
@@ -273,6 +275,9 @@ def remove(call: Call, name: str) -> Steps[Answer]:
     if state_of(row) == "running" and not force:
         words = "You cannot remove a running container {}. Stop the container before attempting removal or force remove"
         raise EngineError(409, words.format(row.pk))
+    # Compose removes those that share a sandbox at the same time as the one whose it is.
+    for sharing in Container.objects.filter(shares=row, status__in=("created", "exited", "failed", "removing")):
+        yield NotThere(sharing.pk, _ALONG_S)
     # Of one that does not run, force means only that links to it go along, which Docker does unasked.
     yield from written(call, lambda: services.remove_container(call.actor, row, True), id=row.pk)
     return Answer(204)

@@ -72,7 +72,7 @@ def test_a_path_that_leads_nowhere_is_told_as_docker_tells_it(cli: Docker) -> No
     for path, cause in (
         ("/tmp/loop/x", "evalSymlinksInScope: too many links in /tmp/loop"),
         (f"/tmp/{long}", f"lstat /tmp/{long}: file name too long"),
-        ("/run/../etc/hosts/x", "lstat /etc/hosts/x: not a directory"),
+        ("/etc/hosts/x", "lstat /etc/hosts/x: not a directory"),
     ):
         assert cause in cli.refused("cp", f"web:{path}", "/run/c-back")
     for path, cause in (("/tmp/loop", "too many links in /tmp/loop"), (f"/tmp/{long}", "file name too long")):
