@@ -74,7 +74,7 @@ def test_a_file_comes_up_is_looked_at_changes_and_goes(cli: Docker, compose: Com
     followed = compose.started("logs", "-f", "web")
     compose("restart", "web")
     shown = compose("ps")
-    assert all(name in shown for name in (web, "shop-db", "0.0.0.0:8080->80/tcp"))
+    assert all(name in shown for name in (web, "shop-db", "0.0.0.0:8080->80/tcp")), shown
     compose("stop")
     assert "started" in followed.communicate(timeout=30)[0]
     assert {cli.state(name) for name in ("shop-db", web)} == {"exited"}
