@@ -15,7 +15,7 @@ def forget_defaults(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("networks", "0020_plugins")]
+    dependencies = [("networks", "0022_docker_engines")]
 
     operations = [
         migrations.AddField(
