@@ -11,8 +11,10 @@ from configuration import BASE, configuration
 from layout import CONFIG, CURRENT, RUN, STATE, USER
 from processes import Program, bootstrap, programs
 
-_RULES = "nftables.service netfilter-persistent.service firewalld.service ufw.service docker.service"
+_RULES = "nftables.service netfilter-persistent.service firewalld.service ufw.service"
 """They load rules at boot, and some flush what stands there: ours come after."""
+_DOCKER = "docker.service"
+"""So does a Docker Engine; unless it has networks of ours, for then its containers need us."""
 
 
 def files() -> dict[str, str]:
@@ -110,15 +112,17 @@ _BECOMING = (
 
 def _order(program: Program) -> list[str]:
     """Nothing is required: what starts without the other waits for it, and says so."""
+    rules = _RULES if _plugin() else f"{_RULES} {_DOCKER}"
     before = {
         "redis": "network.target",
         "holder": "network.target",
         "dns": "network.target",
-        "bootstrap": f"network-online.target postgresql.service {unit_name('redis')} {_RULES}",
-        "kernel": " ".join(unit_name(name) for name in ("bootstrap", "redis", "holder", "dns")) + f" {_RULES}",
+        "bootstrap": f"network-online.target postgresql.service {unit_name('redis')} {rules}",
+        "kernel": " ".join(unit_name(name) for name in ("bootstrap", "redis", "holder", "dns")) + f" {rules}",
     }.get(program.name, " ".join(unit_name(name) for name in ("bootstrap", "redis")))
     online = ["Wants=network-online.target"] if program.name == "bootstrap" else []
-    return [f"After={before}", *online]
+    first = [f"Before={_DOCKER}"] if _plugin() and program.name in {"kernel", "engine"} else []
+    return [f"After={before}", *first, *online]
 
 
 def _literal(text: str) -> str:

@@ -380,7 +380,7 @@ def restart_by_policy(host: Host, container_id: str, run: str) -> None:
             return
         Container.objects.filter(pk=row.pk).update(restart_count=F("restart_count") + 1)
         feed.put("container", row)
-        _pending(row, "container.restart")
+        pending(row, "container.restart")
 
 
 def _restarts(row: Container, exit_code: int) -> bool:
@@ -393,7 +393,7 @@ def _restarts(row: Container, exit_code: int) -> bool:
 
 def _open_end(row: Container) -> None:
     """The operation that takes away the network of a container whose process ended by itself."""
-    operation = _pending(row, "container.exited")
+    operation = pending(row, "container.exited")
     activity = Activity.objects.create(
         actor=ACTOR,
         via="worker",
@@ -407,7 +407,8 @@ def _open_end(row: Container) -> None:
     feed.put("activity", activity)
 
 
-def _pending(row: Container, verb: str) -> Operation:
+def pending(row: Container, verb: str) -> Operation:
+    """Open an operation of the worker's own about a container, in the current transaction."""
     operation = Operation.objects.create(
         number=Operation.objects.next_number(),
         host=row.host,

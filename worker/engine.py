@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -24,7 +24,7 @@ from networks.cnm.foreign import foreign
 from networks.cnm.plugin_resources import TOLD
 from networks.cnm.resources import PortReservation
 from networks.cnm.rules import Rule
-from networks.cnm.trace.world import World, to_json
+from networks.cnm.trace.world import Sandbox, World, to_json
 from networks.cnm.underlay import underlay_of
 from networks.load import load_settings
 from networks.models import Host, Network, Observation, Operation
@@ -33,7 +33,7 @@ from networks.plugin_answers import note_answers
 from networks.repairs import may_repair
 from networks.wake import send
 
-from . import drift
+from . import docker_engine, drift
 from .build import Parts
 from .capture import run as captures
 from .claim import claim_next, is_waiting, requeue_interrupted
@@ -396,21 +396,24 @@ class Engine:
         begun = time.monotonic()
         if patient and self._world_cost_s > CHEAP_S and begun - self._world_at < self._world_cost_s * WORLD_SHARE:
             return
-        world = self._observe_world()
+        docker = self._observe_docker()
+        world = docker_engine.with_theirs(self.host, self._observe_world(), docker)
         data = to_json(world)
         generation = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
         rows = Observation.objects.filter(host=self.host, kind="world")
         same = rows.filter(generation=generation)
         if not same.update(at=timezone.now()) and not rows.update(data=data, generation=generation, at=timezone.now()):
             rows.create(host=self.host, kind="world", data=data, generation=generation)
-        self._note_foreign(world)
+        self._note_foreign(world, docker)
         self._world_at, self._world_cost_s = begun, time.monotonic() - begun
 
-    def _note_foreign(self, world: World) -> None:
+    def _note_foreign(self, world: World, docker: Sequence[Sandbox]) -> None:
         """Store what stands on the host and is not ours, and tell pages where that has changed."""
         ours = {resource.key[1] for resource in self.reconciler.applied if resource.kind in DEVICES}
-        docker = self._observe_docker()
-        data = foreign(world, ours, docker, observe_docker() if docker else (), self._podman_names())
+        said = observe_docker() if docker else []
+        if docker_engine.note_names(self.host, said):
+            self._later(0.0, self.drain)
+        data = foreign(world, ours, docker, said, self._podman_names())
         generation = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
         rows = Observation.objects.filter(host=self.host, kind="foreign")
         if rows.filter(generation=generation).exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from networks.cnm.addresses import AnyNetwork
 from networks.cnm.errors import InvalidSpec, Unavailable, from_json
 from networks.cnm.text import gettext_noop
 from networks.engine.call import Ended, Steps
+from networks.engine.threads import in_thread
 from networks.models import Host
 from networks.represent import is_alive
 from networks.services.actor import Actor
@@ -26,6 +28,8 @@ ACTOR = "docker"
 """Who has done it, in the activity log."""
 WAIT_S = 60.0
 """How long a call waits for the worker. The engine itself waits for ever."""
+AWAKE_S = 25.0
+"""How long a call waits for a worker that does not answer, before it is refused."""
 _ID = re.compile(r"[0-9a-f]{64}\Z")
 
 Value = dict[str, Any]
@@ -105,6 +109,29 @@ def malformed(name: str) -> InvalidSpec:
         field=name,
         name=name,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Awake:
+    """A handler goes on when the worker of *host* answers, or has not for :data:`AWAKE_S`."""
+
+    host: Host
+
+    async def wait(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(AWAKE_S):
+                while not await in_thread(self._answers):  # noqa: ASYNC110  # heartbeats are told to nobody
+                    await asyncio.sleep(0.2)
+
+    def _answers(self) -> bool:
+        self.host.refresh_from_db(fields=["heartbeat_at"])
+        return is_alive(self.host)
+
+
+def awake(call: Call) -> Steps[None]:
+    """Go on when the worker is there: at a boot an engine starts its containers at the same moment as we start."""
+    if not is_alive(call.host):
+        yield Awake(call.host)
 
 
 def real(outcome: Outcome) -> Steps[None]:

@@ -17,7 +17,7 @@ from networks.services.docker_endpoints import EndpointRequest
 from networks.services.spec_ports import PortRequest
 from worker.drivers import driver as find_driver
 
-from .call import Call, Value, gone, malformed, objects_in, real, text_in
+from .call import Call, Value, awake, gone, malformed, objects_in, real, text_in
 
 PORT_MAP, EXPOSED = "com.docker.network.portmap", "com.docker.network.endpoint.exposedports"
 PROTOCOLS = {6: "tcp", 17: "udp", 132: "sctp"}
@@ -25,7 +25,8 @@ PROTOCOLS = {6: "tcp", 17: "udp", 132: "sctp"}
 MOST_KEY = 255
 
 
-def create(call: Call) -> Value:
+def create(call: Call) -> Steps[Value]:
+    yield from awake(call)
     interface = call.mapping("Interface")
     ipv4, ipv6 = (_address(interface, name, version) for name, version in (("Address", 4), ("AddressIPv6", 6)))
     mac = text_in(interface, "MacAddress")
@@ -50,6 +51,7 @@ def delete(call: Call) -> Steps[Value]:
 
 
 def join(call: Call) -> Steps[Value]:
+    yield from awake(call)
     key = call.text("SandboxKey")
     if not key.startswith("/") or len(key) > MOST_KEY or not key.isprintable():
         raise malformed("SandboxKey")

@@ -13,7 +13,7 @@ from networks.services import docker_networks as services
 from networks.services.body import address_value
 from networks.services.spec_network import read_network
 
-from .call import Call, Value, gone, mapping_in, range_in, real, text_in
+from .call import Call, Value, awake, gone, mapping_in, range_in, real, text_in
 
 NETWORK, NAME, DRIVER = "cnm.network", "cnm.name", "cnm.driver"
 """Options: the network here to stand on, or the name and the driver of the one that is made."""
@@ -27,6 +27,7 @@ GENERIC, ENABLE_IPV6, INTERNAL = (
 
 
 def create(call: Call) -> Steps[Value]:
+    yield from awake(call)
     docker_id = call.id("NetworkID")
     options = call.mapping("Options")
     chosen = {name: text_in(mapping_in(options, GENERIC), name) for name in mapping_in(options, GENERIC)}

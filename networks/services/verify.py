@@ -11,6 +11,7 @@ from networks.cnm.text import gettext_noop
 from networks.cnm.trace.trace import ALLOWED, DROPPED, REJECTED
 from networks.cnm.trace.walk import OUTSIDE
 from networks.models import Host, Operation
+from networks.models.choices import ContainerKind
 from networks.tracing import Answer, Request, answer
 
 from .actor import Actor, require
@@ -33,6 +34,13 @@ def verify(actor: Actor, host: Host, request: Request) -> Outcome:
             ),
             remedy=gettext_noop("Send one from outside with a program there."),
             field="from",
+        )
+    if found.source is not None and found.source.kind == ContainerKind.DOCKER:
+        raise Unsupported(
+            gettext_noop("No probe is sent from container {name}: its sandbox is a Docker Engine's."),
+            remedy=gettext_noop("Send one to it, or use docker exec there."),
+            field="from",
+            name=found.source.name,
         )
     check_alive(actor, host)
     args = {

@@ -210,3 +210,63 @@ def test_an_engine_that_crashed_takes_back_what_it_had(both: Both) -> None:
     both.engine.docker("start", "api")
     after = both.engine.address("api", "lan")
     assert both.pings("web", after), (before, after)
+
+
+def test_a_container_of_docker_is_known_by_the_name_that_docker_calls_it(both: Both) -> None:
+    both.engine.docker("network", "create", *OURS, "-o", "cnm.name=lan", "lan")
+    both.run("web", network="lan")
+    address = both.engine.run("api", "lan")
+    both.engine.run("web", "lan")  # ours has the name already
+    assert both.until(lambda: {row["name"] for row in both.of_docker()} == {"api", "web.docker"})
+    assert both.until(lambda: address in both.inside("web", "busybox", "nslookup", "api.")["stdout"])
+    both.engine.docker("rename", "api", "backend")
+    assert both.until(lambda: {row["name"] for row in both.of_docker()} == {"backend", "web.docker"})
+    assert both.until(lambda: both.inside("web", "busybox", "nslookup", "backend.")["exit_code"] == 0)
+
+
+def test_a_container_of_docker_on_two_networks_is_one(both: Both) -> None:
+    for name in ("front", "back"):
+        both.engine.docker("network", "create", *OURS, "-o", f"cnm.name={name}", name)
+        both.run(f"on-{name}", network=name)
+    addresses = {"front": both.engine.run("api", "front", options=("-p", "8081:80"))}
+    both.engine.docker("network", "connect", "back", "api")
+    addresses["back"] = both.engine.address("api", "back")
+    (row,) = both.of_docker()
+    assert {one["network"]["name"]: one["ipv4"].partition("/")[0] for one in row["endpoints"]} == addresses
+    for name, address in addresses.items():
+        assert both.pings(f"on-{name}", address)
+    assert both.drifts() == []
+    both.engine.docker("network", "disconnect", "front", "api")
+    (row,) = both.of_docker()
+    assert [one["network"]["name"] for one in row["endpoints"]] == ["back"]
+    assert both.pings("on-back", addresses["back"])
+    assert len(row["ports"]) == 1  # the engine leads it outside by the other network now
+    both.engine.docker("rm", "-f", "api")
+    assert both.of_docker() == []
+
+
+def test_a_container_of_docker_has_both_families(both: Both) -> None:
+    ranges = ("--subnet", "10.70.0.0/24", "--ipv6", "--subnet", "fd00:70::/64")
+    both.engine.docker("network", "create", *OURS, *ranges, "-o", "cnm.name=lan", "lan")
+    both.run("web", network="lan")
+    both.engine.run("api", "lan")
+    theirs = both.engine.inspected("container", "api")["NetworkSettings"]["Networks"]["lan"]["GlobalIPv6Address"]
+    assert theirs.startswith("fd00:70::"), theirs
+    assert both.inside("web", "ping", "-6", "-c1", "-W2", theirs)["exit_code"] == 0
+
+
+def test_a_trace_goes_into_the_sandbox_of_a_container_of_docker(both: Both) -> None:
+    both.engine.docker("network", "create", *OURS, "-o", "cnm.name=lan", "lan")
+    both.run("web", network="lan")
+    both.engine.run("api", "lan")
+    assert both.until(lambda: {row["name"] for row in both.of_docker()} == {"api"})
+    ways = (("web", "api"), ("api", "web"), ("api", "192.0.2.1"))
+
+    def traced() -> bool:
+        found = [both.raw("GET", "firewall/trace", **{"from": one, "to": other, "port": 80}) for one, other in ways]
+        return [answer.status_code == 200 and answer.json()["verdict"] for answer in found] == ["allowed"] * 3
+
+    assert both.until(traced)
+    assert both.raw("GET", "reachability").status_code == 200
+    answer = both.raw("POST", "firewall/verify", {"from": "api", "to": "web", "protocol": "icmp"})
+    assert "Docker Engine" in answer.text

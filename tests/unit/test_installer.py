@@ -110,7 +110,10 @@ def test_the_socket_for_a_docker_engine_has_a_folder_that_its_process_may_write(
     (tmp_path / "cnm.env").write_text("CNM_DOCKER_PLUGIN=/run/docker/plugins/cnm/cnm.sock\n")
     files = units.files()
     assert "d /run/docker/plugins/cnm 0755 cnm cnm -" in files["/etc/tmpfiles.d/cnm.conf"].splitlines()
-    assert "ReadWritePaths=/run/cnm -/run/docker/plugins/cnm" in files["/etc/systemd/system/cnm-engine.service"]
+    engine, kernel = (files[f"/etc/systemd/system/cnm-{name}.service"] for name in ("engine", "kernel"))
+    assert "ReadWritePaths=/run/cnm -/run/docker/plugins/cnm" in engine
+    assert "Before=docker.service" in engine
+    assert not [line for line in kernel.splitlines() if line.startswith("After=") and "docker.service" in line]
 
 
 def test_a_word_of_a_command_means_itself_to_systemd() -> None:

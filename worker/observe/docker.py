@@ -15,7 +15,8 @@ MOST_BYTES = 16 << 20
 
 
 def observe_docker(path: str = SOCKET) -> list[dict[str, Any]]:
-    """Every container and network of the engine: kind, name, addresses, and the bridge of a network. Nothing where nobody answers."""
+    """Every container and network of the engine: kind, name, addresses, the ids of a container's endpoints, and the bridge of a network.
+    Nothing where nobody answers."""
     try:
         containers, networks = _ask(path, "/containers/json"), _ask(path, "/networks")
     except (OSError, ValueError, http.client.HTTPException) as error:
@@ -60,7 +61,9 @@ def _container(item: dict[str, Any]) -> dict[str, Any]:
         if isinstance(one, dict) and one.get(name)
     ]
     names = item.get("Names") or [item.get("Id", "")[:12]]
-    return {"kind": "container", "name": str(names[0]).lstrip("/"), "addresses": addresses}
+    endpoints = [str(one["EndpointID"]) for one in networks.values() if isinstance(one, dict) and one.get("EndpointID")]
+    name = str(names[0]).lstrip("/")
+    return {"kind": "container", "name": name, "addresses": addresses, "endpoints": endpoints}
 
 
 def _network(item: dict[str, Any]) -> dict[str, Any]:
