@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -270,3 +271,65 @@ def test_a_trace_goes_into_the_sandbox_of_a_container_of_docker(both: Both) -> N
     assert both.raw("GET", "reachability").status_code == 200
     answer = both.raw("POST", "firewall/verify", {"from": "api", "to": "web", "protocol": "icmp"})
     assert "Docker Engine" in answer.text
+
+
+def test_whoever_gives_the_addresses_nobody_has_another(both: Both) -> None:
+    for name, ipam in (("docker", ()), ("nobody", ("--ipam-driver", "null"))):
+        both.engine.docker("network", "create", "-d", "cnm", *ipam, "-o", f"cnm.name={name}", name)
+        both.engine.run("api", name)
+        both.run(f"on-{name}", network=name)
+        (row,) = both.of_docker()
+        address = row["endpoints"][0]["ipv4"].partition("/")[0]
+        assert address != both.address(f"on-{name}")
+        assert both.pings(f"on-{name}", address)
+        both.engine.docker("rm", "-f", "api")
+
+
+def test_an_internal_network_leads_nobody_outside(both: Both) -> None:
+    both.engine.docker("network", "create", *OURS, "--internal", "-o", "cnm.name=inner", "inner")
+    assert both.get("networks/inner")["internal"]
+    both.run("web", network="inner")
+    address = both.engine.run("api", "inner")
+    assert both.pings("web", address)
+    assert "default" not in both.engine.inside("api", "ip", "route").stdout
+    assert not both.engine.pings("api", "192.0.2.1")
+
+
+def test_many_containers_of_docker_come_and_go_at_once(both: Both) -> None:
+    both.engine.docker("network", "create", *OURS, "-o", "cnm.name=lan", "lan")
+    names = [f"c{number}" for number in range(6)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        addresses = list(pool.map(lambda name: both.engine.run(name, "lan"), names))
+    assert len(set(addresses)) == len(names)
+    both.run("web", network="lan")
+    assert all(both.pings("web", address) for address in addresses)
+    assert both.drifts() == []
+    both.engine.docker("rm", "-f", *names)
+    assert both.of_docker() == []
+
+
+def test_the_socket_goes_with_its_process(both: Both) -> None:
+    both.product.signal("engine", "TERM")
+    both.product.process("engine").wait(timeout=30)
+    assert both.bottle.run(["test", "-e", PLUGIN], check=False).returncode
+    both.product.serve_engine()
+    assert both.bottle.run(["stat", "-c", "%a %u", PLUGIN]).stdout.split() == ["600", "0"]
+
+
+def test_at_a_boot_the_engine_waits_for_us_and_its_containers_come_back() -> None:
+    with Product({"CNM_DOCKER_PLUGIN": PLUGIN}) as product:
+        product.serve_engine()
+        with Dockerd(product.bottle) as engine:
+            both = Both(product, engine)
+            engine.docker("network", "create", *OURS, "-o", "cnm.name=lan", "lan")
+            both.run("web", network="lan", restart_policy="always")
+            engine.run("api", "lan", options=("--restart", "always"))
+            product.reboot()
+            engine.bottle = product.bottle
+            engine.begin()
+            product.serve_engine()
+            engine.wait()
+            assert both.until(lambda: [row["state"] for row in both.of_docker()] == ["running"], within_s=60), (
+                engine.log()
+            )
+            assert both.until(lambda: both.pings("web", engine.address("api", "lan")))

@@ -64,10 +64,18 @@ class Dockerd:
         self._stack.close()
 
     def start(self) -> None:
+        self.begin()
+        self.wait()
+
+    def begin(self) -> None:
+        """Start it, and let it find out by itself what is there."""
         command = ["dockerd", f"--data-root={self._data}/root", "--exec-root=/run/docker", f"--host=unix://{SOCKET}"]
         command += ["--pidfile=/run/docker.pid", "--storage-driver=overlay2", *self._options]
         with (self._data / "log").open("a") as log:
             self._daemon = self.bottle.popen(command, stdout=log, stderr=subprocess.STDOUT)
+
+    def wait(self) -> None:
+        """Until it answers."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while self.docker("version", check=False).returncode:
             assert self._daemon.poll() is None, self.log()
