@@ -42,7 +42,7 @@ def bind_unix(path: Path, group: int) -> socket.socket:
 
 def bind_plugin(path: Path, user: int) -> socket.socket:
     """A socket at *path* that root alone may open. Where it has a folder of its own (``NAME/NAME.sock``), that is *user*'s, so that the
-    socket can go with us: an engine that lists its volumes waits half a minute for a plugin that only left its socket."""
+    socket can go with us: an engine that lists its volumes waits 15 s for a plugin that only left its socket."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.parent.name == path.stem:
         os.chown(path.parent, user, -1)

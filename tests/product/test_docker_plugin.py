@@ -326,10 +326,21 @@ def test_at_a_boot_the_engine_waits_for_us_and_its_containers_come_back() -> Non
             engine.run("api", "lan", options=("--restart", "always"))
             product.reboot()
             engine.bottle = product.bottle
-            engine.begin()
-            product.serve_engine()
+            product.start("engine")
+            engine.begin()  # both at once, as at a boot without an order
             engine.wait()
             assert both.until(lambda: [row["state"] for row in both.of_docker()] == ["running"], within_s=60), (
                 engine.log()
             )
             assert both.until(lambda: both.pings("web", engine.address("api", "lan")))
+
+
+def test_a_call_waits_for_a_worker_that_is_on_its_way(both: Both) -> None:
+    both.engine.docker("network", "create", *OURS, "-o", "cnm.name=lan", "lan")
+    both.run("web", network="lan")
+    both.product.kill("kernel")
+    both.product.age_heartbeat()
+    with ThreadPoolExecutor(1) as pool:
+        address = pool.submit(both.engine.run, "api", "lan")
+        both.product.restart("kernel")
+        assert both.pings("web", address.result())
