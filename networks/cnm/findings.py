@@ -11,6 +11,7 @@ from typing import Any
 from networks.cnm.addresses import AnyAddress
 from networks.cnm.desired import Host, PublishedPort
 from networks.cnm.guards import calls_closed, guard_of, guarded
+from networks.cnm.names import inner_device
 from networks.cnm.ruleset.members import Members, Span
 from networks.cnm.ruleset.model import (
     IPTABLES_NFT,
@@ -67,6 +68,10 @@ _DUPLICATE = gettext_noop("{where} translates {called} to {first}; the later rul
 _DUPLICATE_REMEDY = gettext_noop("Delete the rule that is stale.")
 _DEAD = gettext_noop("{where} translates {called} to {address}, which nobody has.")
 _DEAD_REMEDY = gettext_noop("Delete the rule, or start what should have the address.")
+_UNTAKEN = gettext_noop(
+    "A Docker Engine has not taken the link of its container {container} to network {network}: nobody reaches it there."
+)
+_UNTAKEN_REMEDY = gettext_noop("Restart {container} in Docker, if it is not just starting.")
 _SHADOWED = gettext_noop("A rule that is not ours decides before one of ours: {text}")
 _SHADOWED_REMEDY = gettext_noop("Move it below, or take it away; rules of ours after it are not asked.")
 
@@ -107,7 +112,7 @@ def find_all(
     if world is not None:
         found += [*_dead(ruleset, world), *_localnet(world), *_mtu(world)]
     if world is not None and desired is not None:
-        found += [*_bridge_nf(world, desired), *_guarded(ruleset, world, desired)]
+        found += [*_bridge_nf(world, desired), *_guarded(ruleset, world, desired), *_untaken(world, desired)]
     if desired is not None:
         found += _shadowed(ruleset, ours)
     order = {DANGER: 0, WARNING: 1, NOTICE: 2}
@@ -335,6 +340,24 @@ def _bridge_nf(world: World, desired: Host) -> Iterator[Finding]:
                     sentence=Text.of(_NO_BRIDGE_NF, network=network.name, sysctl=sysctl),
                     remedy=Text.of(_NO_BRIDGE_NF_REMEDY, sysctl=sysctl),
                     subject=f"network {network.name}",
+                )
+
+
+def _untaken(world: World, desired: Host) -> Iterator[Finding]:
+    """Links that stand on the host for a Docker Engine that thinks it has them: those that it took are gone, and these are their
+    successors (a reboot without the engine, ``make down``)."""
+    here = {device.name for device in world.devices}
+    names = {network.id: network.name for network in desired.networks}
+    for container in desired.containers:
+        for endpoint in container.endpoints if container.of_docker and container.live else ():
+            if inner_device(endpoint.id) in here:
+                network = names.get(endpoint.network_id, endpoint.network_id)
+                yield Finding(
+                    code="untaken_link",
+                    severity=WARNING,
+                    sentence=Text.of(_UNTAKEN, container=container.name, network=network),
+                    remedy=Text.of(_UNTAKEN_REMEDY, container=container.name),
+                    subject=f"container {container.name}",
                 )
 
 

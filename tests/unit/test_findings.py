@@ -12,6 +12,7 @@ import pytest
 from networks.cnm.findings import find_all
 from networks.cnm.guards import calls_closed, guard_of, guarded
 from networks.cnm.iptables_text import parse_rule, parse_save, render_save
+from networks.cnm.names import inner_device
 from networks.cnm.plan import Step
 from networks.cnm.resources import Owner
 from networks.cnm.ruleset.iptables import parse_tables
@@ -21,6 +22,7 @@ from networks.cnm.text import Text
 from networks.cnm.trace.trace import Question
 from networks.cnm.trace.walk import OUTSIDE, Party
 from networks.cnm.trace.world import Device
+from tests.unit.compiled import WEB, container, endpoint, host
 from tests.unit.test_trace import WORLD
 from worker.drift import kind_of
 from worker.shadows import find_shadows
@@ -133,3 +135,13 @@ def test_drift_of_a_rule_says_whether_it_stands_twice_or_out_of_order() -> None:
     assert kind_of(Step(replace(rule, rank=()), rule)) == "out of order"
     assert kind_of(Step(None, rule)) == "missing"
     assert kind_of(Step(rule, None)) == "left over"
+
+
+def test_a_link_that_a_docker_engine_has_not_taken_is_said() -> None:
+    theirs = container(32, endpoint(32, WEB, "172.18.0.9/16"), name="api", kind="docker")
+    left = Device(name=inner_device(theirs.endpoints[0].id), index=99, kind="veth")
+    world = replace(WORLD, devices=(*WORLD.devices, left))
+    found = [one for one in find_all(Ruleset(), world, host(theirs)) if one.code == "untaken_link"]
+    assert [(one.subject, one.severity) for one in found] == [("container api", "warning")]
+    for other_world, desired in ((WORLD, host(theirs)), (world, host(replace(theirs, live=False)))):
+        assert "untaken_link" not in {one.code for one in find_all(Ruleset(), other_world, desired)}
