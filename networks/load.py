@@ -258,6 +258,7 @@ def _subnet(row: Subnet) -> desired.Subnet:
         gateway=ip_address(row.gateway) if row.gateway else None,
         ip_range=ip_network(row.ip_range) if row.ip_range else None,
         reserved=tuple((name, ip_address(address)) for name, address in sorted(row.reserved.items())),
+        vni=row.vni or 0,
         chosen=row.from_pool,
     )
 

@@ -64,6 +64,7 @@ Subnet = shape(
     gateway=text(),
     ip_range=text(),
     aux_addresses=mapping(),
+    vni=number(),
     in_use=number(),
     available=number(),
 )

@@ -53,6 +53,8 @@ class Subnet:
     gateway: AnyAddress | None = None
     ip_range: AnyNetwork | None = None
     reserved: tuple[tuple[str, AnyAddress], ...] = ()
+    vni: int = 0
+    """The number of the VXLAN segment that carries it; 0: its network's first."""
     chosen: bool = False
     """Whether nobody asked for it: it was taken from the pools, or an IPAM plugin chose it."""
 
@@ -88,7 +90,7 @@ class Network:
     subnets: tuple[Subnet, ...] = ()
     options: NetworkOptions = field(default_factory=NetworkOptions)
     vni: int = 0
-    """The number of its VXLAN segment; 0 for networks that stay on their host."""
+    """The number of its VXLAN segment, or of the first of them; 0 for networks that stay on their host."""
     wants_ipv6: bool = False
     """Whether it is to have IPv6, also while no subnet of it is known."""
     ipam: Ipam = field(default_factory=Ipam)

@@ -48,8 +48,8 @@ class NetworkOptions:
     iface_prefix: str = "eth"
     trusted_interfaces: tuple[str, ...] = ()
     """Devices of the host from which the containers' own addresses may be reached."""
-    vni: int = 0
-    """The number of an overlay network's segment; 0: the next free one."""
+    vnis: tuple[int, ...] = ()
+    """The numbers of an overlay network's segments, in the order of its subnets; those that are missing are the next free ones."""
     encrypted: bool = False
     """Whether an overlay network's packets are to be encrypted between hosts."""
     parent: str = ""
@@ -71,7 +71,7 @@ _KEYS = {
     "default_bridge": _BRIDGE + "default_bridge",
     "iface_prefix": "com.docker.network.container_iface_prefix",
     "trusted_interfaces": _BRIDGE + "trusted_host_interfaces",
-    "vni": VXLAN_ID,
+    "vnis": VXLAN_ID,
     "encrypted": "encrypted",
     "parent": "parent",
     "macvlan_mode": "macvlan_mode",
@@ -204,8 +204,8 @@ def _read(name: str, key: str, value: str) -> object:
         return not value or _read_bool(key, value)  # Docker: that it is given is enough
     if name == "mtu":
         return _read_mtu(key, value)
-    if name == "vni":
-        return _read_vni(key, value)
+    if name == "vnis":
+        return _read_vnis(key, value)
     if name in {"host_binding", "host_ipv4", "host_ipv6"}:
         return _read_address(name, key, value)
     if name.endswith("mode") or name.startswith("gateway_mode"):
@@ -246,10 +246,11 @@ def _read_mtu(key: str, value: str) -> int:
     return int(value)
 
 
-def _read_vni(key: str, value: str) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) < 9 and FIRST_VNI <= int(value) <= LAST_VNI):
+def _read_vnis(key: str, value: str) -> tuple[int, ...]:
+    numbers = tuple(int(one) if one.isascii() and one.isdigit() and len(one) < 9 else -1 for one in value.split(","))
+    if not all(FIRST_VNI <= one <= LAST_VNI for one in numbers) or len(set(numbers)) < len(numbers):
         raise _bad(key, value, f"{FIRST_VNI}-{LAST_VNI}")
-    return int(value)
+    return numbers
 
 
 def _read_address(name: str, key: str, value: str) -> IPv4Address | IPv6Address:

@@ -37,7 +37,7 @@ class Network(models.Model):
     scope = models.CharField(max_length=8, default=LOCAL)
     """``local``, or ``global``: it spans hosts."""
     vni = models.PositiveIntegerField(null=True, blank=True, unique=True)
-    """The number of its VXLAN segment; none for networks that stay on their host."""
+    """The number of its VXLAN segment, or of the first of them; none for networks that stay on their host."""
     predefined = models.BooleanField(default=False)
     internal = models.BooleanField(default=False)
     attachable = models.BooleanField(default=False)
@@ -93,6 +93,8 @@ class Subnet(models.Model):
     from_pool = models.BooleanField(default=False)
     """Whether nobody asked for it: it was taken from the default pools, or an IPAM plugin chose it (no address of one's own choice
     then, as in Docker)."""
+    vni = models.PositiveIntegerField(null=True, blank=True, unique=True)
+    """The number of the VXLAN segment that carries it, where its network has several and this is not on the first."""
 
     class Meta:
         ordering = ["id"]

@@ -102,6 +102,7 @@ def _subnet(row: Network, item: Any) -> Json:
         "gateway": item.gateway,
         "ip_range": item.ip_range,
         "aux_addresses": item.reserved,
+        "vni": item.vni or row.vni,
         "in_use": in_use,
         "available": min(max(room - in_use, 0), 2**63 - 1),
     }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from ipaddress import ip_address, ip_interface, ip_network
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 from django.conf import settings
@@ -64,17 +65,46 @@ def _in_use_by(host: Host, scope: str, facts: HostFacts | None) -> list[tuple[Ho
     ]
 
 
-def segment(chosen: int) -> int:
-    """The number of a new network's segment: *chosen*, if nobody has it, or (0) the lowest free one. Raises :class:`Conflict`."""
-    used = set(Network.objects.exclude(vni=None).order_by().values_list("vni", flat=True))
-    if chosen and chosen in used:
-        raise Conflict(
-            gettext_noop("Segment {vni} is another network's already."),
-            remedy=gettext_noop("Choose another number, or leave it out to get a free one."),
-            field=f"options.{VXLAN_ID}",
-            vni=chosen,
+def segments_of(network: Network, subnets: Sequence[SubnetRequest], chosen: Sequence[int]) -> list[int | None]:
+    """The segment of each of *subnets* where *network* spans hosts: None for what its first one carries, whose number it gets.
+
+    Each IPv4 subnet has a segment of its own (each IPv6 subnet, where there is no IPv4); a container's frames are carried by the one of
+    its address there, whatever other family they are of. *chosen* are their numbers, in this order; others are the lowest that are
+    free. Raises :class:`Conflict`, :class:`InvalidSpec`.
+    """
+    if network.scope != GLOBAL:
+        return [None] * len(subnets)
+    carried = 4 if any(one.subnet.version == 4 for one in subnets) else 6
+    numbers = iter(_segments(network, chosen, max(1, sum(one.subnet.version == carried for one in subnets))))
+    network.vni, first, found = next(numbers), True, []
+    for one in subnets:
+        found.append(None if first or one.subnet.version != carried else next(numbers))
+        first = first and one.subnet.version != carried
+    return found
+
+
+def _segments(network: Network, chosen: Sequence[int], wanted: int) -> list[int]:
+    field = f"options.{VXLAN_ID}"
+    if len(chosen) > wanted:
+        raise InvalidSpec(
+            gettext_noop("{given} segments are chosen, and the network has {wanted}: one for each subnet."),
+            remedy=gettext_noop("Give as many as there are subnets, or fewer."),
+            field=field,
+            given=len(chosen),
+            wanted=wanted,
         )
-    return chosen or next(number for number in count(FIRST_VNI) if number not in used)
+    used = set(Network.objects.exclude(vni=None).exclude(pk=network.pk).order_by().values_list("vni", flat=True))
+    used |= set(Subnet.objects.exclude(vni=None).exclude(network=network).order_by().values_list("vni", flat=True))
+    for number in chosen:
+        if number in used:
+            raise Conflict(
+                gettext_noop("Segment {vni} is another network's already."),
+                remedy=gettext_noop("Choose another number, or leave it out to get a free one."),
+                field=field,
+                vni=number,
+            )
+    free = (number for number in count(FIRST_VNI) if number not in used and number not in chosen)
+    return [*chosen, *islice(free, wanted - len(chosen))]
 
 
 def check_overlap_with_others(
@@ -136,7 +166,7 @@ def free_subnet(
     return chosen
 
 
-def add_subnet(network: Network, request: SubnetRequest, *, from_pool: bool = False) -> Subnet:
+def add_subnet(network: Network, request: SubnetRequest, *, from_pool: bool = False, vni: int | None = None) -> Subnet:
     """The row of one subnet, with its gateway chosen where none is asked for."""
     reserved = set(request.aux_addresses.values())
     gateway = request.gateway
@@ -150,6 +180,7 @@ def add_subnet(network: Network, request: SubnetRequest, *, from_pool: bool = Fa
             ip_range=str(request.ip_range or ""),
             reserved={name: str(address) for name, address in request.aux_addresses.items()},
             from_pool=from_pool,
+            vni=vni,
         )
     )
 
@@ -163,13 +194,38 @@ def lease_addresses(endpoint: Endpoint, order: str, subnets: Iterable[Subnet] | 
     worker asks it."""
     if endpoint.network.ipam_driver != "default":
         return
+    of_family: dict[int, list[Subnet]] = {}
     for subnet in subnets if subnets is not None else _subnets_of(endpoint.network_id):
-        cidr = ip_network(subnet.cidr)
-        name = "ipv4" if cidr.version == 4 else "ipv6"
+        of_family.setdefault(ip_network(subnet.cidr).version, []).append(subnet)
+    for version, several in of_family.items():
+        name = "ipv4" if version == 4 else "ipv6"
         wanted = getattr(endpoint, f"wanted_{name}")
-        address, known = (_static(endpoint, subnet, wanted), True) if wanted else _dynamic(endpoint, subnet, order)
+        if wanted:
+            address, known = _static(endpoint, wanted), True
+            subnet = next((one for one in several if address in ip_network(one.cidr)), several[0])
+        else:
+            subnet, address, known = _of_first(endpoint, several, order)
         _take(endpoint, str(address), known)
-        setattr(endpoint, name, f"{address}/{cidr.prefixlen}")
+        setattr(endpoint, name, f"{address}/{ip_network(subnet.cidr).prefixlen}")
+
+
+def _of_first(endpoint: Endpoint, several: Sequence[Subnet], order: str) -> tuple[Subnet, AnyAddress, bool]:
+    """An address of the subnet that the endpoint had one of, else of the first that has one left, and whether somebody had it before.
+
+    Raises :class:`Exhausted` where none has."""
+    *others, last = _had_first(endpoint, several)
+    for subnet in others:
+        with suppress(Exhausted):
+            return (subnet, *_dynamic(endpoint, subnet, order))
+    return (last, *_dynamic(endpoint, last, order))
+
+
+def _had_first(endpoint: Endpoint, several: Sequence[Subnet]) -> Sequence[Subnet]:
+    if len(several) == 1:
+        return several
+    rows = _leases(endpoint.network_id)
+    had = [ip_address(text) for text, holder, last in rows if holder is None and last == endpoint.container_id]
+    return sorted(several, key=lambda one: not any(address in ip_network(one.cidr) for address in had))
 
 
 def _take(endpoint: Endpoint, address: str, known: bool = True) -> None:
@@ -276,7 +332,7 @@ def addresses_of_others(network: Network) -> frozenset[AnyAddress]:
     return frozenset((*own, *map(ip_address, (*facts.gateways, *facts.nameservers))))
 
 
-def _static(endpoint: Endpoint, subnet: Subnet, wanted: str) -> AnyAddress:
+def _static(endpoint: Endpoint, wanted: str) -> AnyAddress:
     holder = Lease.objects.filter(network=endpoint.network, address=wanted).exclude(endpoint=None).first()
     if holder is not None and holder.endpoint_id != endpoint.pk:
         _refuse_taken(holder, "ipv4" if "." in wanted else "ipv6")

@@ -33,6 +33,9 @@ FIXED_OPTIONS: Mapping[str, str] = {
     "encrypted": gettext_noop(
         "Its hosts would not change at one moment: what one sends in the clear, another refuses."
     ),
+    "vnis": gettext_noop(
+        "Its hosts would not change at one moment: what one sends on a segment, another does not hear."
+    ),
     "default_bridge": gettext_noop("Which network is the default bridge is settled when it is made."),
 }
 """Options that a network keeps for life, each with the reason."""
@@ -186,11 +189,13 @@ def _replace_subnets(network: Network, wanted: NetworkRequest) -> None:
     pooled = set(network.subnets.filter(from_pool=True).values_list("cidr", flat=True))
     network.subnets.all().delete()
     network.leases.all().delete()
-    for number, subnet in enumerate(subnets_for(network.host, wanted)):
+    subnets = subnets_for(network.host, wanted)
+    vnis = ipam.segments_of(network, subnets, wanted.typed_options.vnis or (network.vni or 0,))
+    for number, (subnet, vni) in enumerate(zip(subnets, vnis, strict=True)):
         if subnet in wanted.subnets:
             ipam.check_overlap_with_others(network.host, network, subnet.subnet, f"subnets.{number}.subnet")
         from_pool = subnet not in wanted.subnets or str(subnet.subnet) in pooled
-        ipam.add_subnet(network, subnet, from_pool=from_pool)
+        ipam.add_subnet(network, subnet, from_pool=from_pool, vni=vni)
 
 
 def _check_ports(network: Network) -> None:

@@ -47,7 +47,6 @@ def add_network(actor: Actor, host: Host, request: NetworkRequest, network_id: s
         name=request.name,
         driver=request.driver,
         scope=chosen.scope,
-        vni=ipam.segment(request.typed_options.vni) if chosen.scope == GLOBAL else None,
         internal=request.internal,
         attachable=request.attachable,
         enable_ipv6=request.enable_ipv6,
@@ -60,15 +59,17 @@ def add_network(actor: Actor, host: Host, request: NetworkRequest, network_id: s
     )
     _check_bridge_name(host, network)
     check_features(host, request)
+    wanted = subnets_for(host, request)
+    vnis = ipam.segments_of(network, wanted, request.typed_options.vnis)
     try:
         insert(network)
     except IntegrityError:
         raise _name_taken(request.name) from None
     subnets = []
-    for number, subnet in enumerate(subnets_for(host, request)):
+    for number, (subnet, vni) in enumerate(zip(wanted, vnis, strict=True)):
         if subnet in request.subnets and request.ipam_driver == "default":
             ipam.check_overlap_with_others(host, network, subnet.subnet, f"subnets.{number}.subnet")
-        subnets.append(ipam.add_subnet(network, subnet, from_pool=subnet not in request.subnets))
+        subnets.append(ipam.add_subnet(network, subnet, from_pool=subnet not in request.subnets, vni=vni))
     check_driver(network, network_value(network, subnets))
     feed.put("network", network)
     return network

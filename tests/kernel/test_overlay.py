@@ -127,6 +127,42 @@ def test_containers_on_two_hosts_reach_each_other_and_nobody_is_asked_who_they_a
 
 
 @inside
+def test_two_subnets_are_two_segments_on_one_link() -> None:
+    """The far container is in another subnet: what is for it goes by its segment, what it answers by ours."""
+    two_hosts()
+    run("ip", "address", "flush", "dev", "eth0", "scope", "global", ns="box3")
+    run("ip", "address", "add", "10.5.0.3/24", "dev", "eth0", ns="box3")
+    for box, other in (("box2", "10.5.0.0/24"), ("box3", "10.0.0.0/24")):
+        run("ip", "route", "add", other, "dev", "eth0", ns=box)
+    own, others = {"": "cx4096", "far": "cx5000"}, {"": "10.0.0.2", "far": "10.5.0.3"}
+    for ns in HOSTS:
+        (there,) = HOSTS.keys() - {ns}
+        underlay, number = HOSTS[there]
+        way = own[there]
+        take_to(
+            ns,
+            (
+                device(ns),
+                device(ns, name="cx5000", vni=5000),
+                ForwardingEntry(owner=OWNER, device=way, mac=mac(number), remote=ip_address(underlay)),
+                Neighbour(owner=OWNER, device=way, address=ip_address(others[there]), mac=mac(number)),
+            ),
+        )
+
+    def carried(segment: str) -> int:
+        return int(run("cat", f"/sys/class/net/{segment}/statistics/tx_packets"))
+
+    for _ in range(3):
+        before = carried("cx4096"), carried("cx5000")
+        assert pings(2, "10.5.0.3"), "and again, once the bridges have seen both"
+        assert pings(3, "10.0.0.2")
+        assert carried("cx4096") == before[0], "nothing for the other subnet goes by ours"
+        assert carried("cx5000") > before[1]
+    port = run("bridge", "-d", "link", "show", "dev", "cx5000")
+    assert "learning off" in port
+
+
+@inside
 def test_what_was_made_is_taken_away_without_a_trace() -> None:
     two_hosts()
     before = dump()

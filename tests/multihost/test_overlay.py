@@ -41,6 +41,24 @@ def test_every_container_reaches_every_other_by_address_and_by_name(cluster: Clu
             assert there in asked["stdout"], asked
 
 
+def test_who_is_in_another_subnet_of_the_network_is_reached_all_the_same(cluster: Cluster) -> None:
+    subnets = [{"subnet": "10.7.0.0/24"}, {"subnet": "10.8.0.0/24"}]
+    wide = cluster.call("POST", "networks", {"name": "wide", "driver": "overlay", "subnets": subnets}, host="h1")
+    assert len({row["vni"] for row in wide["subnets"]}) == 2
+    homes = {"h1": "10.7.0.10", "h2": "10.8.0.10", "h3": "10.7.0.11"}
+    for host, there in homes.items():
+        body = {"name": "wide", "command": ["sleep", "1000"], "network": "wide", "ipv4": there}
+        assert cluster.call("POST", "containers", body, host=host)["state"] == "running"
+    for source in homes:
+        for there in homes.values():
+            cluster.until(lambda source=source, there=there: cluster.pings(source, "wide", there), 10)
+        assert cluster.pings(source, "wide", OUTSIDE)
+    for host in homes:
+        assert cluster.call("GET", "drift", host=host)["results"] == []
+        cluster.call("DELETE", "containers/wide", host=host, force=1)
+    cluster.call("DELETE", "networks/wide", host="h1")
+
+
 def test_each_host_leads_outside_and_publishes_ports_itself(cluster: Cluster) -> None:
     ports = [{"host_port": 8080, "container_port": 80}]
     for host in HOSTS[1:]:

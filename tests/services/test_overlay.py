@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from networks.cnm.errors import Conflict, InvalidSpec, Unsupported
+from networks import represent
+from networks.cnm.errors import Conflict, Forbidden, InvalidSpec, Unsupported
 from networks.cnm.facts import Feature
 from networks.cnm.text import Text
 from networks.load import load_facts, load_host
@@ -15,7 +16,7 @@ from networks.services import containers, networks
 from networks.services.images import ensure_host_image
 from networks.services.network_changes import update_network
 from networks.services.spec_container import AttachRequest, read_container
-from networks.services.spec_network import NetworkChanges
+from networks.services.spec_network import NetworkChanges, read_changes
 from networks.services.topology import export
 from tests.testlib.world import OPERATOR, World
 
@@ -63,10 +64,67 @@ def test_each_network_has_a_segment_and_a_subnet_of_its_own(world: World) -> Non
     assert world.network("f").vni is None
 
 
+WIDE = [{"subnet": "10.7.0.0/30"}, {"subnet": "10.8.0.0/24"}, {"subnet": "10.9.0.0/24"}]
+
+
+def test_each_of_several_subnets_has_a_segment(world: World) -> None:
+    world.network("first", driver="overlay")
+    wide = world.network("wide", driver="overlay", subnets=WIDE, options={VNI: "4098,5000"})
+    assert [(row["subnet"], row["vni"]) for row in represent.network(wide)["subnets"]] == [
+        ("10.7.0.0/30", 4098),
+        ("10.8.0.0/24", 5000),
+        ("10.9.0.0/24", 4097),
+    ]
+    for taken in ("4096", "5000", "4097"):
+        with pytest.raises(Conflict, match=f"Segment {taken}"):
+            world.network("other", driver="overlay", options={VNI: taken})
+    with pytest.raises(InvalidSpec, match="2 segments are chosen, and the network has 1"):
+        world.network("other", driver="overlay", options={VNI: "6000,6001"})
+    assert world.network("next", driver="overlay").vni == 4099
+    both = [*WIDE[1:], {"subnet": "fd00:8::/64"}, {"subnet": "fd00:9::/64"}]
+    mixed = [{**one, "subnet": one["subnet"].replace("10.", "10.1")} for one in both]
+    dual = world.network("dual", driver="overlay", subnets=mixed, enable_ipv6=True)
+    assert (dual.vni, [row.vni for row in dual.subnets.all()]) == (4100, [None, 4101, None, None]), "IPv6 goes along"
+    with pytest.raises(InvalidSpec, match="one subnet of each family"):
+        world.network("flat", subnets=WIDE)
+
+
+def test_a_container_gets_an_address_of_the_first_subnet_that_has_one_left(world: World) -> None:
+    world.network("wide", driver="overlay", subnets=WIDE)
+    first, second = world.container("a", network="wide"), world.container("b", network="wide")
+    chosen = world.container("c", networks=[{"network": "wide", "ipv4": "10.9.0.7"}])
+
+    def address(box: Container) -> str:
+        return box.endpoints.get(network__name="wide").ipv4
+
+    assert [address(box) for box in (first, second, chosen)] == ["10.7.0.2/30", "10.8.0.2/24", "10.9.0.7/24"]
+    containers.stop_container(OPERATOR, second)
+    containers.stop_container(OPERATOR, first)
+    world.work()
+    for box in (second, first):
+        containers.start_container(OPERATOR, Container.objects.get(pk=box.pk))
+        world.work()
+    assert [address(box) for box in (first, second)] == ["10.7.0.2/30", "10.8.0.2/24"], "each has its own again"
+
+
+def test_subnets_are_exchanged_with_their_segments_while_nobody_is_there(world: World) -> None:
+    wide = world.network("wide", driver="overlay", subnets=WIDE)
+    assert [row.vni for row in wide.subnets.all()] == [None, 4097, 4098]
+    update_network(OPERATOR, wide, read_changes({"subnets": WIDE[:2]}))
+    world.work()
+    wide.refresh_from_db()
+    assert (wide.vni, [row.vni for row in wide.subnets.all()]) == (4096, [None, 4097])
+    with pytest.raises(Forbidden, match="another does not hear"):
+        update_network(OPERATOR, wide, read_changes({"options": {VNI: "6000"}}))
+
+
 @pytest.mark.parametrize(
     ("driver", "options"),
     [
         ("overlay", {"com.docker.network.bridge.name": "br9"}),
+        ("overlay", {VNI: "5000,42"}),
+        ("overlay", {VNI: "5000,5000"}),
+        ("overlay", {VNI: "5000,"}),
         ("bridge", {VNI: "5000"}),
         ("bridge", {"encrypted": ""}),
         ("overlay", {VNI: "42"}),

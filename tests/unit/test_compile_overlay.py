@@ -108,6 +108,27 @@ def test_who_is_elsewhere_is_a_forwarding_entry_its_neighbours_and_its_names() -
     assert "two" in str(of_kind(made, ForwardingEntry)[1].why)
 
 
+def test_each_subnet_is_a_segment_of_its_own_and_all_are_on_one_link() -> None:
+    more = (Subnet(subnet=ip_network("10.5.0.0/24"), gateway=ip_address("10.5.0.1"), vni=5000),)
+    six = (Subnet(subnet=ip_network("fd00:10::/64")), Subnet(subnet=ip_network("fd00:15::/64")))
+    wide = replace(APP, subnets=(*APP.subnets, *more, *six))
+    away = replace(remote(9), addresses=(ip_address("10.5.0.9"), ip_address("fd00:10::9")))
+    made = compile_host(replace(host(container(5), remotes=(remote(8), away)), networks=(wide, GATEWAY)), FACTS)
+    assert [item.describe().split(" local ")[0] for item in of_kind(made, Vxlan)] == [
+        "vxlan cx4096 id 4096",
+        "vxlan cx5000 id 5000",
+    ]
+    assert {item.describe().split("master ")[1] for item in of_kind(made, Vxlan)} == {"br-000000000001 mtu 1450"}
+    assert sorted(item.describe() for item in of_kind(made, ForwardingEntry)) == [
+        f"fdb {mac(8)} dev cx4096 dst 192.0.2.9",
+        f"fdb {mac(9)} dev cx5000 dst 192.0.2.9",
+    ]
+    known = {(item.device, str(item.address)) for item in of_kind(made, Neighbour)}  # type: ignore[attr-defined]
+    assert known == {("cx4096", "10.0.0.8"), ("cx5000", "10.5.0.9"), ("cx5000", "fd00:10::9")}, "where its frames go"
+    links = {str(item.destination): item.device for item in of_kind(made, Route) if item.gateway is None}  # type: ignore[attr-defined]
+    assert links == {"10.5.0.0/24": "eth0"}, "it has no IPv6 address, and its own subnet is there by its address"
+
+
 def test_the_way_outside_is_the_hosts_gateway_network() -> None:
     made = compile_host(host(container(5)), FACTS)
     (route,) = of_kind(made, Route)

@@ -73,6 +73,8 @@ class OverlayHandler:
             batch.add(step, vxlan.set_vxlan(wanted.name, wanted.local))
         master = self._bridge(step, wanted) if device is not None else None
         batch.add(step, rtnl.set_link(wanted.name, mtu=wanted.mtu, master=master, up=True))
+        # Who is where is told. What comes by one segment from somebody whose own is another must not lead his frames there.
+        batch.add(step, rtnl.set_port(wanted.name, learning=False))
         _raise_first(batch.send())
 
     def _create(self, step: Step, wanted: Vxlan) -> None:

@@ -1,6 +1,8 @@
 """Overlay networks: one network across several hosts, carried by VXLAN between them (RFC 7348).
 
-A host that has a container on the network has a bridge with a VXLAN device as one of its ports. Who is where is compiled from the
+A host that has a container on the network has a bridge with a VXLAN device as one of its ports: one for each subnet, which is a segment
+of its own. All are ports of one bridge, and a container has a route to the other subnets on its link, so that it reaches those who are
+there without a router: its frames go by the segment of whoever they are for. Who is where is compiled from the
 database, as everything else: for each container on another host a forwarding entry (its MAC, that host) and the neighbours that
 the device answers ARP and ND with. So nothing is flooded between hosts, nothing is learned from what arrives, and no control plane is
 needed. The bridge has no address: containers reach the outside by their host's gateway network, as with Docker.
@@ -8,14 +10,15 @@ needed. The bridge has no address: containers reach the outside by their host's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from networks.cnm.addresses import AnyAddress
 from networks.cnm.desired import Network, RemoteEndpoint
 from networks.cnm.errors import Unsupported
 from networks.cnm.facts import HostFacts
 from networks.cnm.names import bridge_device, veth_device, vxlan_device
 from networks.cnm.options import IFNAME, sysctl_of
-from networks.cnm.resources import Bridge, ForwardingEntry, NameRecord, Neighbour, Owner, Resource, Vxlan
+from networks.cnm.resources import Bridge, ForwardingEntry, NameRecord, Neighbour, Owner, Resource, Route, Vxlan
 from networks.cnm.text import Text, gettext_noop
 from networks.cnm.underlay import encrypted_room, underlay_of
 from worker.firewall.forwarding import compile_spanning_rules
@@ -30,6 +33,7 @@ DEFAULT_ROOM = 1450
 _ASKING = {"retrans_time_ms": "100", "mcast_solicit": "30"}
 _BRIDGE = gettext_noop("The switch that this host's containers on network {network} are plugged into.")
 _VXLAN = gettext_noop("Carries network {network} to the other hosts that have containers on it, as segment {vni}.")
+_ON_LINK = gettext_noop("Subnet {subnet} is network {network}'s, too: who is there is on the same link.")
 _FORWARDING = gettext_noop("Container {container} of network {network} runs on host {host}: its frames go there.")
 _NEIGHBOUR = gettext_noop(
     "Answers who has {address}: container {container} of network {network} on host {host}. So nobody need be asked there."
@@ -45,7 +49,8 @@ class OverlayDriver(Driver):
     scope = "global"
     leads_out = False
     hands_over = True
-    options = frozenset({"mtu", "iface_prefix", "vni", "encrypted"})
+    one_subnet = False
+    options = frozenset({"mtu", "iface_prefix", "vnis", "encrypted"})
 
     def availability(self, facts: HostFacts) -> Unsupported | None:
         return lacks(facts, "link.vxlan", "driver")
@@ -69,16 +74,17 @@ class OverlayDriver(Driver):
         owner = Owner(kind="network", id=network.id, name=network.name)
         underlay = underlay_of(around.settings, around.facts)
         yield Bridge(name=device, mtu=mtu, owner=owner, why=Text.of(_BRIDGE, network=network.name))
-        yield Vxlan(
-            name=vxlan_device(network.vni),
-            vni=network.vni,
-            port=around.settings.encrypted_port if network.options.encrypted else around.settings.vxlan_port,
-            bridge=device,
-            local=underlay.address if underlay else None,
-            mtu=mtu,
-            owner=owner,
-            why=Text.of(_VXLAN, network=network.name, vni=network.vni),
-        )
+        for vni in dict.fromkeys((network.vni, *(item.vni or network.vni for item in network.subnets))):
+            yield Vxlan(
+                name=vxlan_device(vni),
+                vni=vni,
+                port=around.settings.encrypted_port if network.options.encrypted else around.settings.vxlan_port,
+                bridge=device,
+                local=underlay.address if underlay else None,
+                mtu=mtu,
+                owner=owner,
+                why=Text.of(_VXLAN, network=network.name, vni=vni),
+            )
         if network.options.encrypted:
             yield from compile_encryption(network, owner, around)
         for remote in around.remotes.get(network.id, ()):
@@ -90,6 +96,30 @@ class OverlayDriver(Driver):
     def compile_endpoint(self, attachment: Attachment, around: Surroundings) -> Iterator[Resource]:
         network, device = attachment.network, self.device(attachment.network, around)
         yield from plug_in(attachment, device, _mtu(network, around), around, _soon(attachment))
+        yield from _ways_to_other_subnets(attachment)
+
+
+def _ways_to_other_subnets(attachment: Attachment) -> Iterator[Resource]:
+    """Who has an address of another subnet of the network is on the same link."""
+    network, endpoint = attachment.network, attachment.endpoint
+    name = f"{attachment.container.name} on {network.name}"
+    for own in (endpoint.ipv4, endpoint.ipv6):
+        for item in network.subnets:
+            if own is not None and item.subnet.version == own.version and own.ip not in item.subnet:
+                yield Route(
+                    sandbox=attachment.sandbox,
+                    destination=item.subnet,
+                    gateway=None,
+                    device=endpoint.ifname,
+                    owner=Owner(kind="endpoint", id=endpoint.id, name=name),
+                    why=Text.of(_ON_LINK, network=network.name, subnet=item.subnet),
+                )
+
+
+def _segment(network: Network, addresses: Collection[AnyAddress]) -> int:
+    """The segment of whoever has *addresses*: that of its subnet, if it has one of its own."""
+    of_own = (item.vni for item in network.subnets if item.vni and any(one in item.subnet for one in addresses))
+    return next(of_own, network.vni)
 
 
 def _soon(attachment: Attachment) -> dict[str, str]:
@@ -115,7 +145,7 @@ def _mtu(network: Network, around: Surroundings) -> int:
 
 def _way_to(remote: RemoteEndpoint, network: Network, owner: Owner, around: Surroundings) -> Iterator[Resource]:
     said = {"container": remote.names[0], "network": network.name, "host": remote.host}
-    device = vxlan_device(network.vni)
+    device = vxlan_device(_segment(network, remote.addresses))
     yield ForwardingEntry(
         device=device, mac=remote.mac, remote=remote.underlay, owner=owner, why=Text.of(_FORWARDING, **said)
     )

@@ -40,7 +40,7 @@ RTEXT_FILTER_SKIP_STATS = 8
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
 IFLA_LINKINFO, IFLA_IFALIAS, IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK = 18, 20, 27, 28, 29
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
-IFLA_BR_STP_STATE, IFLA_BRPORT_MODE, IFLA_MACVLAN_MODE = 5, 4, 1
+IFLA_BR_STP_STATE, IFLA_BRPORT_MODE, IFLA_BRPORT_LEARNING, IFLA_MACVLAN_MODE = 5, 4, 8, 1
 VETH_INFO_PEER = 1
 """linux/veth.h"""
 NETNSA_NSID, NETNSA_FD = 1, 3
@@ -86,6 +86,8 @@ class Link:
     """A macvlan's: one of ``MACVLAN_MODES``; empty for every other kind."""
     alias: str
     hairpin: bool
+    learns: bool
+    """Whether its bridge learns from what it brings who is behind it."""
     route_localnet: bool
     ipv6: bool
     """Whether IPv6 is on for this link."""
@@ -182,9 +184,10 @@ def move_link(index: int, *, namespace: int, name: str) -> bytes:
     return link_message(RTM_NEWLINK, number(IFLA_NET_NS_FD, namespace), string(IFLA_IFNAME, name), index=index)
 
 
-def set_port(name: str, *, hairpin: bool) -> bytes:
-    """Change how a link is a port of its bridge; it must be one already."""
-    port = attribute(IFLA_BRPORT_MODE, bytes([hairpin]))
+def set_port(name: str, *, hairpin: bool | None = None, learning: bool | None = None) -> bytes:
+    """Change how a link is a port of its bridge; it must be one already. None: leave that as it is."""
+    given = ((IFLA_BRPORT_MODE, hairpin), (IFLA_BRPORT_LEARNING, learning))
+    port = b"".join(attribute(kind, bytes([value])) for kind, value in given if value is not None)
     info = string(IFLA_INFO_SLAVE_KIND, "bridge") + attribute(IFLA_INFO_SLAVE_DATA, port)
     return link_message(RTM_NEWLINK, string(IFLA_IFNAME, name), attribute(IFLA_LINKINFO, info))
 
@@ -279,6 +282,7 @@ def read_link(message: memoryview) -> Link:
         mode=MACVLAN_MODES.get(_number(data.get(1)), "") if data else "",
         alias=_text(found.get(20)),
         hairpin=4 in slave and bool(slave[4][0]),
+        learns=IFLA_BRPORT_LEARNING in slave and bool(slave[IFLA_BRPORT_LEARNING][0]),
         route_localnet=bool(ipv4 is not None and _item(ipv4, IPV4_ROUTE_LOCALNET - 1)),
         ipv6=ipv6 is not None and not _item(ipv6, IPV6_DISABLE),
     )

@@ -69,7 +69,7 @@ class OverlayObserver:
             bridge=self._name_of(link.master),
             local=made.local,
             mtu=link.mtu,
-            learning=made.learning,
+            learning=made.learning or link.learns,
             up=link.up,
         )
 
