@@ -26,7 +26,8 @@ from networks.live.routing import urlpatterns  # noqa: E402
 
 THREADS = 32
 """Requests at once; each may wait for the kernel. More wait in line."""
-ENDLESS = r"^(api/v1/containers/[^/]+/logs|containers/[^/]+/log/)$"
+ENDLESS = r"^(api/v1/containers/[^/]+/logs|(?:@[^/]+/)?containers/[^/]+/log/)$"
+"""With the host in the address or without (``networks.pages.which_host``)."""
 
 
 class Endless(ASGIHandler):

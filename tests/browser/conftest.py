@@ -73,7 +73,7 @@ def sign_in(page: Page, name: str = ADMIN, password: str = PASSWORD) -> None:
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(ADDRESS + "/")
+    page.wait_for_url(re.compile(rf"^{re.escape(ADDRESS)}/(@[^/]+/)?$"))
 
 
 @pytest.fixture
