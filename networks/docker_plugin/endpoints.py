@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from networks.cnm.addresses import AnyAddress
@@ -23,6 +24,8 @@ PORT_MAP, EXPOSED = "com.docker.network.portmap", "com.docker.network.endpoint.e
 PROTOCOLS = {6: "tcp", 17: "udp", 132: "sctp"}
 """IANA's numbers, which libnetwork's ``types.Protocol`` has."""
 MOST_KEY = 255
+CONNECTED = 1
+"""libnetwork's ``types.CONNECTED``: a route to what is on the link."""
 
 
 def create(call: Call) -> Steps[Value]:
@@ -80,10 +83,14 @@ def close_ports(call: Call) -> Steps[Value]:
 
 def _what_was_not_given(endpoint: Endpoint, ipv4: AnyAddress | None, ipv6: AnyAddress | None, mac: str) -> Value:
     """An engine refuses a driver that names what it was given."""
-    lengths = {":" in cidr: cidr.partition("/")[2] for cidr in endpoint.network.subnets.values_list("cidr", flat=True)}
+    subnets = [ip_network(cidr) for cidr in endpoint.network.subnets.values_list("cidr", flat=True)]
+
+    def whole(address: str) -> str:
+        return f"{address}/{next((one.prefixlen for one in subnets if ip_address(address) in one), None)}"
+
     said = {
-        "Address": f"{endpoint.wanted_ipv4}/{lengths.get(False)}" if endpoint.wanted_ipv4 and ipv4 is None else "",
-        "AddressIPv6": f"{endpoint.wanted_ipv6}/{lengths.get(True)}" if endpoint.wanted_ipv6 and ipv6 is None else "",
+        "Address": whole(endpoint.wanted_ipv4) if endpoint.wanted_ipv4 and ipv4 is None else "",
+        "AddressIPv6": whole(endpoint.wanted_ipv6) if endpoint.wanted_ipv6 and ipv6 is None else "",
         "MacAddress": "" if mac else endpoint.wanted_mac,
     }
     return {name: value for name, value in said.items() if value}
@@ -102,7 +109,9 @@ def _joined(endpoint: Endpoint) -> Value:
         "InterfaceName": {"SrcName": inner_device(endpoint.pk), "DstPrefix": prefix},
         "Gateway": gateways[0],
         "GatewayIPv6": gateways[1],
-        "StaticRoutes": [],
+        "StaticRoutes": [
+            {"Destination": str(subnet), "RouteType": CONNECTED} for subnet in chosen.on_link(network, value)
+        ],
         "DisableGatewayService": network.internal,
     }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from networks.cnm.addresses import AnyAddress, AnyInterface
+from networks.cnm.addresses import AnyAddress, AnyInterface, AnyNetwork
 from networks.cnm.desired import Association, Container, Endpoint, Host, HostSettings, Network, RemoteEndpoint
 from networks.cnm.errors import Unsupported
 from networks.cnm.facts import HostFacts
@@ -176,6 +176,10 @@ class Driver:
             return None
         here = (item for item in network.subnets if item.subnet.version == interface.version)
         return next((item.gateway for item in here if item.gateway is not None and interface.ip in item.subnet), None)
+
+    def on_link(self, network: Network, endpoint: Endpoint) -> tuple[AnyNetwork, ...]:
+        """What *endpoint* reaches without a gateway, beside the subnets that its own addresses are of."""
+        return ()
 
     def compile_network(self, network: Network, around: Surroundings) -> Iterator[Resource]:
         """What *network* needs by itself, whether or not anything is attached.

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from networks.cnm.addresses import AnyAddress
-from networks.cnm.desired import Network, RemoteEndpoint
+from networks.cnm.addresses import AnyAddress, AnyNetwork
+from networks.cnm.desired import Endpoint, Network, RemoteEndpoint
 from networks.cnm.errors import Unsupported
 from networks.cnm.facts import HostFacts
 from networks.cnm.names import bridge_device, veth_device, vxlan_device
@@ -96,24 +96,30 @@ class OverlayDriver(Driver):
     def compile_endpoint(self, attachment: Attachment, around: Surroundings) -> Iterator[Resource]:
         network, device = attachment.network, self.device(attachment.network, around)
         yield from plug_in(attachment, device, _mtu(network, around), around, _soon(attachment))
-        yield from _ways_to_other_subnets(attachment)
+        if not attachment.container.of_docker:  # an engine is told, and writes them itself
+            yield from self._ways_to_other_subnets(attachment)
 
+    def on_link(self, network: Network, endpoint: Endpoint) -> tuple[AnyNetwork, ...]:
+        """The network's other subnets: who has an address there is on the same link."""
+        return tuple(
+            item.subnet
+            for own in (endpoint.ipv4, endpoint.ipv6)
+            for item in network.subnets
+            if own is not None and item.subnet.version == own.version and own.ip not in item.subnet
+        )
 
-def _ways_to_other_subnets(attachment: Attachment) -> Iterator[Resource]:
-    """Who has an address of another subnet of the network is on the same link."""
-    network, endpoint = attachment.network, attachment.endpoint
-    name = f"{attachment.container.name} on {network.name}"
-    for own in (endpoint.ipv4, endpoint.ipv6):
-        for item in network.subnets:
-            if own is not None and item.subnet.version == own.version and own.ip not in item.subnet:
-                yield Route(
-                    sandbox=attachment.sandbox,
-                    destination=item.subnet,
-                    gateway=None,
-                    device=endpoint.ifname,
-                    owner=Owner(kind="endpoint", id=endpoint.id, name=name),
-                    why=Text.of(_ON_LINK, network=network.name, subnet=item.subnet),
-                )
+    def _ways_to_other_subnets(self, attachment: Attachment) -> Iterator[Resource]:
+        network, endpoint = attachment.network, attachment.endpoint
+        name = f"{attachment.container.name} on {network.name}"
+        for subnet in self.on_link(network, endpoint):
+            yield Route(
+                sandbox=attachment.sandbox,
+                destination=subnet,
+                gateway=None,
+                device=endpoint.ifname,
+                owner=Owner(kind="endpoint", id=endpoint.id, name=name),
+                why=Text.of(_ON_LINK, network=network.name, subnet=subnet),
+            )
 
 
 def _segment(network: Network, addresses: Collection[AnyAddress]) -> int:
