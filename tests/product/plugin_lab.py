@@ -37,8 +37,8 @@ def well(console: Console) -> bool:
     return bool(console.until(lambda: seen(console)["state"] == "ready" and not seen(console)["owed"], within_s=90))
 
 
-def endpoint(console: Console, container: str) -> dict[str, Any]:
-    (found,) = console.get(f"containers/{container}")["endpoints"]
+def endpoint(console: Console, container: str, network: str = "far") -> dict[str, Any]:
+    (found,) = [row for row in console.get(f"containers/{container}")["endpoints"] if row["network"]["name"] == network]
     return dict(found)
 
 

@@ -19,7 +19,8 @@ from worker.observe.links import OUR_ALIAS, interface_entry
 from .batch import Batch, Unfinished, refused
 from .macvlans import link_in
 
-ANNOUNCE_TRIES, ANNOUNCE_POLL_S = 20, 0.005
+ANNOUNCE_S, ANNOUNCE_POLL_S = 1.2, 0.005
+"""How long an interface may take to get its carrier on both ends: the kernel looks after links that do not seem urgent once a second."""
 
 
 class Interfaces:
@@ -69,25 +70,32 @@ class Interfaces:
         self._host.exchange([rtnl.give_id(sandbox.descriptor)])
         return inside.send().get(id(step))
 
-    @staticmethod
-    def announce(steps: Sequence[Step], sandbox: netns.Sandbox) -> None:
+    def announce(self, steps: Sequence[Step], sandbox: netns.Sandbox) -> None:
         """Have the kernel tell the neighbours which MAC has the addresses now, where the interface is asked to (``arp_notify``,
         ``ndisc_notify``): a plugin's MAC is another one after each start, and they would go on with the former one for a minute.
 
         What the kernel sends by itself when an interface comes up is lost on a bridge that takes its port for down still; so it is
-        waited for, a tenth of a second at most.
+        waited for, :data:`ANNOUNCE_S` at most.
         """
+        until = time.monotonic() + ANNOUNCE_S
         for step in steps:
             wanted = step.after
             assert isinstance(wanted, Interface)  # noqa: S101  # the caller chose them
-            for _ in range(ANNOUNCE_TRIES):
-                link = link_in(sandbox, wanted.ifname)
-                if link is None or not link.up:
-                    break
-                if link.running:
+            while (link := link_in(sandbox, wanted.ifname)) is not None and link.up:
+                if link.running and self._heard_outside(link):
                     sandbox.netlink.exchange([rtnl.set_link(link.index, mac=link.mac)])
                     break
+                if time.monotonic() > until:
+                    break
                 time.sleep(ANNOUNCE_POLL_S)
+
+    def _heard_outside(self, link: Link) -> bool:
+        """Whether the other end of a cable, where it is the host's, has its carrier: a bridge takes nothing from it before."""
+        if link.kind != "veth":
+            return True
+        (answer,) = self._host.exchange([rtnl.get_link(link.peer)])
+        outer = rtnl.read_link(answer.data) if not answer.errno and answer.data is not None else None
+        return outer is None or outer.peer != link.index or not outer.up or outer.running
 
     def remove(self, steps: Sequence[Step], sandbox: netns.Sandbox | None) -> None:
         """Give them back to the host, under the names that they had there; what is gone is gone."""
