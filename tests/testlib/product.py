@@ -289,7 +289,7 @@ class Product:
         """The end of every process's log."""
         parts = []
         for path in sorted((self._folder / "logs").iterdir()):
-            parts.append(f"--- {path.name}\n{path.read_text(errors='replace')[-4000:]}")
+            parts.append(f"--- {path.name}\n{path.read_text(errors='replace')[-1500:]}")
         return "\n".join(parts)
 
 
