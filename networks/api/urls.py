@@ -1,7 +1,7 @@
 """The paths of the REST API, version 1."""
 
 from django.urls import path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView
 
 from . import problems
 from . import views_audit as audit
@@ -19,7 +19,6 @@ from . import views_topology as topology
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
     path("v1/networks", networks.Networks.as_view()),
     path("v1/networks/<str:ref>", networks.OneNetwork.as_view()),
     path("v1/networks/<str:ref>/connect", networks.Connect.as_view()),

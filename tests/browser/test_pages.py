@@ -66,6 +66,9 @@ PAGES = {
     "container-link": "/containers/plain/link/",
     "container-connect": "/containers/web/connect/",
     "container-publish": "/containers/web/publish/",
+    "container-disconnect": "/containers/web/disconnect/backend/",
+    "host-drain": "/hosts/local/drain/",
+    "api-docs": "/api/docs/",
     "topology": "/topology/",
     "firewall": "/firewall/",
     "trace": "/firewall/trace/?from=web&to=192.0.2.1&port=80",
@@ -132,6 +135,73 @@ def test_the_page_to_sign_in_fits_and_is_accessible(
     assert answer is not None
     holds_no_script_and_no_style(answer)
     fits_and_is_accessible(page, "sign-in", shoot, (*LOOKS, *OTHER_LOOKS))
+
+
+def test_pages_that_come_of_forms_fit_and_are_accessible(
+    sample: Console, new_page: NewPage, shoot: Callable[[Page, str], None]
+) -> None:
+    page = new_page()
+
+    def look(name: str) -> None:
+        fits_and_is_accessible(page, name, shoot, LOOKS)
+        page.set_viewport_size({"width": 1440, "height": 900})
+
+    page.goto("/networks/new/")
+    page.locator("#f-name").fill("asked")
+    for step, heading in (("addressing", "Addressing"), ("behaviour", "Behaviour"), ("plan", "Plan")):
+        page.get_by_role("button", name=heading).first.click()
+        look(f"network-new-{step}")
+    page.get_by_role("button", name="Addressing").click()
+    page.get_by_label("Subnet", exact=True).fill("10.20.0.0/24")
+    page.get_by_role("button", name="Show the plan").click()
+    expect(page.locator("#form-error")).to_contain_text("overlaps")
+    look("network-new-refused")
+
+    page.goto("/containers/new/")
+    page.locator("[name='ports.0.host_port']").fill("8080")
+    for part in ("network", "names", "process", "mounts"):
+        page.locator(f"#more-{part} > summary").click()
+    page.get_by_role("button", name="Show the plan").click()
+    expect(page.locator(".row-set .invalid-feedback")).to_contain_text("“Container port”")
+    look("container-new-refused")
+
+    page.goto("/desired-state/")
+    text = page.get_by_label("YAML", exact=True)
+    text.fill(text.input_value().replace("10.20.0.0/24", "10.22.0.0/24"))
+    page.get_by_role("button", name="Show the plan").click()
+    expect(page.locator(".object-changes")).to_contain_text("frontend")
+    look("desired-state-changed")
+
+    page.goto("/containers/")
+    page.get_by_role("checkbox", name="Select ended").check()
+    look("containers-picked")
+    page.get_by_role("button", name="Remove…").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Remove")
+    look("containers-remove")
+
+    page.goto("/containers/web/?tab=endpoints")
+    page.get_by_role("link", name="Restrict").first.click()
+    look("container-restrict")
+    page.goto("/containers/web/?tab=exec")
+    page.get_by_label("Command", exact=True).fill("echo 'open")
+    page.get_by_role("button", name="Run command").click()
+    expect(page.get_by_role("alert")).to_contain_text("A quote is open")
+    look("container-commands-refused")
+
+    page.goto("/tokens/")
+    page.get_by_label("Name", exact=True).fill("of a picture")
+    page.get_by_role("button", name="Create token").click()
+    expect(page.locator("#secret")).to_be_visible()
+    look("token-made")
+    page.goto("/api/docs/?q=create%20network")
+    page.locator(".api-call > summary").first.click()
+    look("api-docs-call")
+    page.keyboard.press("Control+k")
+    look("palette")
+    page.keyboard.press("Escape")
+    page.locator("#main").focus()
+    page.keyboard.press("?")
+    look("keys")
 
 
 def test_pages_in_chinese_fit_and_their_scripts_speak_it_too(
