@@ -64,6 +64,7 @@ urlpatterns = [
     path("images/", images.index, name="images"),
     path("images/add/", images.add, name="image-add"),
     path("images/<path:name>/remove/", images.remove, name="image-remove"),
+    path("busy/", overview.busy, name="busy"),
     path("topology/", overview.topology, name="topology"),
     path("topology/places/", overview.places, name="topology-places"),
     path("firewall/", firewall.firewall, name="firewall"),

@@ -64,7 +64,8 @@ def settle(request: Any, *, every: bool) -> HttpResponse | None:
     asked = getattr(request, "host_asked", None)
     wanted = asked or _chosen(request, names)
     request.every_host = wanted == EVERY_HOST
-    if asked is None and len(names) > 1 and request.method in {"GET", "HEAD"}:
+    addressed = request.method in {"GET", "HEAD"} and not request.path_info.startswith(_NO_PAGES)
+    if asked is None and len(names) > 1 and addressed:
         return redirect(iri_to_uri(prefix_of(wanted)) + request.get_full_path()[1:])
     try:
         request.host = find_host(names[0] if request.every_host and names else wanted)

@@ -1,5 +1,6 @@
 // What every page of the console runs.
 import "./htmx";
+import { busy } from "./busy";
 import * as kept from "./forms/kept";
 import * as lines from "./forms/lines";
 import * as offers from "./forms/offers";
@@ -192,4 +193,5 @@ opens();
 times();
 once();
 autoSubmit();
+busy();
 live();

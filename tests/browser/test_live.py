@@ -205,6 +205,21 @@ def test_what_an_open_page_says_of_the_past_does_not_grow_old(console: Console, 
     console.call("DELETE", "networks/aging")
 
 
+def test_the_dashboard_names_who_moves_most_while_it_moves(console: Console, page: Page) -> None:
+    console.network("moving")
+    console.run("called", network="moving")
+    open_once(page, "/")
+    expect(page.get_by_text("No traffic at this moment.")).to_be_visible()
+    console.run("caller", "busybox", "ping", "-i", "0.2", console.address("called"), network="moving", stop_timeout=0)
+    busy = page.locator("#busy")
+    expect(busy.get_by_role("link", name="caller")).to_be_visible()
+    expect(busy).to_contain_text("B/s")
+    never_loaded_again(page)
+    console.remove("caller", "called")
+    expect(page.get_by_text("No traffic at this moment.")).to_be_visible()
+    console.call("DELETE", "networks/moving")
+
+
 def test_whose_session_ends_signs_in_again_in_place_and_what_was_typed_is_still_there(
     console: Console, new_page: NewPage, shoot: Callable[[Page, str], None]
 ) -> None:

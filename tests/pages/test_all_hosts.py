@@ -105,6 +105,7 @@ def test_an_address_without_a_host_is_sent_on_where_there_are_several(world: Wor
     assert gone.status_code == 404
     assert 'href="/containers/"' in said(gone), "what that page leads to is of a host that is there"
     assert client.get("/@two/api/docs/?x=1").url == "/api/docs/?x=1", "the API names its host otherwise"
+    assert client.get("/api/docs/").status_code == 200
 
 
 def test_a_page_about_one_host_asks_which(two: World) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.http import HttpResponse
+from django.db.models import Count, Q
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -13,11 +14,11 @@ from django.views.decorators.http import require_POST
 from networks import feed, represent
 from networks.cnm.errors import CnmError
 from networks.etc_files import FileView, files_of_all
-from networks.models import Activity, Container, Drift, Host, Network, Operation
+from networks.models import Activity, Container, Drift, Endpoint, Host, Network, Operation
 from networks.name_lookup import Found, look_up
 
 from ..base import PageRequest, page
-from ..which_host import done_there, hosts_of, on_host
+from ..which_host import address_at, done_there, hosts_of, on_host
 from ..words import for_topology
 
 RECENT = 12
@@ -28,6 +29,10 @@ PLACES = 2000
 UNNUMBERED = ("group:", "foreign:")
 """How the names of rooms begin that are no network of ours: groups, and bridges of others."""
 FARTHEST = 10**6
+FULLEST = 4
+"""Networks whose addresses the dashboard tells of."""
+DEVICES = 40
+"""Of so many it is told at a time whose they are."""
 
 
 @page(every=True)
@@ -66,8 +71,33 @@ def dashboard(request: PageRequest) -> HttpResponse:
             (_("Publish a port"), published, "container-new", _("And see its rules appear, each with its reason.")),
         ],
     }
+    context["pools"] = _fullest(request)
     context["first_run"] = not all(ticked for _words, ticked, _url, _help in context["checklist"])
     return render(request, "dashboard.html", context)
+
+
+def _fullest(request: PageRequest) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The subnets of the networks that most containers are on, with what is left in each."""
+    there = Network.objects.all() if request.every_host else Network.objects.on(request.host)
+    count = Count("endpoints", filter=Q(endpoints__removing=False))
+    fullest = there.annotate(on_it=count).filter(on_it__gt=0).order_by("-on_it", "name")[:FULLEST]
+    rows = represent.prepared(Network).filter(pk__in=[row.pk for row in fullest])
+    by_id = {row.pk: represent.network(row) for row in rows}
+    return [(by_id[row.pk], subnet) for row in fullest for subnet in by_id[row.pk]["subnets"]]
+
+
+@page(every=True)
+def busy(request: PageRequest) -> HttpResponse:
+    """Whose devices these are (``?device=HOST DEVICE``, several): container, network and where it is shown."""
+    asked = set(request.GET.getlist("device")[:DEVICES])
+    rows = Endpoint.objects.filter(**{f"container__{key}": value for key, value in on_host(request).items()})
+    found = {}
+    for row in rows.filter(removing=False).select_related("container__host", "network"):
+        name = f"{row.container.host.name} {represent.endpoint(row)['device']}"
+        if name in asked:
+            url = address_at(row.container.host.name, "container", row.container.name)
+            found[name] = {"container": row.container.name, "network": row.network.name, "url": url}
+    return JsonResponse(found)
 
 
 def _with_missing(row: Host) -> dict[str, Any]:
