@@ -128,6 +128,39 @@ def test_a_host_whose_queue_is_out_of_reach_keeps_forwarding_and_catches_up(clus
     cluster.call("DELETE", "containers/later", host="h2", force=1)
 
 
+def test_what_was_accepted_for_a_host_that_is_cut_off_is_done_when_it_is_back_in_order_and_once(
+    cluster: Cluster,
+) -> None:
+    cluster.until(
+        lambda: all(not cluster.call("GET", "operations", host="h3", state=one)["results"] for one in UNDER_WAY)
+    )
+    cluster.cut_off("h3")
+    says = {"name": "waits", "command": ["sh", "-c", "echo begun; exec sleep 1000"], "network": "mine"}
+    try:
+        told = [
+            cluster.raw("POST", path, body, host="h3", wait=0)
+            for path, body in (
+                ("networks", {"name": "mine"}),
+                ("containers", says),
+                ("containers/waits/rename", {"name": "waited"}),
+            )
+        ]
+        assert [answer.status_code for answer in told] == [202, 202, 202]
+        numbers = [answer.json()["operation"]["number"] for answer in told]
+        assert {cluster.call("GET", f"operations/{number}")["state"] for number in numbers} == {"pending"}
+    finally:
+        cluster.connect_again("h3")
+    cluster.until(lambda: cluster.call("GET", f"operations/{numbers[-1]}")["state"] == "done")
+    done = [cluster.call("GET", f"operations/{number}") for number in numbers]
+    assert [row["state"] for row in done] == ["done"] * 3
+    assert sorted(numbers, key=lambda number: done[numbers.index(number)]["started_at"]) == numbers == sorted(numbers)
+    assert cluster.call("GET", "containers/waited", host="h3")["state"] == "running"
+    log = cluster.until(lambda: cluster.raw("GET", "containers/waited/logs", host="h3").text)
+    assert log.split() == ["begun"], "once"
+    cluster.call("DELETE", "containers/waited", host="h3", force=1)
+    cluster.call("DELETE", "networks/mine", host="h3")
+
+
 HOLDS = """
 import time, django
 django.setup()

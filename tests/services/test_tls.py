@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.testlib.bottle import REPOSITORY
+from tests.testlib.certificates import certificate
 
 SPEAK = """
 import asyncio, django, sys
@@ -33,19 +34,15 @@ print("spoke")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path, Path]]:
     """A Redis with a certificate for 127.0.0.1: its port, that certificate, and one of somebody else."""
     folder = tmp_path_factory.mktemp("tls")
-    for name in ("ours", "others"):
-        subject = ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
-        made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        files = ["-keyout", folder / f"{name}.key", "-out", folder / f"{name}.crt", "-days", "2"]
-        subprocess.run([*made, *subject, *files], check=True, capture_output=True, timeout=20)
+    ours, others = (certificate(folder, name, "127.0.0.1") for name in ("ours", "others"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    tls = ["--tls-cert-file", folder / "ours.crt", "--tls-key-file", folder / "ours.key", "--tls-auth-clients", "no"]
+    tls = ["--tls-cert-file", ours.public, "--tls-key-file", ours.private, "--tls-auth-clients", "no"]
     words = ["redis-server", "--port", "0", "--tls-port", str(port), "--bind", "127.0.0.1", "--requirepass", "pw"]
     with subprocess.Popen([*words, *tls, "--save", ""], stdout=subprocess.DEVNULL) as process:
         try:
-            yield port, folder / "ours.crt", folder / "others.crt"
+            yield port, ours.public, others.public
         finally:
             process.kill()
 

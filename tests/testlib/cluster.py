@@ -11,14 +11,17 @@ from __future__ import annotations
 import contextlib
 import secrets
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
 
 from .bottle import Bottle
+from .certificates import certificate
 from .postgres import Postgres
 from .product import COMMANDS, START_TIMEOUT_S, Product, accepts
 
@@ -82,10 +85,11 @@ class Member(Product):
 
 
 class Cluster:
-    """The hosts ``h1`` to ``hN``, running."""
+    """The hosts ``h1`` to ``hN``, running. With *tls* PostgreSQL and Redis speak that and nothing else; ``certificates`` is the folder of
+    their certificate, and of one that somebody else has."""
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, count: int, *, tls: bool = False) -> None:
+        self._count, self._tls = count, tls
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -110,13 +114,21 @@ class Cluster:
             ("link", "set", "br0", "up"),
         ):
             self.outside.run(["ip", *words])
-        server = self._stack.enter_context(Postgres(f"/proc/{self.outside.pid}/ns/net", OUTSIDE))
+        self.certificates = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cnm-tls-")))
+        self.certificates.chmod(0o755)  # the product's own user reads the public part
+        ours = certificate(self.certificates, "ours", OUTSIDE) if self._tls else None
+        server = self._stack.enter_context(Postgres(f"/proc/{self.outside.pid}/ns/net", OUTSIDE, certificate=ours))
         password = secrets.token_hex(8)
         command = ["redis-server", "--bind", OUTSIDE, "--requirepass", password, "--save", "", "--appendonly", "no"]
+        if ours is not None:
+            command += ["--port", "0", "--tls-port", "6379", "--tls-auth-clients", "no"]
+            command += ["--tls-cert-file", str(ours.public), "--tls-key-file", str(ours.private)]
         self.outside.popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         env = {
             "CNM_DATABASE_URL": server.tcp_url,
-            "CNM_REDIS_URL": f"redis://:{password}@{OUTSIDE}:6379/0",
+            "CNM_REDIS_URL": f"rediss://:{password}@{OUTSIDE}:6379/0?ssl_ca_certs={ours.public}"
+            if ours is not None
+            else f"redis://:{password}@{OUTSIDE}:6379/0",
             "CNM_SECRET_KEY": secrets.token_hex(20),
         }
         self.members: dict[str, Member] = {}

@@ -15,6 +15,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
+from .certificates import Certificate
+
 START_TIMEOUT_S = 60
 USER = "nobody"
 """PostgreSQL refuses to run as root."""
@@ -24,10 +26,14 @@ class Postgres:
     """The server, running; ``url`` is what ``CNM_DATABASE_URL`` takes.
 
     *namespace* is a network namespace's file in which it also listens on TCP, at *address*, and wants a password (``tcp_url``).
-    *connections* at most are open at once; by default as many as those who never change a setting have.
+    *connections* at most are open at once; by default as many as those who never change a setting have. With a *certificate* it speaks
+    TLS there, and nothing else.
     """
 
-    def __init__(self, namespace: str = "", address: str = "", connections: int = 100) -> None:
+    def __init__(
+        self, namespace: str = "", address: str = "", connections: int = 100, certificate: Certificate | None = None
+    ) -> None:
+        self._certificate = certificate
         self._namespace, self._address = namespace, address
         self._connections = connections
         self._password = secrets.token_hex(8)
@@ -58,7 +64,8 @@ class Postgres:
 
     @property
     def tcp_url(self) -> str:
-        return f"postgres://{USER}:{self._password}@{self._address}:5432/postgres"
+        url = f"postgres://{USER}:{self._password}@{self._address}:5432/postgres"
+        return f"{url}?sslmode=verify-full&sslrootcert={self._certificate.public}" if self._certificate else url
 
     def close(self) -> None:
         self.stop()
@@ -94,13 +101,19 @@ class Postgres:
         assert done.returncode == 0, done.stdout + done.stderr
         if self._namespace:
             with (data / "pg_hba.conf").open("a") as rules:
-                rules.write("host all all samenet scram-sha-256\n")
+                rules.write(f"{'hostssl' if self._certificate else 'host'} all all samenet scram-sha-256\n")
+        if self._certificate is not None:
+            user = pwd.getpwnam(USER)
+            for name, path in (("server.crt", self._certificate.public), ("server.key", self._certificate.private)):
+                shutil.copy(path, data / name)
+                os.chown(data / name, user.pw_uid, user.pw_gid)
+                (data / name).chmod(0o600)
 
     def start(self) -> None:
         log = self._folder / "log"
         listen = f"listen_addresses={self._address}"
         words = ["-c", listen, "-c", "fsync=off", "-c", f"unix_socket_directories={self._folder}"]
-        words += ["-c", f"max_connections={self._connections}"]
+        words += ["-c", f"max_connections={self._connections}", *(["-c", "ssl=on"] if self._certificate else [])]
         who = pwd.getpwnam(USER)
         drop = ["setpriv", f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--clear-groups", "--pdeathsig=QUIT"]
         command = [*drop, _program("postgres"), "-D", str(self._folder / "data"), *words]
