@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from networks.cnm.health import HealthCheck
 from networks.cnm.text import Text, gettext_noop
 from networks.services.operations import SECRET_WORDS
 from networks.services.spec_container import AttachRequest, ContainerRequest, attachments_of
@@ -205,11 +206,30 @@ def _options(request: ContainerRequest, way: AttachRequest | None) -> list[str]:
         words.append(f"--restart={request.restart_policy}" + (f":{request.restart_max}" if request.restart_max else ""))
     words += [f"--stop-signal={request.stop_signal}"] if request.stop_signal else []
     words += [f"--stop-timeout={request.stop_timeout}"] if request.stop_timeout != 10 else []
+    words += _probed(request.healthcheck)
     words += [f"--memory={request.memory}"] if request.memory else []
     words += [f"--cpus={request.cpus:g}"] if request.cpus else []
     words += [f"--pids-limit={request.pids_limit}"] if request.pids_limit else []
     words += ["--rm"] if request.auto_remove else []
     return words
+
+
+def _probed(check: Mapping[str, Any]) -> list[str]:
+    if not check:
+        return []
+    kind, *command = check["test"]
+    line = command[0] if kind == "CMD-SHELL" else shlex.join(command)
+    plain = HealthCheck(test=("CMD", "true"))
+    times = [
+        name
+        for name in ("interval", "timeout", "start_period", "start_interval")
+        if check[name] != getattr(plain, name)
+    ]
+    return [
+        f"--health-cmd={line}",
+        *(f"--health-{name.replace('_', '-')}={check[name]:g}s" for name in times),
+        *([f"--health-retries={check['retries']}"] if check["retries"] != plain.retries else []),
+    ]
 
 
 def _network(request: ContainerRequest, way: AttachRequest | None) -> list[str]:

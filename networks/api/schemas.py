@@ -146,6 +146,15 @@ _ATTACH = {
 ConnectRequest = shape("ConnectRequest", container=s.CharField(), **{name: make() for name, make in _ATTACH.items()})
 Attach = shape("Attach", network=s.CharField(), **{name: make() for name, make in _ATTACH.items()})
 RestartPolicy = shape("RestartPolicySpec", name=text(), max_retries=number())
+HealthCheck = shape(
+    "HealthCheckSpec",
+    test=s.JSONField(help_text='["CMD", …words] or ["CMD-SHELL", line]; a string is a line for the shell.'),
+    interval=s.FloatField(required=False, help_text="Seconds, as all times here."),
+    timeout=s.FloatField(required=False),
+    start_period=s.FloatField(required=False),
+    start_interval=s.FloatField(required=False),
+    retries=number(),
+)
 Adopt = shape("Adopt", path=text(), pid=number())
 ContainerRequest = shape(
     "ContainerRequest",
@@ -183,6 +192,7 @@ ContainerRequest = shape(
     restart_policy=RestartPolicy(required=False),
     stop_signal=text(),
     stop_timeout=number(),
+    healthcheck=HealthCheck(required=False),
     memory=number(),
     cpus=s.FloatField(required=False),
     pids_limit=number(),
@@ -230,6 +240,8 @@ Container = shape(
     publish_all=flag(),
     stop_signal=text(),
     stop_timeout=number(),
+    healthcheck=HealthCheck(required=False),
+    health=text(),
     memory=number(),
     cpus=s.FloatField(required=False),
     pids_limit=number(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from . import health_shape
 from .errors import EngineError, not_supported
 from .network_shape import attachment, links
 
@@ -173,6 +174,8 @@ def requested(
         "auto_remove": bool(host.get("AutoRemove")),
         "start": False,
     }
+    if check := health_shape.requested(body.get("Healthcheck") or {}):
+        value["healthcheck"] = check
     if body.get("StopSignal"):
         value["stop_signal"] = body["StopSignal"]
     if body.get("StopTimeout") is not None:
@@ -231,9 +234,6 @@ def _check_supported(body: Mapping[str, Any], host: Mapping[str, Any]) -> None:
     for name, given in body.items():
         if name not in _CONFIG and given not in _NOTHING:
             raise not_supported(_UNSUPPORTED_CONFIG.get(name, f"{name} of a container"))
-    test = (body.get("Healthcheck") or {}).get("Test") or []
-    if test and test != ["NONE"]:
-        raise not_supported("a health check")
     log = host.get("LogConfig") or {}
     if log.get("Type") not in (None, *_LOG_DRIVERS):
         raise not_supported(f"the log driver {log['Type']}")

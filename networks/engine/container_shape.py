@@ -8,10 +8,12 @@ from ipaddress import ip_interface
 from typing import Any
 
 from networks.cnm.errors import from_json
+from networks.cnm.health import STARTING
 from networks.host_ports import published_on
 from networks.models import Container, Endpoint, PublishedPort
 from networks.represent import sandbox_of
 
+from . import health_shape
 from .image_shape import ImageFacts
 from .times import ago, rfc3339
 
@@ -46,7 +48,9 @@ def status_of(row: Container, now: datetime) -> str:
     """The column STATUS of ``docker ps``."""
     state = state_of(row)
     if state in {"running", "paused"}:
-        return f"Up {ago(row.started_at or now, now)}" + (" (Paused)" if state == "paused" else "")
+        health = row.health_status
+        word = "Paused" if state == "paused" else "health: starting" if health == STARTING else health
+        return f"Up {ago(row.started_at or now, now)}" + (f" ({word})" if word else "")
     if state in {"exited", "restarting"}:
         word = "Exited" if state == "exited" else "Restarting"
         return f"{word} ({row.exit_code or 0}) {ago(row.finished_at or now, now)} ago"
@@ -125,6 +129,7 @@ def _state(row: Container) -> dict[str, Any]:
         "Error": error,
         "StartedAt": rfc3339(row.started_at),
         "FinishedAt": rfc3339(row.finished_at),
+        **({"Health": health_shape.shown(row)} if row.has_health_check else {}),
     }
 
 
@@ -152,6 +157,7 @@ def _config(row: Container, image: ImageFacts) -> dict[str, Any]:
         "Entrypoint": _entrypoint(spec, image) or None,
         "OnBuild": None,
         "Labels": {**(image.config.get("Labels") or {}), **row.labels},
+        **health_shape.config(spec),
         **({"StopSignal": row.stop_signal} if spec.get("stop_signal") or row.stop_signal != "SIGTERM" else {}),
         **({"StopTimeout": spec["stop_timeout"]} if spec.get("stop_timeout", 10) != 10 else {}),
     }

@@ -387,7 +387,7 @@ def _matches(call: Call, row: Container, wanted: filtering.Filters) -> bool:
             not wanted.get("ancestor") or any(_made_of(call, row, item) for item in wanted["ancestor"]),
             not wanted.get("publish") or _has_port(row, wanted["publish"], published=True),
             not wanted.get("expose") or _has_port(row, wanted["expose"], published=False),
-            not wanted.get("health") or "none" in wanted["health"],
+            not wanted.get("health") or (row.health_status or "none") in wanted["health"],
             not wanted.get("is-task") or wanted["is-task"][0].lower() in {"0", "false"},
             not wanted.get("volume")
             or any(item in bind for item in wanted["volume"] for bind in row.spec.get("binds", ())),

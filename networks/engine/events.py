@@ -87,6 +87,9 @@ def _container(change: Change) -> Iterator[_Words]:
         yield from _ways("connect", change.id, _plugged(after), known)
         if not ran or again:
             yield words("start")
+    health = after.get("health", "")
+    if runs and health not in {"", "starting", before.get("health", "")}:
+        yield words(f"health_status: {health}")
     if ran and runs and not again:
         yield from _ways("disconnect", change.id, _plugged(before), set(_plugged(after)))
 

@@ -69,8 +69,15 @@ CONTAINER: Mapping[str, Any] = {
     "Labels": _NAMED,
     "StopSignal": str,
     "StopTimeout": int,
-    "Healthcheck": {"Test": [str]},
     "HostConfig": _HOST_CONFIG,
+    "Healthcheck": {
+        "Test": [str],
+        "Interval": int,
+        "Timeout": int,
+        "StartPeriod": int,
+        "StartInterval": int,
+        "Retries": int,
+    },
     "NetworkingConfig": {"EndpointsConfig": Each(_ENDPOINT)},
 }
 UPDATE: Mapping[str, Any] = {"RestartPolicy": {"Name": str, "MaximumRetryCount": int}}

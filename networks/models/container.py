@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from networks.cnm.health import Health
 from networks.cnm.names import new_id, short
 
 from .choices import ContainerKind, ContainerStatus, Protocol, RestartPolicy, Wanted
@@ -35,6 +36,8 @@ class Container(models.Model):
     spec = Document(default=dict)
     """``ContainerRequest.stored()`` (``networks.services.spec_container``): command, environment, hostname, dns, limits, …"""
     labels = Document(default=dict, blank=True)
+    has_health_check = models.BooleanField(default=False)
+    """Whether it is probed while it runs, as ``spec["healthcheck"]`` says (:mod:`networks.cnm.health`)."""
     restart_policy = models.CharField(max_length=16, choices=RestartPolicy.choices, default=RestartPolicy.NO)
     restart_max = models.PositiveIntegerField(default=0)
     """For ``on-failure``: how many times at most; 0: without end."""
@@ -63,6 +66,8 @@ class Container(models.Model):
     """Restarts by policy since the last start by a person."""
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    health = Document(default=dict, blank=True)
+    """What its health check found in the run that it names (``Health.to_json()``)."""
     files = Document(default=dict, blank=True)
     """``{"hosts": text, "hostname": text, "resolv.conf": text}`` as last seen on the host."""
     link_env = Document(default=dict, blank=True)
@@ -89,6 +94,11 @@ class Container(models.Model):
     @property
     def run(self) -> str:
         return f"{self.generation}.{self.restart_count}"
+
+    @property
+    def health_status(self) -> str:
+        """``starting``, ``healthy`` or ``unhealthy``; empty: nobody asks."""
+        return Health.of(self.health, self.run).status if self.has_health_check else ""
 
     @property
     def paused(self) -> bool:

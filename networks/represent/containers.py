@@ -38,6 +38,8 @@ def container(row: Container) -> Json:
         "publish_all": spec.get("publish_all", False),
         "stop_signal": row.stop_signal,
         "stop_timeout": spec.get("stop_timeout", 10),
+        "healthcheck": spec.get("healthcheck") or {},
+        "health": row.health_status,
         "memory": spec.get("memory", 0),
         "cpus": spec.get("cpus", 0.0),
         "pids_limit": spec.get("pids_limit", 0),

@@ -131,6 +131,7 @@ def container_request(row: Container, of_image: Exposed = frozenset()) -> Contai
         command=tuple(spec.get("command") or ()),
         entrypoint=None if spec.get("entrypoint") is None else tuple(spec["entrypoint"]),
         env=dict(spec.get("env") or {}),
+        healthcheck=dict(spec.get("healthcheck") or {}),
         extra_hosts=tuple((str(name), str(address)) for name, address in spec.get("extra_hosts", ())),
         **{name: tuple(spec.get(name, ())) for name in ("dns", "dns_search", "dns_options", "binds", "tmpfs")},
         **{name: spec[name] for name in STORED_PLAIN if name in spec},

@@ -77,6 +77,7 @@ def add_container(actor: Actor, host: Host, request: ContainerRequest) -> tuple[
         image=(image.name if image is not None else request.image) if request.kind == "process" else "",
         spec=request.stored(),
         labels=dict(request.labels),
+        has_health_check=bool(request.healthcheck) and request.kind == "process",
         restart_policy=request.restart_policy,
         restart_max=request.restart_max,
         auto_remove=request.auto_remove,

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from networks.cnm.addresses import AnyAddress
+from networks.cnm.health import HealthCheck
 from networks.cnm.names import HOST_GATEWAY, HOST_LABEL, OBJECT_NAME
 from networks.cnm.options import DOCKERS_OWN, ENDPOINT_KEYS, read_endpoint_options
 from networks.cnm.signals import NUMBERS
@@ -22,6 +23,8 @@ KINDS = ("process", "sandbox", "adopted")
 LONGEST_STOP_S = 3600
 """How long a process may be given to end."""
 SHARED_MODES = ("host", "none")
+LONGEST_CHECK_S = 24 * 3600
+"""Of the times of a health check."""
 RESTART_POLICIES = ("no", "on-failure", "always", "unless-stopped")
 _ENV_NAME = re.compile(r"[^=\x00]+\Z")
 _IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.:/@-]{0,254}\Z")
@@ -102,6 +105,8 @@ class ContainerRequest:
     stop_signal: str = ""
     """Empty: the image's own, else SIGTERM."""
     stop_timeout: int = 10
+    healthcheck: Mapping[str, Any] = field(default_factory=dict)
+    """The fields of a :class:`networks.cnm.health.HealthCheck`; empty: it has none."""
     memory: int = 0
     cpus: float = 0.0
     pids_limit: int = 0
@@ -127,6 +132,7 @@ class ContainerRequest:
             "binds",
             "tmpfs",
             "exposed_ports",
+            "healthcheck",
         )
         value = asdict(self)
         return {name: value[name] for name in kept}
@@ -185,6 +191,7 @@ def read_container(value: object, path: str = "") -> ContainerRequest:
         restart_max=policy[1],
         stop_signal=_stop_signal(body),
         stop_timeout=body.integer("stop_timeout", 10, most=LONGEST_STOP_S),
+        healthcheck=_healthcheck(body),
         memory=body.integer("memory", 0, most=2**50),
         cpus=body.number("cpus", 0.0, most=1024),
         pids_limit=body.integer("pids_limit", 0, most=2**22),
@@ -235,6 +242,36 @@ def read_signal(field: str, value: object) -> str:
             value=repr(value),
         )
     return name
+
+
+def _healthcheck(body: Body) -> dict[str, Any]:
+    """``{"test": ["CMD", "true"], "interval": 30, …}`` with times in seconds; a line of shell stands for ``CMD-SHELL``."""
+    if not body.take("healthcheck", {}):
+        return {}
+    check = Body(body.take("healthcheck"), body.field("healthcheck"))
+    given = check.take("test")
+    test = (
+        ("CMD-SHELL", text_value(check.field("test"), given))
+        if isinstance(given, str)
+        else check.texts("test", most=1024)
+    )
+    if test == ("NONE",):
+        return {}
+    if len(test) < 2 or test[0] not in {"CMD", "CMD-SHELL"} or (test[0] == "CMD-SHELL" and len(test) > 2):
+        raise bad(
+            check.field("test"),
+            gettext_noop(
+                "A health check begins with CMD and has the words of a command, or with CMD-SHELL and has one line."
+            ),
+            gettext_noop('Give ["CMD", "curl", "-f", "http://localhost/"], say.'),
+        )
+    plain = HealthCheck(test=test)
+    found: dict[str, Any] = {"test": list(test)}
+    for name in ("interval", "timeout", "start_period", "start_interval"):
+        found[name] = check.number(name, 0.0, most=LONGEST_CHECK_S) or getattr(plain, name)
+    found["retries"] = check.integer("retries", 0, most=10**6) or plain.retries
+    check.finish()
+    return found
 
 
 def _stop_signal(body: Body) -> str:

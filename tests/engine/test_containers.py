@@ -305,7 +305,6 @@ def test_what_is_not_supported_is_said(cli: Docker) -> None:
         (["-v", "named:/data"], "a named volume"),
         (["--cap-add", "SYS_ADMIN"], "a further capability"),
         (["--mount", "type=volume,target=/x"], "a mount of the type volume"),
-        (["--health-cmd", "true"], "a health check"),
     ):
         assert f"{word} is not supported" in cli.docker("create", *flags, "host", "true", code=1).stderr
     assert "No such image: nosuch:1" in cli.docker("create", "--pull", "never", "nosuch:1", code=1).stderr

@@ -62,6 +62,7 @@ def run_in_container(
     try:
         outputs, truncated, in_time = _collect(_ends(running), deadline)
         if not in_time:
+            running.kill_session()
             running.close()  # the command inside too, which the runtime's own end would leave running
         code = running.process.wait(ENDS_S)
     finally:

@@ -50,6 +50,14 @@ class Running:
         """Send the command a signal; whether there was one to get it."""
         return read_pid_file(self.folder / "pid").signal(number)
 
+    def kill_session(self) -> None:
+        """End the command with everything that it has started: the runtime gives each command a session of its own."""
+        command = read_pid_file(self.folder / "pid")
+        with contextlib.suppress(ProcessLookupError):
+            group = os.getpgid(command.number)
+            if command.alive and group == os.getsid(command.number) != os.getsid(self.process.pid):
+                os.killpg(group, signal.SIGKILL)
+
     def close(self) -> None:
         """Let go of everything; a command that still runs is killed, for nobody could ever speak to it again."""
         if self.process.poll() is None:

@@ -10,8 +10,9 @@ from asgiref.sync import sync_to_async
 from django.core import signing
 from django.db import close_old_connections
 
-from networks import exec_sessions
+from networks import exec_sessions, probed
 from networks.cnm.errors import CnmError, Forbidden
+from networks.cnm.health import Health
 from networks.cnm.text import gettext_noop
 from networks.models import Capture, Container, ExecSession, User
 
@@ -105,6 +106,16 @@ async def end_lost() -> None:
 
 async def end_unused() -> None:
     await _asked(exec_sessions.end_unused)
+
+
+async def to_probe(host_name: str) -> list[Container]:
+    """As :func:`networks.probed.to_probe`."""
+    return await _asked(probed.to_probe, host_name)
+
+
+async def note_health(container_id: str, health: Health) -> bool:
+    """As :func:`networks.probed.note`."""
+    return await _asked(probed.note, container_id, health)
 
 
 async def _asked(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

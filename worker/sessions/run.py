@@ -15,6 +15,7 @@ from worker.runtime_of_host import GROUP, build_runtime
 
 from . import book
 from .holder import Holder, Limits
+from .probing import probing
 from .relayed import may_be_called, relaying
 from .serve import serving
 
@@ -26,7 +27,8 @@ async def run(path: Path) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await book.end_lost()
     limits = Limits(keep_s=settings.TERMINAL_KEEP_S, idle_s=settings.TERMINAL_IDLE_S)
-    holder = Holder(build_runtime(), settings.HOST_NAME, limits)
+    runtime = build_runtime()
+    holder = Holder(runtime, settings.HOST_NAME, limits)
     users, group = {0}, 0
     with contextlib.suppress(KeyError):
         users.add(pwd.getpwnam(GROUP).pw_uid)
@@ -35,6 +37,7 @@ async def run(path: Path) -> None:
         if may_be_called():
             calls = asyncio.create_task(relaying(path, settings.HOST_NAME, settings.RUN_DIR))
             stack.push_async_callback(_end, calls)
+        stack.push_async_callback(_end, asyncio.create_task(probing(runtime, settings.HOST_NAME)))
         await holder.run(stop)
 
 
