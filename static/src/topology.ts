@@ -26,7 +26,7 @@ import { flows } from "./topology/traffic";
 import { Tree } from "./topology/tree";
 import { words } from "./words";
 
-const LONGEST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 1000;
 const TELL_AFTER_MS = 150;
 
 interface Page {
@@ -302,7 +302,7 @@ class Topology {
       this.telling = 0;
       this.search();
       this.inform();
-      this.toTell = Math.min(LONGEST_PAUSE_MS * 2, Math.max(TELL_AFTER_MS, (performance.now() - begun) * 6));
+      this.toTell = Math.min(LONGEST_PAUSE_MS, Math.max(TELL_AFTER_MS, (performance.now() - begun) * 6));
     }, this.toTell);
   }
 

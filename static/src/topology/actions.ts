@@ -39,10 +39,8 @@ function subject(node: Node): string {
 
 /** On which host a node is, where there are several: pages and orders are about one, and not always about this. */
 export function hostOf(graph: Graph, node: Node): string | null {
-  let hosts = 0;
-  for (const other of graph.nodes.values()) if (other.kind === "host") hosts += 1;
   const name = node.kind === "host" ? node.name : String(node.data?.["host"] ?? "");
-  return hosts > 1 && name ? name : null;
+  return graph.several && name ? name : null;
 }
 
 /** The address of a page about `id`, on `host` if that must be said: its place in the address is named HOST. */

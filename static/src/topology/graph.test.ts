@@ -75,6 +75,8 @@ test("a network that spans hosts has a room on each host where somebody is on it
   assert.deepEqual(found.edges.map((edge) => [edge.kind, edge.from, edge.to, edge.label]), [["tunnel", "span@i", "span@j", "VXLAN 4097, IPsec"]]);
   assert.ok(neighbours(found, "span@j").has("span@i"));
   assert.deepEqual(shownAs(found, "span"), ["span@i", "span@j"]);
+  const alone = graph(state, { ...ALL, focus: "host:i" });
+  assert.equal(hostOf(alone, alone.nodes.get("far")!), "i", "others are not seen, and yet there");
   assert.deepEqual([hostOf(found, found.nodes.get("far")!), networkOf(found.nodes.get("span@i")!)], ["i", "span"]);
   const drift = keyed([{ id: "1", host: "j", owner: { id: "span" }, resolved_at: null }]);
   assert.deepEqual(["span@i", "span@j"].map((id) => graph({ ...state, drift }, ALL).nodes.get(id)?.drift), [0, 1], "at the host where it is");

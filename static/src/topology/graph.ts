@@ -27,6 +27,7 @@ export function graph(state: State, wishes: Wishes): Graph {
 
   for (const [id, data] of Object.entries(state["host"] ?? {})) addHost(result, id, data);
   const hosts = Object.keys(state["host"] ?? {});
+  result.several = hosts.length > 1;
   const isShut = (host: string): boolean => wishes.collapsed?.has(`host:${host}`) ?? false;
   const spans = new Map<NetworkData, string[]>();
   for (const data of [...networks].sort((a, b) => a.activation - b.activation)) {

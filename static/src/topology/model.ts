@@ -35,6 +35,8 @@ export interface Graph {
   edges: Edge[];
   /** id -> ids of what it holds, in drawing order. */
   children: Map<string, string[]>;
+  /** Whether there are several hosts, seen or not: then what is asked about a node must say of which. */
+  several?: boolean;
 }
 
 /** `network`, `state`, or `label:` and the label's key. */

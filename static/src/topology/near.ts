@@ -41,6 +41,7 @@ export function withRooms(from: Graph, wanted: ReadonlySet<string>): Set<string>
 export function only(from: Graph, wanted: ReadonlySet<string>): Graph {
   const kept = withRooms(from, wanted);
   return {
+    ...from,
     nodes: new Map([...from.nodes].filter(([key]) => kept.has(key))),
     edges: from.edges.filter((edge) => kept.has(edge.from) && kept.has(edge.to)),
     children: new Map([...from.children].map(([key, list]) => [key, list.filter((child) => kept.has(child))])),

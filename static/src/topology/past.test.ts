@@ -55,7 +55,7 @@ test("a trace goes from the chosen container to another, or to where a published
   assert.equal(asked(node("network", "n")), undefined);
 
   const hosts = new Map([node("host", "host:h"), node("host", "host:far", { addresses: ["192.0.2.12/24"] })].map((host) => [host.id, host]));
-  const two = { ...one, nodes: hosts };
+  const two = { ...one, nodes: hosts, several: true };
   const far = { host: "far", ports: [], endpoints: [{ network: { id: "span" }, ipv4: "10.9.0.3/24" }] };
   assert.equal(asked(node("container", "db", far), two), "from=web&to=10.9.0.3&protocol=icmp", "names are known on their host alone");
   assert.equal(asked(node("container", "db", { ...far, endpoints: [] }), two), undefined, "nothing joins them");
