@@ -2,7 +2,7 @@
 import type { Change, State } from "./live/reducer";
 import { known, onFeed } from "./live/store";
 import * as live from "./live/traffic";
-import { hostOf, mayBeConnected, of, type Deeds } from "./topology/actions";
+import { hostOf, mayBeConnected, mayJoin, of, type Deeds } from "./topology/actions";
 import { Announcer } from "./topology/announce";
 import { fillChoices, readView, readWishes, writeView, type Chosen } from "./topology/address";
 import { title } from "./topology/draw";
@@ -316,7 +316,7 @@ class Topology {
       nudge: (by) => this.nudge(by),
       move: (id, to) => this.move(id, to),
       mayConnect: (node) => this.mayConnect(node),
-      mayJoin: (node, room) => this.graph.nodes.get(room)?.data?.["host"] === node.data?.["host"],
+      mayJoin: (node, room) => mayJoin(node, this.graph.nodes.get(room)),
       connect: (container, network) => {
         const node = this.graph.nodes.get(container)!;
         location.href = of(side.dataset["connectUrl"], container, hostOf(this.graph, node), { network: this.graph.nodes.get(network)?.name ?? "" });

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.browser]
 def graph(console: Console) -> Iterator[Console]:
     console.network("left", subnets=[{"subnet": "10.40.0.0/24"}])
     console.network("right", subnets=[{"subnet": "10.41.0.0/24"}])
-    console.run("alpha", network="left", ports=["8090:80"])
+    console.run("alpha", network="left", ports=["8090:80"], stop_timeout=0)  # what it runs does not heed SIGTERM
     console.run("omega", network="right")
     return console
 

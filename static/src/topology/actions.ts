@@ -78,6 +78,12 @@ export function mayBeConnected(data: ContainerData): boolean {
   return data.network_mode !== "host" && !data.network_mode.startsWith("container:");
 }
 
+/** Whether a line from a container may end at a room: a network of its host on which it is not yet. */
+export function mayJoin(node: Node, room: Node | undefined): boolean {
+  if (room?.kind !== "network" || room.data?.["host"] !== node.data?.["host"]) return false;
+  return !["host", "null"].includes(String(room.data?.["driver"])) && !(node.data as ContainerData).endpoints.some((item) => item.network.id === networkOf(room));
+}
+
 async function send(url: string, pressed: HTMLButtonElement, row: HTMLElement): Promise<void> {
   pressed.disabled = true;
   row.querySelector("[role=alert]")?.remove();

@@ -1,6 +1,6 @@
 // The picture, on a 2D canvas. Only what is in sight is drawn, and text only where it can be read.
 import { dots } from "./far";
-import { firstAddress, homeEndpoint, isGuest, isRoom, OUTSIDE, type EndpointData, type Node } from "./graph";
+import { homeDetail, homeEndpoint, isGuest, isRoom, OUTSIDE, type EndpointData, type Node } from "./graph";
 import { HOST_HEAD, NETWORK_HEAD, type Box } from "./layout";
 import { BOXES_FROM, LABELS_FROM, Lines, type Label } from "./lines";
 import type { Palette } from "./palette";
@@ -200,7 +200,7 @@ export class Painter {
     if (k < LABELS_FROM) return;
     const home = node.kind === "container" && k >= DETAILS_FROM ? homeEndpoint(node) : undefined;
     if (home?.mac) this.plug(home, box, k);
-    const detail = k < DETAILS_FROM ? "" : home ? [firstAddress(home) && home.interface, firstAddress(home)].filter(Boolean).join(" ") : node.detail;
+    const detail = k < DETAILS_FROM ? "" : home ? homeDetail(home) : node.detail;
     const figure = flow && k >= DETAILS_FROM ? rate(total(flow)) : "";
     pen.fillStyle = strange ? colours.ink2 : colours.ink;
     pen.textBaseline = "middle";

@@ -1,6 +1,6 @@
 // The graph as a file: a picture (SVG, PNG), a Mermaid flow chart, or JSON.
 import { Painter, title } from "./draw";
-import type { Edge, Graph, Node } from "./graph";
+import type { ContainerData, Edge, EndpointData, Graph, Node } from "./graph";
 import type { Palette } from "./palette";
 import type { Scene } from "./scene";
 import { asSvg, MARGIN } from "./svg";
@@ -10,8 +10,16 @@ export type Format = "svg" | "png" | "mermaid" | "json";
 const MOST_PIXELS = 8192;
 
 export function asJson(graph: Graph): string {
-  const nodes = [...graph.nodes.values()].map(({ id, kind, name, detail, state, parent }) => ({ id, kind, name, detail, state, parent }));
+  const nodes = [...graph.nodes.values()].map((node) => {
+    const { id, kind, name, detail, state, parent } = node;
+    return { id, kind, name, detail, state, parent, ...(kind === "container" ? { endpoints: (node.data as ContainerData).endpoints.map(endpoint) } : {}) };
+  });
   return `${JSON.stringify({ nodes, edges: graph.edges }, null, 2)}\n`;
+}
+
+/** For the one in the network in which a container stands there is no edge. */
+function endpoint({ network, interface: name, ipv4, ipv6, mac, device }: EndpointData): object {
+  return { network: network.id, interface: name, ipv4, ipv6, mac, device };
 }
 
 /** Hosts and networks as subgraphs; text in quotes, with what Mermaid takes for its own written as entities. */

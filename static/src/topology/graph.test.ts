@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Json, State } from "../live/reducer";
 import { asJson, asMermaid } from "./exports";
-import { hostOf } from "./actions";
+import { hostOf, mayJoin } from "./actions";
 import { graph, neighbours, only, patch, type Graph } from "./graph";
 import { layout } from "./layout";
 import { grabs } from "./moves";
@@ -154,6 +154,14 @@ test("a drag takes a network by its head, a container anywhere, and nothing else
   assert.equal(grabs(found.nodes.get("host:h"), boxes.get("host:h"), 5), null);
 });
 
+test("a line from a container ends at a network of its host on which it is not yet", () => {
+  const other = { ...network("other"), host: "i" };
+  const none = { ...network("none"), driver: "null" };
+  const found = graph({ ...STATE, host: { ...STATE["host"], i: {} }, network: { ...STATE["network"], other, none } }, ALL);
+  const to = (id: string): boolean => mayJoin(found.nodes.get("web")!, found.nodes.get(id));
+  assert.deepEqual(["spare", "app", "db", "other", "none", "store", "gone"].map(to), [true, false, false, false, false, false, false]);
+});
+
 test("Mermaid and JSON hold every node and edge, and no name breaks out of its quotes", () => {
   const state: State = { ...STATE, network: keyed([{ ...network("app"), name: 'a"] end; x["' }, network("db"), network("spare")]) };
   const found = graph(state, ALL);
@@ -162,6 +170,8 @@ test("Mermaid and JSON hold every node and edge, and no name breaks out of its q
   assert.equal(chart.split("\n").filter((line) => /^ {2}n\d+ (-->|---|-\.->|-\.-)/.test(line)).length, found.edges.length);
   for (const line of chart.split("\n")) assert.equal((line.match(/"/g) ?? []).length % 2, 0, line);
   assert.ok(chart.includes("a#quot;] end; x[#quot;"));
-  const told = JSON.parse(asJson(found)) as { nodes: unknown[]; edges: unknown[] };
+  const told = JSON.parse(asJson(found)) as { nodes: { id: string; endpoints?: Json[] }[]; edges: unknown[] };
   assert.deepEqual([told.nodes.length, told.edges.length], [found.nodes.size, found.edges.length]);
+  const web = told.nodes.find((node) => node.id === "web")!;
+  assert.deepEqual(web.endpoints!.map((item) => [item["network"], item["interface"], item["mac"]]), [["app", "eth0", "02:42:0a:00:00:02"], ["db", "eth1", "02:42:0a:00:00:02"]]);
 });

@@ -211,6 +211,11 @@ export function firstAddress(item: EndpointData): string {
   return (item.ipv4 || item.ipv6).split("/")[0] ?? "";
 }
 
+/** Its interface and address, as they stand in the box of its container; nothing while it has none. */
+export function homeDetail(home: EndpointData): string {
+  return firstAddress(home) && [home.interface, firstAddress(home)].filter(Boolean).join(" ");
+}
+
 /** Interface, address and MAC of an endpoint. */
 export function endpointLabel(item: EndpointData): string {
   return [item.interface, firstAddress(item), item.mac].filter(Boolean).join(" ");

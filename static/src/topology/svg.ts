@@ -1,6 +1,6 @@
 // The whole picture as SVG, in the colours of the page.
 import { title } from "./draw";
-import { isRoom, type Edge, type Node } from "./graph";
+import { homeDetail, homeEndpoint, isRoom, type Edge, type Node } from "./graph";
 import { HOST_HEAD, NETWORK_HEAD, type Box } from "./layout";
 import { edgeLooks, run } from "./lines";
 import type { Palette } from "./palette";
@@ -64,7 +64,11 @@ class Paper {
     this.rect(box, 8, strange ? colours.surface2 : colours.surface, strange ? colours.line : node.state === "failed" ? colours.bad : colours.container);
     this.mark(strange ? "stranger" : node.state, box.x + 15, box.y + box.height / 2);
     this.text(node.name, box.x + 29, box.y + 20, 12.5, strange ? colours.ink2 : colours.ink);
-    this.text(node.detail, box.x + 29, box.y + 36, 11, colours.ink2);
+    const home = node.kind === "container" ? homeEndpoint(node) : undefined;
+    this.text(home ? homeDetail(home) : node.detail, box.x + 29, box.y + 36, 11, colours.ink2);
+    if (!home?.mac) return;
+    this.parts.push(`<circle cx="${box.x + box.width / 2}" cy="${box.y + box.height + 4}" r="2.5" fill="${colours.network}"/>`);
+    this.text(home.mac, box.x + box.width / 2, box.y + box.height + 17, 10, colours.ink2, "middle");
   }
 
   port(node: Node, box: Box): void {

@@ -95,6 +95,10 @@ export class Timeline {
   }
 
   private slid(): void {
+    if (!this.span) {
+      void this.learn(); // until then its ends mean nothing
+      return;
+    }
     const value = Number(this.slider.value);
     this.moments.at = value >= Number(this.slider.max) ? "" : new Date(value).toISOString();
     this.tell();
