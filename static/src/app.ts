@@ -176,7 +176,6 @@ function autoSubmit(): void {
 
 document.documentElement.classList.add("js");
 kept.install();
-leaving.install();
 lines.install();
 offers.install();
 rows.install();

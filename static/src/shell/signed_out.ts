@@ -8,18 +8,23 @@ export function onReturn(then: () => void): void {
 
 /** Ask for the password; a dialog that was closed comes again with the next call. */
 export function signedOut(): void {
-  const dialog = find();
+  const dialog = find() ?? made();
   if (!dialog || dialog.open) return;
   for (const open of document.querySelectorAll<HTMLDialogElement>("dialog[open]")) open.close();
   dialog.showModal();
 }
 
-export function install(): void {
+/** It comes into the page when it is asked for: a field for a password on each page is one more that programs fill in. */
+function made(): HTMLDialogElement | null {
+  const part = document.getElementById("signed-out-part") as HTMLTemplateElement | null;
+  if (!part) return null;
+  document.body.append(part.content.cloneNode(true));
   const dialog = find();
   dialog?.querySelector("form")?.addEventListener("submit", (event) => {
     event.preventDefault();
     void send(dialog, event.target as HTMLFormElement);
   });
+  return dialog;
 }
 
 function find(): HTMLDialogElement | null {
