@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import services
+import units
 from configuration import environment
 from layout import CURRENT, RUN, require_root, run, say
 from processes import programs
@@ -27,6 +29,9 @@ def main() -> None:
     services.stop([program.name for program in programs()])
     services.stop_supervisor()
     shutil.rmtree(RUN, ignore_errors=True)
+    for folder in units.plugin_folders():
+        with contextlib.suppress(OSError):
+            folder.rmdir()
     say("  The kernel is as it was. Database and images stay; `make up` brings all of it back.")
 
 

@@ -29,10 +29,10 @@ def files() -> dict[str, str]:
 
 def folders() -> list[tuple[Path, int, str]]:
     """Folder, mode and owner of what is gone after a reboot; the group is the product's own."""
-    return [(RUN, 0o755, "root"), (RUN / "redis", 0o700, USER), *((folder, 0o755, USER) for folder in _plugin())]
+    return [(RUN, 0o755, "root"), (RUN / "redis", 0o700, USER), *((folder, 0o755, USER) for folder in plugin_folders())]
 
 
-def _plugin() -> list[Path]:
+def plugin_folders() -> list[Path]:
     """The folder of the socket at which a Docker Engine is offered our networks, where it is a folder of its own (``NAME/NAME.sock``)."""
     socket = Path(configuration().get("CNM_DOCKER_PLUGIN") or "/")
     return [socket.parent] if socket.parent.name == socket.stem else []
@@ -77,7 +77,11 @@ def unit_text(program: Program) -> str:
 
 def _rights(program: Program) -> tuple[str, ...]:
     if program.becomes:
-        return (*_CONFINED, *_BECOMING, " ".join([f"ReadWritePaths={RUN}", *(f"-{folder}" for folder in _plugin())]))
+        return (
+            *_CONFINED,
+            *_BECOMING,
+            " ".join([f"ReadWritePaths={RUN}", *(f"-{folder}" for folder in plugin_folders())]),
+        )
     if program.name in _NARROW:
         return (*_ROOT, *_NARROWED, f"CapabilityBoundingSet={_NARROW[program.name]}", f"ReadWritePaths={RUN}")
     return _ROOT if program.user == "root" else _CONFINED
@@ -112,7 +116,7 @@ _BECOMING = (
 
 def _order(program: Program) -> list[str]:
     """Nothing is required: what starts without the other waits for it, and says so."""
-    rules = _RULES if _plugin() else f"{_RULES} {_DOCKER}"
+    rules = _RULES if plugin_folders() else f"{_RULES} {_DOCKER}"
     before = {
         "redis": "network.target",
         "holder": "network.target",
@@ -121,7 +125,7 @@ def _order(program: Program) -> list[str]:
         "kernel": " ".join(unit_name(name) for name in ("bootstrap", "redis", "holder", "dns")) + f" {rules}",
     }.get(program.name, " ".join(unit_name(name) for name in ("bootstrap", "redis")))
     online = ["Wants=network-online.target"] if program.name == "bootstrap" else []
-    first = [f"Before={_DOCKER}"] if _plugin() and program.name in {"kernel", "engine"} else []
+    first = [f"Before={_DOCKER}"] if plugin_folders() and program.name in {"kernel", "engine"} else []
     return [f"After={before}", *first, *online]
 
 

@@ -18,7 +18,7 @@ from networks.cnm.names import mac_from_ipv4, random_mac, short
 from networks.cnm.options import read_options
 from networks.cnm.text import Text, gettext_noop
 from networks.composed import insert, update
-from networks.load import is_live
+from networks.load import is_live, load_settings
 from networks.models import Container, Endpoint, Host, Network, Operation
 from networks.models.choices import ContainerKind, Wanted
 from networks.settle import rests
@@ -91,11 +91,8 @@ def join(actor: Actor, host: Host, docker_network: str, endpoint_id: str, sandbo
         container = endpoint.container
         if is_live(container) and not endpoint.withheld:
             return Outcome(endpoint)  # the engine asks again
-        there = Container.objects.filter(
-            host=host, kind=ContainerKind.DOCKER, adopted_path=sandbox, wanted=Wanted.RUNNING
-        )
-        known = there.exclude(pk=container.pk).select_related("host").first()
-        if known is not None and is_live(known):
+        known = _in(sandbox, endpoint)
+        if known is not None:
             _move(endpoint, known)
             container = known
         else:
@@ -225,6 +222,17 @@ def _take_off(actor: Actor, host: Host, endpoint: Endpoint) -> Operation | None:
     return operation
 
 
+def _in(sandbox: str, endpoint: Endpoint) -> Container | None:
+    """The container that is in *sandbox* already, and not on the network of *endpoint*: two of the engine's networks may stand on one."""
+    there = Container.objects.filter(
+        host=endpoint.container.host, kind=ContainerKind.DOCKER, adopted_path=sandbox, wanted=Wanted.RUNNING
+    )
+    there = there.exclude(pk=endpoint.container_id).exclude(
+        endpoints__in=Endpoint.objects.filter(network=endpoint.network_id, removing=False)
+    )
+    return next((row for row in there.select_related("host") if is_live(row)), None)
+
+
 def _move(endpoint: Endpoint, container: Container) -> None:
     """Put a new endpoint to those of *container*, whose sandbox it joins: the row that it came with was a stand-in."""
     before = endpoint.container
@@ -247,7 +255,7 @@ def _addresses(host: Host, network: Network, request: EndpointRequest) -> dict[i
         version = ip_network(subnet.cidr).version
         wanted = request.ipv4 if version == 4 else request.ipv6
         if wanted is None:
-            wanted = next_free(network, subnet, str(host.settings.get("ipam_order", "lru")))
+            wanted = next_free(network, subnet, load_settings(host).ipam_order)
         check_free(subnet, wanted)
         keep_promise(subnet, wanted)
         found[version] = str(wanted)

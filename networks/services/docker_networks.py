@@ -99,6 +99,8 @@ def drop_network(actor: Actor, host: Host, docker_id: str) -> Outcome:
         network = row.network
         if not row.made or network.endpoints.filter(removing=False).exists():
             row.delete()
+            if not network.docker_networks.exists():
+                network.subnets.update(promised=[])  # what an engine that crashed never gave back
             record(actor, "network.withdraw", network, {"docker_network": docker_id})
             feed.put("network", network)
             return Outcome(network)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.product.conftest import Console
 from tests.testlib.dockerd import PLUGIN, Dockerd
-from tests.testlib.product import Product
+from tests.testlib.product import DOCKER_SOCKET, Product
 
 pytestmark = pytest.mark.kernel
 OURS = ("-d", "cnm", "--ipam-driver", "cnm")
@@ -163,6 +163,9 @@ def test_a_container_of_docker_is_not_ours_to_change(both: Both) -> None:
         assert answer.status_code == 409, (path, answer.text)
         assert "Docker Engine" in answer.text
     assert row["name"] not in both.raw("GET", "topology", format="yaml").text
+    for path in ("containers/json?all=1", f"containers/{row['id']}/json", f"networks/{row['network_mode']}"):
+        asked = ["curl", "-sSf", "--unix-socket", DOCKER_SOCKET, f"http://docker/{path}"]
+        assert row["id"] in both.bottle.run(asked).stdout  # our own Docker API shows it
     assert both.drifts() == []
 
 

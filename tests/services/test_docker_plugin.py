@@ -158,3 +158,29 @@ def test_a_worker_that_is_away_refuses_what_comes_and_is_told_later_what_goes(wo
 def test_only_what_has_a_link_to_take_is_handed_over(world: World, driver: str) -> None:
     with pytest.raises(CnmError, match="cannot be handed"):
         nets.make_network(DOCKER, world.host, NETWORK, read_network({"name": "lan", "driver": driver}))
+
+
+def test_two_networks_of_the_engine_may_stand_on_one_of_ours(world: World, lan: Network) -> None:
+    other = identity(7)
+    nets.use_network(DOCKER, world.host, other, "lan", [(ip_network(CIDR), ip_address("10.30.0.1"))])
+    first, second = comes(world, 1), comes(world, 2, network=other)
+    assert first.network_id == second.network_id == lan.pk
+    assert first.container_id != second.container_id
+    endpoints.delete_endpoint(DOCKER, world.host, other, second.pk)
+    world.work()
+    nets.promise_address(DOCKER, world.host, CIDR, None, None)
+    nets.drop_network(DOCKER, world.host, other)
+    assert len(Subnet.objects.get(cidr=CIDR).promised) == 1  # the other one's, perhaps
+    endpoints.delete_endpoint(DOCKER, world.host, NETWORK, first.pk)
+    world.work()
+    world.container("web", network="lan")
+    nets.drop_network(DOCKER, world.host, NETWORK)
+    assert Subnet.objects.get(cidr=CIDR).promised == []
+    assert Network.objects.get(name="lan").status == "ready"
+
+
+def test_a_range_of_another_network_or_another_gateway_is_refused(world: World, lan: Network) -> None:
+    for cidr, gateway in ((ip_network("10.31.0.0/24"), None), (ip_network(CIDR), ip_address("10.30.0.9"))):
+        with pytest.raises(Conflict, match="has not the subnet"):
+            nets.use_network(DOCKER, world.host, identity(7), "lan", [(cidr, gateway)])
+    assert DockerNetwork.objects.count() == 1
