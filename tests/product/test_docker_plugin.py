@@ -347,3 +347,20 @@ def test_a_call_waits_for_a_worker_that_is_on_its_way(both: Both) -> None:
         address = pool.submit(both.engine.run, "api", "lan")
         both.product.restart("kernel")
         assert both.pings("web", address.result())
+
+
+def test_a_link_that_cannot_be_made_is_dockers_failure_and_leaves_nothing(both: Both) -> None:
+    both.engine.docker("network", "create", *OURS, "-o", "cnm.name=lan", "lan")
+    bridge = both.get("networks/lan")["bridge"]
+    both.bottle.run(["ip", "link", "del", bridge])
+    both.bottle.run(["ip", "link", "add", bridge, "type", "veth", "peer", "name", "other"])  # no bridge any more
+    said = both.engine.refused("run", "--name", "api", "--network", "lan", "base:1", "true")
+    assert f"there is no bridge {bridge}" in said
+    assert both.of_docker() == []
+    assert both.links() == []
+    both.bottle.run(["ip", "link", "del", bridge])
+    both.call("POST", "drift/repair")
+    assert both.until(lambda: both.drifts() == [])
+    both.engine.docker("start", "api")
+    both.engine.docker("rm", "-f", "api")
+    assert both.of_docker() == []

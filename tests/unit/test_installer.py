@@ -123,7 +123,10 @@ def test_a_word_of_a_command_means_itself_to_systemd() -> None:
     assert "Description=CNM Web: 100 %% of it" in text
 
 
-def test_systemd_finds_no_fault_with_the_units(tmp_path: Path) -> None:
+@pytest.mark.parametrize("setting", ["", "CNM_DOCKER_PLUGIN=/run/docker/plugins/cnm/cnm.sock\n"])
+def test_systemd_finds_no_fault_with_the_units(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str) -> None:
+    (tmp_path / "cnm.env").write_text(setting)
+    monkeypatch.setattr(configuration, "CONFIG", tmp_path / "cnm.env")
     for path, text in units.files().items():
         # What the units name is not installed on this machine: the text is what is judged.
         known = text.replace(str(layout.CURRENT / "venv/bin/python"), "/bin/true").replace(
