@@ -54,7 +54,7 @@ function ofContainer(place: HTMLElement, node: Node, host: string | null, row: H
   const data = node.data as ContainerData;
   const { containerUrl, connectUrl } = place.dataset;
   row.append(link(words["logs"] ?? "", of(containerUrl, node.id, host, { tab: "logs" })), button(words["traceTo"] ?? "", () => deeds.trace(node)));
-  if (place.dataset["may"] !== "1") return;
+  if (place.dataset["may"] !== "1" || data["kind"] === "docker") return; // only its Docker Engine may
   const verb = data["wanted"] === "running" ? "stop" : "start";
   const order = `/api/v1/containers/${encodeURIComponent(node.id)}/${verb}?wait=0&host=${encodeURIComponent(data.host)}`;
   row.append(button(words[verb] ?? verb, (pressed) => void send(order, pressed, row)));
@@ -64,7 +64,7 @@ function ofContainer(place: HTMLElement, node: Node, host: string | null, row: H
 
 /** The way out of `network`, to stand beside that endpoint. */
 export function leaving(place: HTMLElement, graph: Graph, node: Node, network: string, words: Words): HTMLElement | null {
-  if (place.dataset["may"] !== "1" || node.kind !== "container") return null;
+  if (place.dataset["may"] !== "1" || node.kind !== "container" || node.data?.["kind"] === "docker") return null;
   const page = (place.dataset["disconnectUrl"] ?? "").replace("NETWORK", encodeURIComponent(network));
   const way = link("", of(page, node.id, hostOf(graph, node)), "btn btn-sm btn-leave");
   way.append(icon("plug-connected-x"));
@@ -73,9 +73,9 @@ export function leaving(place: HTMLElement, graph: Graph, node: Node, network: s
   return way;
 }
 
-/** Who shares somebody's network stack is connected where that one is. */
+/** Who shares somebody's network stack is connected where that one is, and a Docker Engine's container by the engine. */
 export function mayBeConnected(data: ContainerData): boolean {
-  return data.network_mode !== "host" && !data.network_mode.startsWith("container:");
+  return data["kind"] !== "docker" && data.network_mode !== "host" && !data.network_mode.startsWith("container:");
 }
 
 /** Whether a line from a container may end at a room: a network of its host on which it is not yet. */
