@@ -26,7 +26,6 @@ from .cnm.errors import CnmError
 from .cnm.options import read_options
 from .models import Endpoint, Host, Network, SecurityAssociation
 from .models.choices import Wanted
-from .models.network import GLOBAL
 from .represent import is_alive
 from .sealing import seal, unseal
 
@@ -190,7 +189,7 @@ def _tell_senders(senders: Collection[int]) -> None:
 def _encrypted_among(networks: Collection[str]) -> set[str]:
     if not networks:
         return set()
-    rows = Network.objects.filter(pk__in=networks, scope=GLOBAL).order_by().values_list("pk", "options")
+    rows = Network.objects.filter(pk__in=networks, vni__isnull=False).order_by().values_list("pk", "options")
     return {pk for pk, options in rows if read_options(options).encrypted}
 
 

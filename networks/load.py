@@ -21,7 +21,7 @@ from .composed import composed
 from .models import Container, Endpoint, Host, Link, Network, PublishedPort, SecurityAssociation, Subnet
 from .models.choices import Wanted
 from .models.network import GLOBAL
-from .remotes import least_room, remotes_of
+from .remotes import least_room, nodes, remotes_of
 from .steady import steady
 
 T = TypeVar("T")
@@ -155,6 +155,7 @@ class _Rows:
             read_network_options(row.driver, row.options).encrypted for row in self.networks if row.id in joined
         )
         self.associations = _associations_of(host) if encrypted else ()
+        self.nodes = nodes() if any(is_plugin(row.driver) for row in self.networks) else ()
 
 
 def _wanted(rows: _Rows) -> desired.Host:
@@ -218,6 +219,7 @@ def _host(
         underlay_room=rows.underlay_room,
         removing=rows.host.removing and not as_if_kept,
         associations=rows.associations,
+        nodes=rows.nodes,
     )
 
 
@@ -229,12 +231,12 @@ def _group(rows: Iterable[T], by: str = "container_id") -> dict[str, list[T]]:
 
 
 def _network(row: Network, rows: _Rows) -> desired.Network:
-    subnets = rows.subnets[row.id]
-    return rows.values.of("network", (row, *subnets), lambda: network_value(row, subnets))
+    subnets, here = rows.subnets[row.id], row.host_id == rows.host.pk
+    return rows.values.of("network", (row, *subnets), lambda: network_value(row, subnets, here=here))
 
 
-def network_value(row: Network, subnets: Iterable[Subnet] | None = None) -> desired.Network:
-    """The plain value of *row* with its *subnets* (default: those of its row)."""
+def network_value(row: Network, subnets: Iterable[Subnet] | None = None, *, here: bool = True) -> desired.Network:
+    """The plain value of *row* with its *subnets* (default: those of its row). *here*: its host is the one that it is looked at from."""
     return desired.Network(
         id=row.id,
         name=row.name,
@@ -248,7 +250,8 @@ def network_value(row: Network, subnets: Iterable[Subnet] | None = None) -> desi
         vni=row.vni or 0,
         wants_ipv6=row.enable_ipv6,
         ipam=desired.Ipam(driver=row.ipam_driver, options=tuple(sorted(row.ipam_options.items()))),
-        driver_options=tuple(sorted(row.options.items())) if is_plugin(row.driver) else (),
+        driver_options=tuple(sorted((row.driver_state or row.options).items())) if is_plugin(row.driver) else (),
+        kept_here=here,
     )
 
 

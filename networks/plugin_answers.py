@@ -12,6 +12,7 @@ from django.utils.module_loading import import_string
 from . import feed
 from .cnm.desired import Joined
 from .models import Container, Endpoint, Host, Network, Subnet
+from .models.choices import NetworkStatus
 
 ACTOR = "worker"
 WHEN_JOINED = "networks.services.gateway.settle_joined"
@@ -46,6 +47,8 @@ class Answers:
 
     pools: list[PoolAnswer] = field(default_factory=list)
     endpoints: dict[str, EndpointAnswer] = field(default_factory=dict)
+    allocated: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Network id -> what its options are on all hosts."""
 
     def of(self, endpoint_id: str) -> EndpointAnswer:
         return self.endpoints.setdefault(endpoint_id, EndpointAnswer())
@@ -60,6 +63,10 @@ def note_answers(host: Host, answers: Answers) -> set[str]:
     networks: set[str] = set()
     with feed.transaction(ACTOR):
         networks |= {pool.network_id for pool in answers.pools if _note_pool(pool)}
+        for network in _reallocated(host, answers):
+            network.driver_state = answers.allocated[network.pk]
+            network.save(update_fields=["driver_state"])
+            networks.add(network.pk)
         for row in _rows(host, answers):
             before = row.joined
             if _take_over(row, answers.endpoints[row.pk]):
@@ -73,7 +80,16 @@ def note_answers(host: Host, answers: Answers) -> set[str]:
 
 def _differs(host: Host, answers: Answers) -> bool:
     changed = any(_take_over(row, answers.endpoints[row.pk]) for row in _rows(host, answers))
-    return changed or any(_changed(pool) is not None for pool in answers.pools)
+    return changed or bool(_reallocated(host, answers)) or any(_changed(pool) is not None for pool in answers.pools)
+
+
+def _reallocated(host: Host, answers: Answers) -> list[Network]:
+    """The networks that a plugin allocated otherwise than their rows say. One that is there stays as all hosts were told of it."""
+    if not answers.allocated:
+        return []
+    rows = Network.objects.filter(pk__in=answers.allocated, host=host)
+    open_rows = rows.exclude(status=NetworkStatus.READY, driver_state__isnull=False)
+    return [row for row in open_rows if row.driver_state != answers.allocated[row.pk]]
 
 
 def _rows(host: Host, answers: Answers) -> Iterable[Endpoint]:

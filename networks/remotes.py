@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Min
 
+from .cnm.addresses import AnyAddress
 from .cnm.desired import RemoteEndpoint
 from .cnm.names import endpoint_names
 from .models import Endpoint, Host
@@ -64,6 +65,12 @@ def _remote(row: dict[str, Any]) -> RemoteEndpoint:
         names=named,
         ports=tuple(sorted((int(port), protocol) for port, protocol in spec.get("exposed_ports", ()))),
     )
+
+
+def nodes() -> tuple[tuple[str, AnyAddress], ...]:
+    """The hosts that others reach, by name: (name, underlay address)."""
+    rows = Host.objects.exclude(underlay="").order_by("name").values_list("name", "underlay")
+    return tuple((name, ip_address(underlay)) for name, underlay in rows)
 
 
 def least_room() -> int:

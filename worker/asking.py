@@ -41,7 +41,7 @@ def _turn(step: Step) -> int:
 
 
 def _beforehand(plan: Plan, turn: Collection[Step]) -> list[Step]:
-    """What those of a turn need: of an endpoint its network, and of a sandbox that joins the sandbox."""
+    """What those of a turn need: of an endpoint its network, with the hosts that it joins, and of a sandbox that joins the sandbox."""
     if not any(step.kind in _JOINING for step in turn):
         return []
     joining = {step.after.sandbox for step in turn if isinstance(step.after, PluginJoin)}
@@ -49,7 +49,7 @@ def _beforehand(plan: Plan, turn: Collection[Step]) -> list[Step]:
         step
         for step in plan
         if step.action is not Action.DELETE
-        and (step.kind == "plugin-network" or (step.kind == "sandbox" and step.key[1] in joining))
+        and (step.kind in {"plugin-node", "plugin-network"} or (step.kind == "sandbox" and step.key[1] in joining))
     ]
 
 

@@ -62,6 +62,7 @@ DEVICES = frozenset({"bridge", "veth", "handed", "vxlan"})
 FILES = frozenset({"file"})
 XFRM = frozenset({"xfrm-state", "xfrm-policy"})
 EVERYTHING = frozenset({"sysctl", "port", "process", "dns", "name", *TOLD}) | RULES | LINKS | FILES | XFRM
+EVERYTHING -= {"plugin-node"}  # a plugin that has not heard of a host yet is told when it answers
 KINDS_OF_NEWS = {
     "rules": RULES,
     "legacy": RULES,

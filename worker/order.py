@@ -14,7 +14,9 @@ from __future__ import annotations
 from networks.cnm.plan import Action, Step
 
 _CREATE = {
+    "plugin-node": 1,
     "pool": 2,
+    "plugin-allocation": 3,
     "plugin-network": 4,
     "lease": 5,
     "sysctl": 10,
@@ -68,7 +70,9 @@ _DELETE = {
     "xfrm-state": 46,
     "lease": 46,
     "plugin-network": 47,
-    "pool": 48,
+    "plugin-allocation": 48,
+    "pool": 49,
+    "plugin-node": 51,
     "file": 50,
     "port": 20,
     "sysctl": 95,

@@ -111,6 +111,7 @@ Network = shape(
     predefined=flag(),
     subnets=Subnet(many=True, required=False),
     options=mapping(),
+    driver_state=mapping(),
     ipam_driver=text(),
     ipam_options=mapping(),
     plugins=Plugin(many=True, required=False),

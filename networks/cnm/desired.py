@@ -95,7 +95,10 @@ class Network:
     """Whether it is to have IPv6, also while no subnet of it is known."""
     ipam: Ipam = field(default_factory=Ipam)
     driver_options: tuple[tuple[str, str], ...] = ()
-    """The options as they were given, of a network whose driver is a plugin: they mean something to that alone."""
+    """The options of a network whose driver is a plugin, as they were given, or as the plugin made them for all hosts: they mean something
+    to that alone."""
+    kept_here: bool = True
+    """Whether this host keeps its books: of those that span hosts, one does."""
 
     @property
     def spans(self) -> bool:
@@ -310,6 +313,8 @@ class Host:
     """Those that this host sends or receives by, oldest first."""
     removing: bool = False
     """Whether it is about to leave: nothing of ours should be on it."""
+    nodes: tuple[tuple[str, AnyAddress], ...] = ()
+    """(name, underlay address) of every host, this one included; known where a network is a plugin's."""
 
     def network(self, network_id: str) -> Network:
         return next(network for network in self.networks if network.id == network_id)

@@ -59,10 +59,40 @@ class AddressPool(Told):
     """(name, address) that nobody is to get."""
     options: Pairs = field(default=(), compare=False)
     scope: str = field(default="local", compare=False)
+    shared: bool = field(default=False, compare=False)
+    """Whether another host keeps the books of it, and has its gateway and what is reserved."""
 
     def describe(self) -> str:
         wanted = self.asked or self.former or f"of IPv{self.version}"
         return f"plugin {self.plugin}: pool {wanted} for network {short(self.network_id)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginNode(Told):
+    """A host that a plugin is to know of which joins hosts itself."""
+
+    kind: ClassVar[str] = "plugin-node"
+    key_fields: ClassVar[tuple[str, ...]] = ("plugin", "address")
+    address: str
+    own: bool = False
+    """Whether it is this very host."""
+
+    def describe(self) -> str:
+        return f"plugin {self.plugin}: host {self.address}{' (this one)' if self.own else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginAllocation(Told):
+    """What a plugin settles of a network that spans hosts, once for all of them."""
+
+    kind: ClassVar[str] = "plugin-allocation"
+    key_fields: ClassVar[tuple[str, ...]] = ("network_id",)
+    space: str = ""
+    subnets: tuple[tuple[str, str, Pairs], ...] = ()
+    options: Pairs = field(default=(), compare=False)
+
+    def describe(self) -> str:
+        return f"plugin {self.plugin}: allocation of network {short(self.network_id)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +105,7 @@ class PluginNetwork(Told):
     """The address space that its subnets are of; empty: the default one of the plugin that keeps them."""
     subnets: tuple[tuple[str, str, Pairs], ...] = ()
     """(subnet, gateway with prefix or nothing, reserved addresses by name)."""
-    options: Pairs = ()
+    options: Pairs = field(default=(), compare=False)
     internal: bool = False
     ipv6: bool = False
 
@@ -157,8 +187,18 @@ class PluginPorts(Told):
 
 
 TOLD: dict[str, type[Told]] = {
-    kind.kind: kind for kind in (AddressPool, PluginNetwork, AddressLease, PluginEndpoint, PluginJoin, PluginPorts)
+    kind.kind: kind
+    for kind in (
+        PluginNode,
+        AddressPool,
+        PluginAllocation,
+        PluginNetwork,
+        AddressLease,
+        PluginEndpoint,
+        PluginJoin,
+        PluginPorts,
+    )
 }
 """Every kind, in the order in which they are told; they are taken back in the reverse one."""
-ANSWERED = frozenset({"pool", "lease", "plugin-endpoint", "plugin-join"})
+ANSWERED = frozenset({"pool", "plugin-allocation", "lease", "plugin-endpoint", "plugin-join"})
 """Kinds whose answer something else follows from."""

@@ -48,6 +48,8 @@ class Network(models.Model):
     """Who gives out its addresses: ``default`` (we do), ``null`` (nobody), or a plugin by its name."""
     ipam_options = Document(default=dict, blank=True)
     """What that plugin is told with each request for a range."""
+    driver_state = Document(null=True, blank=True)
+    """What its driver, a plugin, made of the options for all hosts (observation); none while it is not asked, or settles nothing."""
     labels = Document(default=dict, blank=True)
     activation = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -38,7 +38,9 @@ STATES = {
 
 RESOURCES = {
     # kind of resource: (plural for headings, icon); in the order in which plans list them
+    "plugin-node": (gettext_lazy("Hosts that a plugin knows of"), "server"),
     "pool": (gettext_lazy("Ranges of addresses that a plugin keeps"), "tag"),
+    "plugin-allocation": (gettext_lazy("What a plugin settles for all hosts"), "network"),
     "plugin-network": (gettext_lazy("Networks that a plugin makes"), "network"),
     "lease": (gettext_lazy("Addresses that a plugin gives"), "tag"),
     "plugin-endpoint": (gettext_lazy("Endpoints that a plugin makes"), "plug-connected"),
@@ -140,7 +142,7 @@ VERBS = {
     "container.update": gettext_lazy("changed container"),
     "host.repair": gettext_lazy("repaired drift"),
     "host.look": gettext_lazy("looked for drift"),
-    "host.replay": gettext_lazy("asked plugins again for the addresses that they gave"),
+    "host.replay": gettext_lazy("told plugins anew what they do not keep"),
     "host.ports": gettext_lazy("reserved the ports of this host again"),
     "host.reconcile": gettext_lazy("compared everything"),
     "operation.retry": gettext_lazy("repaired operation"),

@@ -11,7 +11,6 @@ from networks.cnm.options import read_options
 from networks.cnm.plugins import Plugin
 from networks.cnm.underlay import encrypted_room
 from networks.models import Network
-from networks.models.network import GLOBAL
 from worker.drivers import DRIVERS
 
 from .endpoints import bare_endpoint
@@ -41,6 +40,7 @@ def network(row: Network) -> Json:
         "predefined": row.predefined,
         "subnets": [_subnet(row, item) for item in related(row, "subnets")],
         "options": row.options,
+        "driver_state": row.driver_state or {},
         "ipam_driver": row.ipam_driver,
         "ipam_options": row.ipam_options,
         "plugins": _plugins(row),
@@ -71,8 +71,10 @@ def _plugins(row: Network) -> list[Json]:
 def _mtu(row: Network) -> int:
     """The one that was asked for at most that of the device it stands on; else what carries the network leaves, or the host's."""
     facts = row.host.facts
+    if row.driver not in DRIVERS:
+        return int(facts.get("default_mtu", 1500))  # what its options mean is the plugin's to know
     asked = int(row.options.get("com.docker.network.driver.mtu", 0))
-    if not asked and row.scope == GLOBAL:
+    if not asked and row.vni:
         room = row.host.underlay_room or DEFAULT_ROOM
         return encrypted_room(room) if read_options(row.options).encrypted else room
     of_parent = dict(facts.get("devices", ())).get(row.options.get("parent", ""))
@@ -81,7 +83,7 @@ def _mtu(row: Network) -> int:
 
 def bridge_of(row: Network, default: str) -> str:
     """The bridge device of a network; empty for drivers without one."""
-    if row.scope == GLOBAL:
+    if row.vni:
         return names.bridge_device(row.id)
     if row.driver != "bridge":
         return ""

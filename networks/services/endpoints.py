@@ -9,13 +9,13 @@ from networks.cnm.names import mac_from_ipv4, random_mac
 from networks.cnm.options import ENDPOINT_IFNAME, ENDPOINT_KEYS, read_endpoint_options
 from networks.cnm.text import gettext_noop
 from networks.composed import insert, update
-from networks.load import load_facts, load_settings, network_value
+from networks.load import load_settings, network_value
 from networks.models import Container, Endpoint, Network
 from networks.models.network import GLOBAL
-from worker.drivers import driver as find_driver
 from worker.drivers import is_plugin, read_network_options
 
 from . import ipam
+from .new_network import check_driver
 from .spec_container import AttachRequest
 
 
@@ -30,7 +30,7 @@ def add_endpoint(container: Container, network: Network, attach: AttachRequest, 
             network=network.name,
         )
     if network.scope == GLOBAL:
-        find_driver(network.driver).check(network_value(network), load_facts(container.host))
+        check_driver(network, network_value(network), container.host)
     ipam.check_static(network, "ipv4", attach.ipv4, starts=starts)
     ipam.check_static(network, "ipv6", attach.ipv6, starts=starts)
     if attach.aliases and network.predefined:

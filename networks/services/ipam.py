@@ -29,7 +29,7 @@ from networks.composed import composed, insert, update
 from networks.load import load_facts
 from networks.models import Container, Endpoint, Host, Lease, Network, Subnet
 from networks.models.network import GLOBAL, LOCAL
-from worker.drivers import driver
+from worker.drivers import driver, is_plugin
 
 from .second_look import SeenConflict
 from .spec_network import SubnetRequest
@@ -72,7 +72,7 @@ def segments_of(network: Network, subnets: Sequence[SubnetRequest], chosen: Sequ
     its address there, whatever other family they are of. *chosen* are their numbers, in this order; others are the lowest that are
     free. Raises :class:`Conflict`, :class:`InvalidSpec`.
     """
-    if network.scope != GLOBAL:
+    if network.scope != GLOBAL or is_plugin(network.driver):  # how a plugin carries its frames is its own
         return [None] * len(subnets)
     carried = 4 if any(one.subnet.version == 4 for one in subnets) else 6
     numbers = iter(_segments(network, chosen, max(1, sum(one.subnet.version == carried for one in subnets))))

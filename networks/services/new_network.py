@@ -40,13 +40,14 @@ def add_network(actor: Actor, host: Host, request: NetworkRequest, network_id: s
             field="driver",
             driver=request.driver,
         )
-    _check_name(host, request.name, chosen.scope)
+    scope = scope_of(host, request.driver)
+    _check_name(host, request.name, scope)
     network = Network(
         id=network_id or new_id(),
         host=host,
         name=request.name,
         driver=request.driver,
-        scope=chosen.scope,
+        scope=scope,
         internal=request.internal,
         attachable=request.attachable,
         enable_ipv6=request.enable_ipv6,
@@ -75,18 +76,27 @@ def add_network(actor: Actor, host: Host, request: NetworkRequest, network_id: s
     return network
 
 
-def check_driver(network: Network, value: desired.Network) -> None:
-    """Raises when the driver of *network* cannot make it as *value* says; what the host was seen to lack is looked for again."""
+def scope_of(host: Host, driver: str) -> str:
+    """Whether networks of *driver* are on *host* alone, or span hosts. Of a plugin's it is what that says; one that was never heard says
+    nothing, and its network is not made."""
+    plugin = load_facts(host).plugin(driver) if is_plugin(driver) else None
+    return plugin.scope if plugin is not None else find_driver(driver).scope
+
+
+def check_driver(network: Network, value: desired.Network, there: Host | None = None) -> None:
+    """Raises when the driver of *network* cannot make it as *value* says on the host *there* (default: its own); what the host was seen to
+    lack is looked for again."""
+    host = there or network.host
     try:
-        facts = load_facts(network.host)
+        facts = load_facts(host)
         find_driver(value.driver).check(value, facts)
         check_ipam(value.ipam, facts)
     except NotFound as error:
-        raise SeenConflict.of(error, network.host) from error
+        raise SeenConflict.of(error, host) from error
     except Unsupported as error:
         if not value.ipam.plugin and not is_plugin(value.driver):
             raise
-        raise SeenUnsupported.of(error, network.host) from error
+        raise SeenUnsupported.of(error, host) from error
 
 
 def check_ipam(chosen: desired.Ipam, facts: HostFacts) -> None:
@@ -118,7 +128,7 @@ def subnets_for(host: Host, request: NetworkRequest) -> list[SubnetRequest]:
     """The subnets asked for, and one of the pools for each family that has none."""
     if request.ipam_driver != "default":
         return list(request.subnets)
-    scope = find_driver(request.driver).scope
+    scope = scope_of(host, request.driver)
     subnets = list(request.subnets)
     families = {subnet.subnet.version for subnet in subnets}
     if 4 not in families:

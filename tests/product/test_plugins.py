@@ -215,7 +215,7 @@ def test_who_is_to_have_no_way_outside_has_none(
 
 
 def test_a_plugin_may_give_the_addresses_of_its_endpoints_itself(console: Console, plugin: PluginProcess) -> None:
-    console.network("far", driver="tester", ipam_driver="null", options={"gives": "10.66.0.5/24"})
+    console.network("far", driver="tester", ipam_driver="null", options={"gives": "10.66.0.5/24", "closed": "yes"})
     assert console.get("networks/far")["subnets"] == []
     console.run("one", networks=[{"network": "far", "driver_opts": {"com.example.vlan": "7"}}])
     assert endpoint(console, "one")["ipv4"] == "10.66.0.5/24"

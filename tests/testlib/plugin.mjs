@@ -12,7 +12,9 @@ import { createServer } from "node:http";
 import { dirname } from "node:path";
 
 const [socket, log, file] = process.argv.slice(2);
-const kept = { networks: {}, endpoints: {}, pools: {}, number: 0 };
+const kept = { networks: {}, endpoints: {}, pools: {}, allocated: {}, number: 0 };
+const nodes = {}; // address -> whether it is this host; kept nowhere: whoever starts anew is told anew
+const scope = process.env.SCOPE ?? "local"; // "global": its networks span hosts, by VXLAN between those that it is told of
 if (file && existsSync(file)) Object.assign(kept, JSON.parse(readFileSync(file, "utf8")));
 const faults = [];
 
@@ -21,6 +23,7 @@ const refuse = (words) => {
   throw new Error(words);
 };
 const bridgeOf = (id) => `tp${id.slice(0, 10)}`;
+const tunnelOf = (id) => `tv${id.slice(0, 10)}`;
 const outerOf = (id) => `to${id.slice(0, 10)}`;
 const innerOf = (id) => `ti${id.slice(0, 10)}`;
 const network = (body) => kept.networks[body.NetworkID] ?? refuse(`unknown network ${body.NetworkID}`);
@@ -36,9 +39,23 @@ function hostAddresses(subnet) {
   return Array.from({ length: room }, (_, n) => [...octets.slice(0, 3), octets[3] + n + 1].join("."));
 }
 
+function join(tunnel, address) {
+  if (!nodes[address]) execFileSync("bridge", ["fdb", "append", "00:00:00:00:00:00", "dev", tunnel, "dst", address]);
+}
+
 const methods = {
   "Plugin.Activate": () => ({ Implements: ["NetworkDriver", "IpamDriver"] }),
-  "NetworkDriver.GetCapabilities": () => ({ Scope: "local", ConnectivityScope: "local" }),
+  "NetworkDriver.GetCapabilities": () => ({ Scope: scope, ConnectivityScope: scope }),
+  "NetworkDriver.AllocateNetwork": (body) => {
+    if (kept.allocated[body.NetworkID]) refuse(`network ${body.NetworkID} is allocated`);
+    kept.allocated[body.NetworkID] = { ...body.Options, segment: String(5000 + ++kept.number) };
+    return { Options: kept.allocated[body.NetworkID] };
+  },
+  "NetworkDriver.FreeNetwork": (body) => {
+    if (!kept.allocated[body.NetworkID]) refuse(`network ${body.NetworkID} is not allocated`);
+    delete kept.allocated[body.NetworkID];
+    return {};
+  },
   "NetworkDriver.CreateNetwork": (body) => {
     if (kept.networks[body.NetworkID]) refuse(`network ${body.NetworkID} exists`);
     const generic = body.Options["com.docker.network.generic"] ?? {};
@@ -47,6 +64,13 @@ const methods = {
     for (const data of [...body.IPv4Data, ...body.IPv6Data])
       if (data.Gateway) ip("address", "add", data.Gateway, "dev", bridge, ...(data.Gateway.includes(":") ? ["nodad"] : []));
     ip("link", "set", bridge, "up");
+    if (generic.segment) {
+      const tunnel = tunnelOf(body.NetworkID);
+      const self = Object.keys(nodes).find((address) => nodes[address]) ?? refuse("no address of this host is known");
+      ip("link", "add", tunnel, "type", "vxlan", "id", generic.segment, "dstport", "4790", "local", self);
+      ip("link", "set", tunnel, "master", bridge, "up");
+      for (const address of Object.keys(nodes)) join(tunnel, address);
+    }
     kept.networks[body.NetworkID] = { generic, ipv4: first(body.IPv4Data), ipv6: first(body.IPv6Data) };
     return {};
   },
@@ -54,6 +78,7 @@ const methods = {
     network(body);
     if (Object.values(kept.endpoints).some((item) => item.network === body.NetworkID)) refuse("network has endpoints");
     ip("link", "del", bridgeOf(body.NetworkID));
+    if (kept.networks[body.NetworkID].generic.segment) ip("link", "del", tunnelOf(body.NetworkID));
     delete kept.networks[body.NetworkID];
     return {};
   },
@@ -106,12 +131,21 @@ const methods = {
     endpoint(body).ports = null;
     return {};
   },
-  "NetworkDriver.DiscoverNew": () => ({}),
-  "NetworkDriver.DiscoverDelete": () => ({}),
+  "NetworkDriver.DiscoverNew": ({ DiscoveryType, DiscoveryData }) => {
+    if (DiscoveryType !== 1) refuse(`unknown discovery ${DiscoveryType}`);
+    nodes[DiscoveryData.Address] = DiscoveryData.self;
+    for (const [id, { generic }] of Object.entries(kept.networks)) if (generic.segment) join(tunnelOf(id), DiscoveryData.Address);
+    return {};
+  },
+  "NetworkDriver.DiscoverDelete": ({ DiscoveryData }) => {
+    if (!(DiscoveryData.Address in nodes)) refuse(`unknown host ${DiscoveryData.Address}`);
+    delete nodes[DiscoveryData.Address];
+    return {};
+  },
   "IpamDriver.GetCapabilities": () => ({ RequiresMACAddress: Boolean(process.env.WANTS_MAC), RequiresRequestReplay: Boolean(process.env.FORGETS) }),
   "IpamDriver.GetDefaultAddressSpaces": () => ({ LocalDefaultAddressSpace: "TestLocal", GlobalDefaultAddressSpace: "TestGlobal" }),
   "IpamDriver.RequestPool": (body) => {
-    if (body.AddressSpace !== "TestLocal") refuse(`unknown address space ${body.AddressSpace}`);
+    if (body.AddressSpace !== (scope === "global" ? "TestGlobal" : "TestLocal")) refuse(`unknown address space ${body.AddressSpace}`);
     const taken = Object.values(kept.pools).map((item) => item.subnet);
     const own = Array.from({ length: 9 }, (_, n) => (body.V6 ? `fd99:${n}::/64` : `10.99.${n}.0/24`));
     const subnet = body.Pool || own.find((item) => !taken.includes(item));
@@ -147,7 +181,7 @@ function answered(method, body) {
     faults.push({ times: 1, ...body });
     return [200, {}];
   }
-  if (method === "Test.State") return [200, kept];
+  if (method === "Test.State") return [200, { ...kept, nodes }];
   const fault = faults.find((item) => item.method === method && item.times > 0);
   if (fault) fault.times -= 1;
   if (fault?.kind === "unknown" || !methods[method]) return [404, "404 page not found"];

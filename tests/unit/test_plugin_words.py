@@ -17,9 +17,11 @@ from networks.cnm.plugin_resources import (
     TOLD,
     AddressLease,
     AddressPool,
+    PluginAllocation,
     PluginEndpoint,
     PluginJoin,
     PluginNetwork,
+    PluginNode,
     PluginPorts,
     Told,
 )
@@ -54,6 +56,18 @@ def host(network: Network = FAR, endpoint: Endpoint = ENDPOINT, **more: Any) -> 
         id="c" * 64, name="web", network_mode="far", live=True, kind="sandbox", endpoints=(endpoint,), **more
     )
     return compile_host(Host(id="local", networks=(network,), containers=(container,)), HostFacts())
+
+
+NODES = (("a", ip_address("192.0.2.11")), ("local", ip_address("192.0.2.12")))
+SPANNING = HostFacts(plugins=(Plugin(name="weave", address="unix:///w", connectivity="global", scope="global"),))
+WIDE = replace(FAR, scope="global", ipam=Ipam(driver="weave", options=(("a", "b"),)))
+
+
+def wide(network: Network = WIDE, *, live: bool = True) -> tuple[Resource, ...]:
+    """A host among several, with a container on a network of a plugin that joins them."""
+    endpoint = replace(ENDPOINT, joined=JOINED)
+    container = Container(id="c" * 64, name="web", network_mode="far", live=live, kind="sandbox", endpoints=(endpoint,))
+    return compile_host(Host(id="local", networks=(network,), containers=(container,), nodes=NODES), SPANNING)
 
 
 def only(found: tuple[Resource, ...], kind: type[Resource]) -> Any:
@@ -225,8 +239,7 @@ def test_pools_and_addresses_are_those_of_their_family_and_range() -> None:
 
 
 def everything() -> list[Told]:
-    theirs = replace(FAR, ipam=Ipam(driver="weave", options=(("a", "b"),)))
-    return [item for item in host(theirs, replace(ENDPOINT, joined=JOINED)) if isinstance(item, Told)]
+    return [item for item in wide() if isinstance(item, Told)]
 
 
 def test_the_ledger_gives_back_what_was_told_after_a_restart(tmp_path: Path) -> None:
@@ -251,16 +264,45 @@ def test_the_ledger_gives_back_what_was_told_after_a_restart(tmp_path: Path) -> 
     assert Ledger(tmp_path / "plugins").entries() == {}
 
 
+OUTWARD = ["plugin-ports", "plugin-join", "plugin-endpoint", "lease", "plugin-network", "plugin-allocation", "pool"]
+"""In the order in which they are taken back."""
+
+
+def test_a_network_that_spans_hosts_is_allocated_once_and_made_where_somebody_is_on_it() -> None:
+    told = words.allocation_said(only(wide(), PluginAllocation), "GlobalDefault")
+    assert (told["NetworkID"], told["Options"]) == (N, {"com.example.colour": "blue"})
+    assert told["IPv4Data"][0]["Pool"] == "10.1.0.0/24"
+    assert words.read_allocation({"Options": {"vni": "7"}}, {"a": "b"}) == {"vni": "7"}
+    assert words.read_allocation({}, {"a": "b"}) == {"a": "b"}
+    for answer in ({"Options": ["x"]}, {"Options": {"vni": 7}}):
+        with pytest.raises(Nonsense):
+            words.read_allocation(answer, {})
+    nodes = [item for item in wide() if isinstance(item, PluginNode)]
+    assert [words.node_said(item)["DiscoveryData"] for item in nodes] == [
+        {"Address": "192.0.2.11", "self": False},
+        {"Address": "192.0.2.12", "self": True},
+    ]
+    there = replace(WIDE, kept_here=False, subnets=(replace(SUBNET, chosen=True),))
+    kinds = {item.kind for item in wide(there) if isinstance(item, Told)}
+    assert kinds == set(TOLD) - {"plugin-allocation"}
+    pool = only(wide(there), AddressPool)
+    assert (pool.asked, pool.former, pool.shared) == ("10.1.0.0/24", "", True), "the very range, and nothing in it"
+    assert not any(isinstance(item, Told) for item in wide(there, live=False)), "nobody there is on it"
+    assert {item.kind for item in wide(live=False) if isinstance(item, Told)} == {
+        *("plugin-node", "pool", "plugin-allocation", "plugin-network")
+    }
+
+
 def test_what_is_not_known_to_be_told_is_owed_and_taken_back_from_the_inside_out(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     for item in everything():
         ledger.put(Entry(item))
     kinds = [entry.resource.kind for entry in ledger.owed()]
-    assert kinds == ["plugin-ports", "plugin-join", "plugin-endpoint", "lease", "plugin-network", "pool"]
-    assert ledger.by_plugin() == {"weave": 6}
+    assert kinds == [*OUTWARD, "plugin-node", "plugin-node"]
+    assert ledger.by_plugin() == {"weave": 9}
     network = next(item for item in everything() if isinstance(item, PluginNetwork))
     ledger.put(Entry(network, {}))
-    assert ledger.by_plugin() == {"weave": 5}
+    assert ledger.by_plugin() == {"weave": 8}
 
 
 def test_what_a_plugin_answers_is_asked_first_in_rounds() -> None:
@@ -295,11 +337,9 @@ def test_nobody_is_asked_twice_in_one_operation_and_removals_ask_nobody() -> Non
 
 
 def test_what_rests_on_an_endpoint_goes_before_it_and_its_interface_in_between() -> None:
-    order = ["plugin-ports", "plugin-join", "interface", "plugin-endpoint", "lease", "plugin-network", "pool"]
-    theirs = replace(FAR, ipam=Ipam(driver="weave"))
-    steps = [Step(item, None) for item in host(theirs, replace(ENDPOINT, joined=JOINED)) if item.kind in order]
+    steps = [Step(item, None) for item in wide() if item.kind in {*TOLD, "interface"}]
     kinds = [step.kind for step in sorted(steps, key=stage)]
-    assert kinds == order
+    assert kinds == [*OUTWARD[:2], "interface", *OUTWARD[2:], "plugin-node", "plugin-node"]
 
 
 def test_an_interface_that_another_takes_the_place_of_has_its_addresses_and_routes_again() -> None:

@@ -19,9 +19,11 @@ from networks.cnm.plugin_resources import (
     TOLD,
     AddressLease,
     AddressPool,
+    PluginAllocation,
     PluginEndpoint,
     PluginJoin,
     PluginNetwork,
+    PluginNode,
     PluginPorts,
 )
 from networks.cnm.plugin_resources import Told as ToldResource
@@ -54,9 +56,12 @@ class PluginsHandler:
         self._plugins = plugins
         self._ledger = ledger
         self._namespaces = Namespaces(Path(netns_dir))
+        self._uninformed: set[str] = set()
         self._observer = PluginsObserver(plugins, ledger, Netlink(), self._namespaces)
         self._tell: Mapping[str, Callable[[Plugin, Any], None]] = {
+            PluginNode.kind: self._tell_node,
             AddressPool.kind: self._tell_pool,
+            PluginAllocation.kind: self._tell_allocation,
             AddressLease.kind: self._tell_lease,
             PluginNetwork.kind: self._tell_network,
             PluginEndpoint.kind: self._tell_endpoint,
@@ -69,11 +74,14 @@ class PluginsHandler:
         return self._observer.observe(keys)
 
     def apply(self, steps: Sequence[Step], done: Done) -> None:
-        """Carry out *steps* one by one. A removal that the plugin does not hear of is done all the same, and owed."""
+        """Carry out *steps* one by one. A removal that the plugin does not hear of is done all the same, and owed. Nor does anything
+        fail because a plugin does not hear of a host."""
         for step in steps:
             if step.before is not None:
                 self._forget(step.key)
-            if step.after is not None:
+            if isinstance(step.after, PluginNode):
+                self._inform(step.after)
+            elif step.after is not None:
                 assert isinstance(step.after, ToldResource)  # noqa: S101  # of our kinds
                 plugin = self._plugins.named(step.after.plugin)
                 self._forget(step.key, heard=True)
@@ -94,6 +102,14 @@ class PluginsHandler:
                 silent.add(plugin.name)
         return count
 
+    def _inform(self, node: PluginNode) -> None:
+        try:
+            self._tell_node(self._plugins.named(node.plugin), node)
+            self._uninformed.discard(node.plugin)
+        except UNSURE as error:
+            log.warning("%s is not told of host %s: %s", node.plugin, node.address, error)
+            self._uninformed.add(node.plugin)
+
     def answers(self) -> Answers:
         """Everything that plugins have said of what they hold for us."""
         found = Answers()
@@ -104,6 +120,8 @@ class PluginsHandler:
             if isinstance(resource, AddressPool):
                 gateway = str(answer["gateway"]).partition("/")[0]
                 found.pools.append(PoolAnswer(network_id=resource.network_id, subnet=answer["subnet"], gateway=gateway))
+            elif isinstance(resource, PluginAllocation):
+                found.allocated[resource.network_id] = dict(answer["options"])
             elif isinstance(resource, AddressLease):
                 setattr(found.of(resource.endpoint_id), f"ipv{resource.version}", answer["address"])
             elif isinstance(resource, PluginEndpoint):
@@ -115,9 +133,11 @@ class PluginsHandler:
         return found
 
     def replays(self) -> bool:
-        """Whether a plugin is well that wants to be asked again for what it gave before its last start."""
-        plugins = (self._plugins.known(name) for name in self._ledger.by_plugin())
-        return any(plugin is not None and plugin.forgets and plugin.breaker.is_closed for plugin in plugins)
+        """Whether a plugin is well that is to be told again what it does not keep beyond its own end, or has not heard."""
+        entries = self._ledger.entries().values()
+        forgetful = {entry.resource.plugin for entry in entries if self._observer.is_forgotten(entry)}
+        plugins = (self._plugins.known(name) for name in forgetful | self._uninformed)
+        return any(plugin is not None and not plugin.gone and plugin.breaker.is_closed for plugin in plugins)
 
     def owed(self) -> Mapping[str, int]:
         """How much each plugin is owed; those that hold something for us are named in any case."""
@@ -167,6 +187,29 @@ class PluginsHandler:
         self._ledger.put(Entry(resource, answer, plugin.address.identity, undo))
 
     # -- telling -----------------------------------------------------------------------------------------------------
+
+    def _tell_node(self, plugin: Plugin, node: PluginNode) -> None:
+        """One that does not know the call, or does not care, is told all the same, as with Docker."""
+        try:
+            self._telling(plugin, node, "NetworkDriver.DiscoverNew", words.node_said(node))
+        except PluginRefused as error:
+            log.info("%s: %s", node.describe(), error)
+        self._keep(plugin, node, {})
+
+    def _tell_allocation(self, plugin: Plugin, network: PluginAllocation) -> None:
+        """One that does not know the call settles nothing (libnetwork says so, too)."""
+        said = words.allocation_said(network, network.space or addresses.space_of(self._ledger, network.network_id))
+        try:
+            answer = self._telling(plugin, network, "NetworkDriver.AllocateNetwork", said)
+            options = words.read_allocation(answer, dict(network.options))
+        except Nonsense as nonsense:
+            self._forget(network.key)
+            raise plugin.babbles("NetworkDriver.AllocateNetwork", str(nonsense)) from nonsense
+        except PluginRefused as error:
+            if not error.facts.get("unknown"):
+                raise
+            options = dict(network.options)
+        self._keep(plugin, network, {"options": options})
 
     def _tell_pool(self, plugin: Plugin, pool: AddressPool) -> None:
         addresses.tell_pool(plugin, self._ledger, pool, lambda: self._forget(pool.key))
@@ -265,6 +308,10 @@ class PluginsHandler:
 def _endings(entry: Entry) -> Iterable[tuple[str, dict[str, Any]]]:
     """The calls that take back what *entry* says."""
     resource = entry.resource
+    if isinstance(resource, PluginNode):
+        return [("NetworkDriver.DiscoverDelete", words.node_said(resource))]
+    if isinstance(resource, PluginAllocation):
+        return [("NetworkDriver.FreeNetwork", {"NetworkID": resource.network_id})]
     if isinstance(resource, PluginNetwork):
         return [("NetworkDriver.DeleteNetwork", {"NetworkID": resource.network_id})]
     if isinstance(resource, PluginEndpoint):

@@ -16,6 +16,7 @@ from .addresses import compile_pools
 from .base_rules import compile_base_rules
 from .containers import compile_container, compile_hosts_file, shares, sources_of
 from .files import Files
+from .nodes import compile_nodes
 
 _FORWARD = gettext_noop(
     "Lets this host pass packets on between its interfaces, which every network of containers needs."
@@ -32,7 +33,7 @@ def compile_host(desired: Host, facts: HostFacts) -> tuple[Resource, ...]:
     around = Surroundings(desired, facts)
     files = Files(around)
     memory = _remembered(around)
-    found: list[Resource] = [*_sysctls(around), *compile_base_rules(around)]
+    found: list[Resource] = [*_sysctls(around), *compile_base_rules(around), *compile_nodes(around)]
     networks = {network.id: _network(network, around, memory) for network in around.networks.values()}
     for network in networks.values():
         found.extend(network.resources)
@@ -96,7 +97,7 @@ def _network(network: Network, around: Surroundings, memory: _Memory) -> _Compil
     if known is not None and known.network == network and not network.spans:  # those that do know of other hosts
         return known
     made = driver(network.driver).compile_network(network, around)
-    return _CompiledNetwork(network, (*compile_pools(network), *made))
+    return _CompiledNetwork(network, (*compile_pools(network, around), *made))
 
 
 def _container(container: Container, around: Surroundings, files: Files, memory: _Memory) -> _CompiledContainer:

@@ -13,8 +13,11 @@ from networks.cnm.errors import Unsupported
 from networks.cnm.facts import HostFacts
 from networks.cnm.names import Naming, mac_from_ipv4
 from networks.cnm.options import NetworkOptions, read_options
-from networks.cnm.resources import Owner, Resource
+from networks.cnm.resources import NameRecord, Owner, Resource
+from networks.cnm.text import Text, gettext_noop
 from worker.firewall.words import Writer
+
+_RECORD = gettext_noop("How the others on network {network} find container {container}, which runs on host {host}.")
 
 
 @dataclass(frozen=True)
@@ -210,3 +213,20 @@ def lacks(facts: HostFacts, key: str, field: str) -> Unsupported | None:
     if feature is None or feature.present is not False:
         return None
     return Unsupported("{reason}", remedy=feature.remedy, field=field, reason=feature.detail)
+
+
+def names_of(remote: RemoteEndpoint, network: Network, owner: Owner, around: Surroundings) -> Iterator[Resource]:
+    """The names of a container that is on *network* on another host."""
+    if not around.settings.embedded_dns:
+        return
+    yield NameRecord(
+        network_id=network.id,
+        endpoint_id=remote.id,
+        network_name=network.name,
+        container_id=remote.container_id,
+        names=remote.names,
+        addresses=remote.addresses,
+        ports=remote.ports,
+        owner=owner,
+        why=Text.of(_RECORD, container=remote.names[0], network=network.name, host=remote.host),
+    )

@@ -18,12 +18,12 @@ from networks.cnm.errors import Unsupported
 from networks.cnm.facts import HostFacts
 from networks.cnm.names import bridge_device, veth_device, vxlan_device
 from networks.cnm.options import IFNAME, sysctl_of
-from networks.cnm.resources import Bridge, ForwardingEntry, NameRecord, Neighbour, Owner, Resource, Route, Vxlan
+from networks.cnm.resources import Bridge, ForwardingEntry, Neighbour, Owner, Resource, Route, Vxlan
 from networks.cnm.text import Text, gettext_noop
 from networks.cnm.underlay import encrypted_room, underlay_of
 from worker.firewall.forwarding import compile_spanning_rules
 
-from .base import Attachment, Driver, Surroundings, lacks
+from .base import Attachment, Driver, Surroundings, lacks, names_of
 from .bridge import plug_in
 from .encryption import compile_encryption
 
@@ -38,7 +38,6 @@ _FORWARDING = gettext_noop("Container {container} of network {network} runs on h
 _NEIGHBOUR = gettext_noop(
     "Answers who has {address}: container {container} of network {network} on host {host}. So nobody need be asked there."
 )
-_RECORD = gettext_noop("How the others on network {network} find container {container}, which runs on host {host}.")
 
 
 class OverlayDriver(Driver):
@@ -163,15 +162,4 @@ def _way_to(remote: RemoteEndpoint, network: Network, owner: Owner, around: Surr
             owner=owner,
             why=Text.of(_NEIGHBOUR, address=address, **said),
         )
-    if around.settings.embedded_dns:
-        yield NameRecord(
-            network_id=network.id,
-            endpoint_id=remote.id,
-            network_name=network.name,
-            container_id=remote.container_id,
-            names=remote.names,
-            addresses=remote.addresses,
-            ports=remote.ports,
-            owner=owner,
-            why=Text.of(_RECORD, **said),
-        )
+    yield from names_of(remote, network, owner, around)

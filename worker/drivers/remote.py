@@ -10,21 +10,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from networks.cnm.addresses import AnyAddress, AnyInterface
-from networks.cnm.desired import Endpoint, Network
+from networks.cnm.desired import Endpoint, Network, Subnet
 from networks.cnm.errors import Unsupported
 from networks.cnm.facts import HostFacts
 from networks.cnm.options import NetworkOptions, sysctl_of
-from networks.cnm.plugin_resources import PluginEndpoint, PluginJoin, PluginNetwork, PluginPorts
+from networks.cnm.plugin_resources import PluginAllocation, PluginEndpoint, PluginJoin, PluginNetwork, PluginPorts
 from networks.cnm.plugins import NETWORK_DRIVER
 from networks.cnm.resources import Address, Interface, Owner, Resource, Route
 from networks.cnm.text import Text, gettext_noop
 
-from .base import Attachment, Driver, Surroundings
+from .base import Attachment, Driver, Surroundings, names_of
 
 ADDRESS_SPACES = {"local": "LocalDefault", "global": "GlobalDefault"}
 """What libnetwork calls the address spaces of its own IPAM (``ipamapi``)."""
 
 _NETWORK = gettext_noop("Plugin {plugin} makes network {network}.")
+_ALLOCATION = gettext_noop("Plugin {plugin} settles what network {network} is on all hosts.")
 _ENDPOINT = gettext_noop("Plugin {plugin} makes an interface for container {container} in network {network}.")
 _JOIN = gettext_noop(
     "Plugin {plugin} says which interface it made for container {container}, and how that reaches the outside."
@@ -82,26 +83,24 @@ class RemoteDriver(Driver):
         return endpoint.joined.gateway(interface.version) if endpoint.joined is not None else None
 
     def compile_network(self, network: Network, around: Surroundings) -> Iterator[Resource]:
-        if not self.plugin:
+        """One that spans hosts is told to the plugin of the host that keeps its books, and of each host that has containers on it."""
+        if not self.plugin or not (network.kept_here or network.id in around.occupied):
             return
-        yield PluginNetwork(
-            plugin=self.plugin,
-            network_id=network.id,
-            space="" if network.ipam.plugin else ADDRESS_SPACES[network.scope],
-            subnets=tuple(
-                (
-                    str(item.subnet),
-                    f"{item.gateway}/{item.subnet.prefixlen}" if item.gateway is not None else "",
-                    tuple((name, f"{address}/{item.subnet.prefixlen}") for name, address in item.reserved),
-                )
-                for item in network.subnets
-            ),
-            options=network.driver_options,
-            internal=network.internal,
-            ipv6=network.wants_ipv6,
-            owner=Owner(kind="network", id=network.id, name=network.name),
-            why=Text.of(_NETWORK, plugin=self.plugin, network=network.name),
-        )
+        owner = Owner(kind="network", id=network.id, name=network.name)
+        said = {"plugin": self.plugin, "network": network.name}
+        told: dict[str, Any] = {
+            "plugin": self.plugin,
+            "network_id": network.id,
+            "space": "" if network.ipam.plugin else ADDRESS_SPACES[network.scope],
+            "subnets": tuple(map(_subnet_told, network.subnets)),
+            "options": network.driver_options,
+            "owner": owner,
+        }
+        if network.spans and network.kept_here:
+            yield PluginAllocation(why=Text.of(_ALLOCATION, **said), **told)
+        yield PluginNetwork(internal=network.internal, ipv6=network.wants_ipv6, why=Text.of(_NETWORK, **said), **told)
+        for remote in around.remotes.get(network.id, ()):
+            yield from names_of(remote, network, owner, around)
 
     def compile_endpoint(self, attachment: Attachment, around: Surroundings) -> Iterator[Resource]:
         endpoint, network, container = attachment.endpoint, attachment.network, attachment.container
@@ -148,6 +147,12 @@ class RemoteDriver(Driver):
                 **told,
                 **on,
             )
+
+
+def _subnet_told(item: Subnet) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+    length = item.subnet.prefixlen
+    gateway = f"{item.gateway}/{length}" if item.gateway is not None else ""
+    return str(item.subnet), gateway, tuple((name, f"{address}/{length}") for name, address in item.reserved)
 
 
 def _settings(endpoint: Endpoint) -> tuple[tuple[str, str], ...]:

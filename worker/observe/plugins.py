@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from networks.cnm.desired import Joined
 from networks.cnm.names import short
-from networks.cnm.plugin_resources import PluginEndpoint, PluginJoin, PluginPorts
+from networks.cnm.plugin_resources import PluginEndpoint, PluginJoin, PluginNode, PluginPorts
 from networks.cnm.resources import OWNER_CODES, Key, Resource
 from worker.kernel import rtnl
 from worker.kernel.netlink import Netlink
@@ -16,8 +16,9 @@ from worker.kernel.rtnl import Link
 from worker.plugins.plugins import Plugins
 from worker.plugins.told import Entry, Ledger
 
-REPLAYED = frozenset({"pool", "lease"})
-"""What some IPAM plugins forget when they end, and want to be told again (``RequiresRequestReplay``)."""
+REPLAYED = frozenset({"pool", "lease", "plugin-node"})
+"""What is told again to a plugin that was started anew: which hosts there are; and ranges and addresses, where it says that it does not
+keep them (``RequiresRequestReplay``)."""
 
 
 class PluginsObserver:
@@ -45,13 +46,15 @@ class PluginsObserver:
                     yield replace(resource, up=not lost)
                 elif not lost:  # it goes with its endpoint when that is told anew
                     yield resource
-            elif resource.kind not in REPLAYED or not self._is_forgotten(entry):
+            elif not self.is_forgotten(entry):
                 yield resource
 
-    def _is_forgotten(self, entry: Entry) -> bool:
-        """Whether the plugin was started anew since, and forgets."""
+    def is_forgotten(self, entry: Entry) -> bool:
+        """Whether the plugin was started anew since, and does not keep this."""
         plugin = self._plugins.known(entry.resource.plugin)
-        return plugin is not None and plugin.forgets and plugin.address.identity != entry.instance
+        if plugin is None or entry.resource.kind not in REPLAYED or plugin.address.identity == entry.instance:
+            return False
+        return plugin.forgets or entry.resource.kind == PluginNode.kind
 
     def _is_lost(self, endpoint_id: str) -> bool:
         """Whether an endpoint has joined, and its interface is neither on the host nor in its sandbox."""

@@ -46,9 +46,11 @@ def tell_pool(plugin: Plugin, ledger: Ledger, pool: AddressPool, undo: Undo) -> 
             ledger.put(Entry(pool, None, identity, held))
             return got
 
-        if pool.gateway or not gateway:
+        if pool.shared:
+            gateway = pool.gateway
+        elif pool.gateway or not gateway:
             gateway = address(pool.gateway, GATEWAY_REQUEST)
-        for _, reserved in pool.reserved:
+        for _, reserved in () if pool.shared else pool.reserved:
             address(reserved, {})
     except Nonsense as nonsense:
         undo()

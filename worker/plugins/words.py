@@ -15,9 +15,11 @@ from networks.cnm.desired import Joined
 from networks.cnm.names import INTERFACE_NAME
 from networks.cnm.plugin_resources import (
     AddressPool,
+    PluginAllocation,
     PluginEndpoint,
     PluginJoin,
     PluginNetwork,
+    PluginNode,
     PluginPorts,
 )
 
@@ -34,6 +36,8 @@ PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "sctp": 132}
 MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}\Z", re.IGNORECASE)
 PREFIX = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,11}\Z")
 """Room for a number is left, of the fifteen characters that a name of an interface may have."""
+NODE_DISCOVERY = 1
+"""``DiscoveryType`` of a host (libnetwork ``discoverapi.NodeDiscovery``)."""
 CONNECTED = 1
 """``RouteType`` of a route without a next hop (libnetwork ``types.CONNECTED``)."""
 
@@ -47,16 +51,28 @@ def network_said(network: PluginNetwork, space: str) -> dict[str, Any]:
     options: dict[str, Any] = {ENABLE_IPV6: network.ipv6, GENERIC: dict(network.options)}
     if network.internal:
         options[INTERNAL] = True
+    return {"NetworkID": network.network_id, "Options": options, **_ranges_said(network, space)}
+
+
+def allocation_said(network: PluginAllocation, space: str) -> dict[str, Any]:
+    """The body of ``AllocateNetwork``, whose options are text alone."""
+    return {"NetworkID": network.network_id, "Options": dict(network.options), **_ranges_said(network, space)}
+
+
+def _ranges_said(network: PluginNetwork | PluginAllocation, space: str) -> dict[str, Any]:
     data = [
         {"AddressSpace": space, "Pool": subnet, "Gateway": gateway, "AuxAddresses": dict(reserved)}
         for subnet, gateway, reserved in network.subnets
     ]
     return {
-        "NetworkID": network.network_id,
-        "Options": options,
         "IPv4Data": [item for item in data if ":" not in item["Pool"]],
         "IPv6Data": [item for item in data if ":" in item["Pool"]],
     }
+
+
+def node_said(node: PluginNode) -> dict[str, Any]:
+    """The body of ``DiscoverNew`` and of ``DiscoverDelete``."""
+    return {"DiscoveryType": NODE_DISCOVERY, "DiscoveryData": {"Address": node.address, "self": node.own}}
 
 
 def endpoint_said(endpoint: PluginEndpoint, mac: str) -> dict[str, Any]:
@@ -119,6 +135,13 @@ def pool_said(pool: AddressPool, space: str, subnet: str) -> dict[str, Any]:
 def address_said(pool_id: str, address: str, options: Mapping[str, str]) -> dict[str, Any]:
     """The body of ``RequestAddress`` for *address*; empty: any."""
     return {"PoolID": pool_id, "Address": address, "Options": dict(options)}
+
+
+def read_allocation(answer: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
+    """What a network's options are on all hosts, by ``AllocateNetwork``: those that it answers, else those that were *given*. Raises
+    Nonsense."""
+    options = _object(answer, "Options")
+    return {str(key): _text(options, key) for key in sorted(options)} or dict(given)
 
 
 def read_pool(answer: Mapping[str, Any], version: str) -> tuple[str, str, str]:
