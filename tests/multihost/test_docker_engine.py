@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.testlib.cluster import Cluster
+from tests.testlib.cluster import OUTSIDE, Cluster
 from tests.testlib.dockerd import PLUGIN, Dockerd
 
 pytestmark = pytest.mark.kernel
@@ -27,11 +27,15 @@ def test_a_container_of_docker_is_on_an_overlay_network_with_ours_on_another_hos
     with Dockerd(member.bottle) as engine:
         there = ("--ipam-opt", "cnm.network=app", "-o", "cnm.network=app")
         engine.docker("network", "create", "-d", "cnm", "--ipam-driver", "cnm", *there, "app")
-        theirs = engine.run("api", "app")
+        serve = ("nc", "-ll", "-p", "80", "-e", "echo", "hello")
+        theirs = engine.run("api", "app", *serve, options=("-p", "8085:80"))
         cluster.until(lambda: engine.pings("api", address))
         cluster.until(lambda: cluster.pings("h1", "web", theirs))
         (row,) = [one for one in cluster.call("GET", "containers", host="h2")["results"] if one["kind"] == "docker"]
         assert row["endpoints"][0]["network"]["name"] == "app"
+        assert engine.pings("api", OUTSIDE)  # by the engine's own docker_gwbridge, which publishes its ports, too
+        asked = ["busybox", "timeout", "3", "busybox", "nc", "-w", "3", member.address, "8085"]
+        assert cluster.until(lambda: cluster.outside.run(asked, check=False, input="").stdout.strip()) == "hello"
         cluster.run("h2", "near", network="app")
         assert cluster.pings("h2", "near", theirs)
 
