@@ -208,6 +208,16 @@ def test_a_kernel_that_cannot_is_named_with_its_remedy() -> None:
     with pytest.raises(Unsupported, match="No IPsec ESP CONFIG_INET_ESP"):
         driver("overlay").check(encrypted, no_esp)
     with_esp = replace(FACTS, features=(Feature(key="esp", present=True),))
+    by_ipv6 = replace(
+        FACTS,
+        addresses=(("eth0", ip_interface("2001:db8::2/64")),),
+        features=(
+            Feature(key="esp", present=True),
+            Feature(key="esp6", present=False, detail="No IPsec ESP over IPv6"),
+        ),
+    )
+    with pytest.raises(Unsupported, match="No IPsec ESP over IPv6"):
+        driver("overlay").check(encrypted, by_ipv6)
     for facts in (FACTS, with_esp):
         driver("overlay").check(encrypted, facts)
         driver("overlay").check(APP, facts)

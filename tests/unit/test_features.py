@@ -10,7 +10,7 @@ from worker.facts import features
 
 
 def state(found: tuple[Feature, ...]) -> set[bool | None]:
-    return {feature.present for feature in found if feature.key.startswith("link.") or feature.key == "esp"}
+    return {feature.present for feature in found if feature.key.startswith(("link.", "esp"))}
 
 
 def test_a_probe_that_takes_too_long_says_that_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

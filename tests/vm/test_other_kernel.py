@@ -44,7 +44,17 @@ def in_process_of_its_own(function: Callable[[], None]) -> Callable[[], None]:
 @in_process_of_its_own
 def test_the_probe_finds_what_is_there_and_what_is_not() -> None:
     found = {feature.key: feature.present for feature in Features()()}
-    wanted = ("link.vlan", "link.ipvlan", "link.macvlan", "link.vxlan", "link.veth", "link.bridge", "esp", "bridge-nf")
+    wanted = (
+        "link.vlan",
+        "link.ipvlan",
+        "link.macvlan",
+        "link.vxlan",
+        "link.veth",
+        "link.bridge",
+        "esp",
+        "esp6",
+        "bridge-nf",
+    )
     assert {key: found[key] for key in wanted} == dict.fromkeys(wanted, True)
     assert not found["iptables-legacy"]
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from networks.cnm.addresses import AnyAddress, AnyNetwork
-from networks.cnm.desired import Endpoint, Network, RemoteEndpoint
+from networks.cnm.desired import Endpoint, HostSettings, Network, RemoteEndpoint
 from networks.cnm.errors import Unsupported
 from networks.cnm.facts import HostFacts
 from networks.cnm.names import bridge_device, veth_device, vxlan_device
@@ -56,7 +56,7 @@ class OverlayDriver(Driver):
 
     def check(self, network: Network, facts: HostFacts) -> None:
         super().check(network, facts)
-        if network.options.encrypted and (lacking := lacks(facts, "esp", "options.encrypted")):
+        if network.options.encrypted and (lacking := lacks(facts, _esp(facts), "options.encrypted")):
             raise lacking
 
     def endpoint_device(self, endpoint_id: str) -> str:
@@ -119,6 +119,12 @@ class OverlayDriver(Driver):
                 owner=Owner(kind="endpoint", id=endpoint.id, name=name),
                 why=Text.of(_ON_LINK, network=network.name, subnet=subnet),
             )
+
+
+def _esp(facts: HostFacts) -> str:
+    """The feature that carries what is encrypted, by the version of the address that other hosts reach this one by."""
+    underlay = underlay_of(HostSettings(), facts)
+    return "esp6" if underlay is not None and underlay.address.version == 6 else "esp"
 
 
 def _segment(network: Network, addresses: Collection[AnyAddress]) -> int:

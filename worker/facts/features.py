@@ -46,16 +46,28 @@ _LINKS = {
         gettext_noop("Use a kernel with CONFIG_VLAN_8021Q: needed for VLAN sub-interfaces."),
     ),
 }
-_ESP = (
-    "xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x101 mode transport replay-window 128 flag esn"
+_STATE = (
+    "xfrm state add src {0} dst {1} proto esp spi 0x101 mode transport replay-window 128 flag esn"
     f" aead rfc4106(gcm(aes)) 0x{bytes(range(KEY_BYTES)).hex()} 128"
 )
-"""As encrypted networks have it."""
+_ESP = {
+    "esp": _STATE.format("192.0.2.1", "192.0.2.2"),
+    "esp6": _STATE.format("2001:db8::1", "2001:db8::2"),
+}
+"""As encrypted networks have it, over IPv4 and over IPv6: modules of their own."""
 _CAPABILITIES = {12: "CAP_NET_ADMIN", 13: "CAP_NET_RAW", 21: "CAP_SYS_ADMIN", 24: "CAP_SYS_RESOURCE"}
 _NO_DEVICES = gettext_noop("The kernel has no {kind} devices: {complaint}")
 _NOT_FOUND_OUT = gettext_noop("This could not be found out: {cause}. It is tried again.")
-_NO_ESP = gettext_noop("No IPsec ESP: {complaint}")
-_WITH_ESP = gettext_noop("Use a kernel with CONFIG_INET_ESP: needed for encrypted overlay networks.")
+_NO_ESP = {
+    "esp": gettext_noop("No IPsec ESP: {complaint}"),
+    "esp6": gettext_noop("No IPsec ESP over IPv6: {complaint}"),
+}
+_WITH_ESP = {
+    "esp": gettext_noop("Use a kernel with CONFIG_INET_ESP: needed for encrypted overlay networks."),
+    "esp6": gettext_noop(
+        "Use a kernel with CONFIG_INET6_ESP: needed for encrypted overlay networks between hosts by IPv6."
+    ),
+}
 _NOT_INSTALLED = gettext_noop("{name} is not installed.")
 _INSTALL = gettext_noop("Install the package {package}.")
 _LACKS = gettext_noop("The worker lacks {name}.")
@@ -84,20 +96,20 @@ class Features:
 
 
 def _tries() -> list[Feature]:
-    """Make one device of each kind, and an ESP state, in a network namespace that vanishes with the process."""
-    commands = [command for command, _ in _LINKS.values()] + [_ESP]
+    """Make one device of each kind, and ESP states, in a network namespace that vanishes with the process."""
+    commands = [command for command, _ in _LINKS.values()] + [_ESP["esp"]]
     try:
-        complaints = _complaints(commands)
+        complaints = _complaints(commands) + _complaints([_ESP["esp6"]])
     except (OSError, subprocess.TimeoutExpired) as error:
         return [
             Feature(key=key, present=None, detail=Text.of(_NOT_FOUND_OUT, cause=error))
-            for key in (*(f"link.{kind}" for kind in _LINKS), "esp")
+            for key in (*(f"link.{kind}" for kind in _LINKS), *_ESP)
         ]
     links = [
         _link(kind, remedy, complaint)
-        for (kind, (_, remedy)), complaint in zip(_LINKS.items(), complaints[:-1], strict=True)
+        for (kind, (_, remedy)), complaint in zip(_LINKS.items(), complaints[: len(_LINKS)], strict=True)
     ]
-    return [*links, _esp(complaints[-1])]
+    return [*links, *(_esp(key, complaint) for key, complaint in zip(_ESP, complaints[len(_LINKS) :], strict=True))]
 
 
 def _complaints(commands: Sequence[str]) -> list[str]:
@@ -136,12 +148,12 @@ def _link(kind: str, remedy: str, complaint: str) -> Feature:
     )
 
 
-def _esp(complaint: str) -> Feature:
+def _esp(key: str, complaint: str) -> Feature:
     return Feature(
-        key="esp",
+        key=key,
         present=not complaint,
-        detail=Text.of(_NO_ESP, complaint=complaint) if complaint else NOTHING,
-        remedy=Text(_WITH_ESP) if complaint else NOTHING,
+        detail=Text.of(_NO_ESP[key], complaint=complaint) if complaint else NOTHING,
+        remedy=Text(_WITH_ESP[key]) if complaint else NOTHING,
     )
 
 
