@@ -40,17 +40,17 @@ class Copy:
     notes: tuple[Text, ...] = ()
 
 
-def copies_of_network(request: NetworkRequest, api: str) -> tuple[Copy, ...]:
-    """*api*: the address of the REST API, such as ``https://host/api/v1/``."""
+def copies_of_network(request: NetworkRequest, api: str, query: str = "") -> tuple[Copy, ...]:
+    """*api*: the address of the REST API, such as ``https://host/api/v1/``; *query* is added to addresses below it."""
     body = {"name": request.name, **network_document(request)}
     return (
-        Copy("curl", curl("POST", f"{api}networks", body)),
+        Copy("curl", curl("POST", f"{api}networks{query}", body)),
         Copy("docker", commands([docker_network(request)])),
         Copy("yaml", write_file(Declaration(networks=(request,)))),
     )
 
 
-def copies_of_container(request: ContainerRequest, api: str) -> tuple[Copy, ...]:
+def copies_of_container(request: ContainerRequest, api: str, query: str = "") -> tuple[Copy, ...]:
     """As :func:`copies_of_network`; the values of secret environment variables stay here."""
     plain = without_secrets(request)
     hidden = tuple(name for name in request.env if plain.env[name] != request.env[name])
@@ -59,7 +59,7 @@ def copies_of_container(request: ContainerRequest, api: str) -> tuple[Copy, ...]
         notes = (Text.of(gettext_noop("The values of {names} are left out: fill them in."), names=", ".join(hidden)),)
     lines, missing = docker_container(plain)
     body = {**({"name": request.name} if request.name else {}), **container_document(plain)}
-    found = [Copy("curl", curl("POST", f"{api}containers", body), notes)]
+    found = [Copy("curl", curl("POST", f"{api}containers{query}", body), notes)]
     if lines:
         given = (
             (Text.of(gettext_noop("Docker takes {names} from its own environment."), names=", ".join(hidden)),)

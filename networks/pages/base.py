@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -173,6 +174,11 @@ def failure(operation: Operation) -> str:
 def api_of(request: HttpRequest) -> str:
     """The address of the REST API, as this request reached us."""
     return request.build_absolute_uri("/api/v1/")
+
+
+def host_for_api(request: PageRequest) -> str:
+    """What names the page's host to the REST API, as a query; nothing where there is one host."""
+    return "?" + urlencode({"host": request.host.name}) if len(request.host_names) > 1 else ""
 
 
 def plan_of(

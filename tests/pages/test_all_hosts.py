@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 
@@ -105,6 +106,8 @@ def test_an_address_without_a_host_is_sent_on_where_there_are_several(world: Wor
     assert gone.status_code == 404
     assert 'href="/containers/"' in said(gone), "what that page leads to is of a host that is there"
     assert client.get("/@two/api/docs/?x=1").url == "/api/docs/?x=1", "the API names its host otherwise"
+    client.post("/@two/hosts/*/look/")
+    assert "Which host?" not in said(client.get("/api/docs/"))
     assert client.get("/api/docs/").status_code == 200
 
 
@@ -130,6 +133,12 @@ def test_what_is_done_is_done_on_the_host_of_the_page_whatever_was_chosen_since(
     }
     client.post("/@two/containers/web/do/restart/", {"back": "/@two/containers/?q=web"})
     assert Operation.objects.order_by("number").last().host.name == "two"
+
+
+def test_what_is_copied_for_the_api_names_the_host(two: World) -> None:
+    assert "-X POST 'http://testserver/api/v1/containers?host=two'" in html.unescape(
+        said(page().get("/@two/containers/web/"))
+    )
 
 
 @pytest.mark.parametrize("verb", ["stop", "remove"])

@@ -32,7 +32,7 @@ from networks.services.spec_container import read_container, read_signal
 from worker.drivers import read_network_options
 
 from ..audit_view import belongings, ids_of_container, rules_of
-from ..base import PageRequest, api_of, confirm, done, page, plan_of, report, status_of
+from ..base import PageRequest, api_of, confirm, done, host_for_api, page, plan_of, report, status_of
 from ..container_form import DEFAULTS, PLACES, ROWS, container_body
 from ..form import Form
 from ..listing import listing
@@ -124,7 +124,7 @@ def detail(request: PageRequest, reference: str) -> HttpResponse:
     if tab == "overview":
         context["variables"] = link_variables(row)
         if asked := declared(request.host, [], [row.pk]).containers:
-            context["copies"] = copies_of_container(asked[0], api_of(request))
+            context["copies"] = copies_of_container(asked[0], api_of(request), host_for_api(request))
     elif tab == "endpoints":
         context |= _endpoints_tab(request, row)
     elif tab == "rules":
@@ -211,7 +211,9 @@ def create(request: PageRequest) -> HttpResponse:
 
     status = 200
     try:
-        context["copies"] = copies_of_container(read_container(container_body(form)), api_of(request))
+        context["copies"] = copies_of_container(
+            read_container(container_body(form)), api_of(request), host_for_api(request)
+        )
         context["plan"] = plan = plan_of(request, use_case, creates=True)
         if step == "create" and request.POST.get("plan") == plan.digest:
             outcome = use_case()

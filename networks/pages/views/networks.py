@@ -27,7 +27,7 @@ from networks.services.spec_network import read_changes, read_network
 from worker.drivers import DRIVERS, is_plugin
 
 from ..audit_view import belongings, rules_of
-from ..base import PageRequest, api_of, confirm, done, page, plan_of, status_of
+from ..base import PageRequest, api_of, confirm, done, host_for_api, page, plan_of, status_of
 from ..form import Form
 from ..listing import listing
 from ..network_form import ALL_FIELDS, DEFAULTS, ROWS, change_body, change_values, network_body, step_of, taken
@@ -93,7 +93,7 @@ def detail(request: PageRequest, reference: str) -> HttpResponse:
     context["failed"] = to_repair(row)
     context["drift"] = [represent.drift(item) for item in Drift.objects.filter(resolved_at=None, owner__id=row.pk)]
     if context["tab"] == "overview" and not row.predefined and (asked := declared(request.host, [row.pk], []).networks):
-        context["copies"] = copies_of_network(asked[0], api_of(request))
+        context["copies"] = copies_of_network(asked[0], api_of(request), host_for_api(request))
     if tab == "rules":
         context |= {"rules": rules_of(request.host, row.pk), "belongings": belongings(request.host, row.pk)}
     if tab == "captures":
@@ -133,7 +133,7 @@ def create(request: PageRequest) -> HttpResponse:
 
     status = 200
     try:
-        context["copies"] = copies_of_network(read_network(network_body(form)), api_of(request))
+        context["copies"] = copies_of_network(read_network(network_body(form)), api_of(request), host_for_api(request))
         context["plan"] = plan = plan_of(request, use_case, creates=True)
         if step == "create" and request.POST.get("plan") == plan.digest:
             outcome = use_case()
