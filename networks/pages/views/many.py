@@ -61,7 +61,7 @@ def act(request: PageRequest) -> HttpResponse:
         to=("containers",),
         danger=deed.danger,
         look=_look(by_host),
-        extra={"hidden": [("verb", verb), *(("pick", reference) for reference in picked)]},
+        extra={"hidden": [("verb", verb), *(("pick", reference) for reference in picked)], **_named(by_host)},
     )
 
 
@@ -87,7 +87,7 @@ def act_on_networks(request: PageRequest) -> HttpResponse:
         back=reverse("networks"),
         to=("networks",),
         look=_look(by_host),
-        extra={"hidden": [("pick", reference) for reference in picked]},
+        extra={"hidden": [("pick", reference) for reference in picked], **_named(by_host)},
     )
 
 
@@ -129,7 +129,12 @@ def _by_host(
     found: dict[Host, list[str]] = {}
     for reference in picked:
         found.setdefault(hosts.get(reference, page_host), []).append(reference)
-    return found
+    return dict(sorted(found.items(), key=lambda pair: pair[0].name))
+
+
+def _named(by_host: dict[Host, list[str]]) -> dict[str, str]:
+    """The host whose part of the plan comes first, where there are several."""
+    return {"plan_host": next(iter(by_host)).name} if len(by_host) > 1 else {}
 
 
 def _each(carry_out: Callable[[Host, list[str]], Handled], by_host: dict[Host, list[str]]) -> Outcome:

@@ -1,0 +1,80 @@
+"""All hosts on one page: chosen at the top, what each row leads to, and what is picked among several hosts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.testlib.cluster import Cluster
+from tests.testlib.product import Product
+
+from .test_pages import check
+
+pytestmark = [pytest.mark.kernel, pytest.mark.browser]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with Cluster(2) as made:
+        for host in ("h1", "h2"):
+            made.run(host, "web", stop_timeout=0, ports=["8080:80"])
+        yield made
+
+
+@pytest.fixture(scope="module")
+def product(cluster: Cluster) -> Product:
+    """The console, which the browser's fixtures speak to."""
+    cluster.members["h1"].serve_tcp(8000)
+    return cluster.members["h1"]
+
+
+def look_at(page: Page, name: str) -> None:
+    page.get_by_label("Which host the pages are about").click()
+    page.get_by_role("button", name=name, exact=True).click()
+    expect(page.locator("#top-host")).to_contain_text(name)
+
+
+def rows(page: Page) -> Locator:
+    return page.locator("#list tbody tr")
+
+
+def test_all_hosts_are_chosen_and_each_row_leads_to_its_own(
+    cluster: Cluster, page: Page, shoot: Callable[[Page, str], None]
+) -> None:
+    page.goto("/containers/")
+    expect(page).to_have_url(re.compile(r"/@h1/containers/$"))
+    expect(rows(page)).to_have_count(1)
+    look_at(page, "All hosts")
+    expect(page).to_have_url(re.compile(r"/@\*/containers/$"))
+    expect(rows(page)).to_have_count(2)
+    check(page, "containers of all hosts")
+    shoot(page, "containers-all-hosts-1440")
+    rows(page).filter(has_text="h2").get_by_role("link", name="web").click()
+    expect(page).to_have_url(re.compile(r"/@h2/containers/web/$"))
+    expect(page.locator("#top-host")).to_contain_text("h2")
+    page.get_by_role("link", name="Firewall", exact=True).click()
+    expect(page).to_have_url(re.compile(r"/@h2/firewall/$"))
+    look_at(page, "All hosts")
+    expect(page.locator("#rules")).to_contain_text("h1")
+    check(page, "rules of all hosts")
+    page.get_by_role("link", name="Topology").click()
+    page.goto("/@*/containers/new/")
+    page.get_by_role("link", name="h2", exact=True).click()
+    expect(page).to_have_url(re.compile(r"/@h2/containers/new/$"))
+
+
+def test_what_is_picked_is_stopped_on_each_host_and_the_page_follows(cluster: Cluster, page: Page) -> None:
+    page.goto("/@*/containers/")
+    for row in rows(page).all():
+        row.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.get_by_role("heading", name="On host")).to_have_count(2)
+    page.get_by_role("button", name="Stop 2 containers").click()
+    expect(page).to_have_url(re.compile(r"/@\*/containers/$"))
+    expect(rows(page).filter(has_text="exited")).to_have_count(2)
+    cluster.call("POST", "containers/web/start", host="h2")
+    expect(rows(page).filter(has_text="running")).to_have_count(1)
+    expect(rows(page).filter(has_text="running")).to_contain_text("h2")
