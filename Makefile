@@ -88,6 +88,7 @@ bench-topology: tools $(STAMP) $(FRONT) $(WORDS) ## measure the topology with 1,
 screenshots: tools $(STAMP) $(FRONT) $(WORDS) ## a picture of every page, into screenshots/, and the README's (root)
 	CNM_SCREENSHOTS=screenshots $(VENV)/bin/pytest -q -m browser tests/browser
 	cp screenshots/topology-1440.png docs/topology.png
+	cp screenshots/network-new-plan-1440.png docs/plan.png
 
 lock: ## make the lock files anew from pyproject.toml
 	$(VENV)/bin/pip install -q uv
