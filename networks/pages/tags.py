@@ -24,7 +24,7 @@ from networks.models.choices import ContainerKind, RestartPolicy
 
 from . import assets
 from .which_host import address_at
-from .words import OWNERS, PROBE_WORDS, RESOURCES, ROLE_WORDS, STATES, VERBS, VERDICT_WORDS, WAYS
+from .words import OWNERS, PROBE_WORDS, RESOURCES, ROLE_WORDS, STATES, VERBS, VERDICT_WORDS, WAITS, WAYS
 
 register = template.Library()
 register.filter(bracketed)
@@ -160,6 +160,16 @@ def ago(age: timedelta) -> str:
 def day(value: str) -> str:
     """The date of a time."""
     return date_format(timezone.localtime(datetime.fromisoformat(value)), "DATE_FORMAT")
+
+
+@register.filter
+def at_work(operation: Mapping[str, Any]) -> str:
+    """What an operation that is not through does now."""
+    if operation["step"]:
+        return str(operation["step"])
+    if operation["state"] == "pending":
+        return _("waiting for the worker")
+    return str(WAITS.get(operation["verb"], _("at work")))
 
 
 @register.filter

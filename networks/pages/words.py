@@ -162,6 +162,20 @@ VERBS = {
 }
 
 
+WAITS = {
+    # verb: what is waited for while no step of a plan is under way
+    "container.stop": gettext_lazy("waiting for its process to end"),
+    "container.restart": gettext_lazy("waiting for its process to end"),
+    "container.remove": gettext_lazy("waiting for its process to end"),
+    "bulk.stop": gettext_lazy("waiting for processes to end"),
+    "bulk.remove": gettext_lazy("waiting for processes to end"),
+    "topology.apply": gettext_lazy("waiting for processes to end"),
+    "container.exec": gettext_lazy("the command runs"),
+    "image.import": gettext_lazy("the image is being fetched"),
+    "capture.run": gettext_lazy("packets are being captured"),
+}
+
+
 CHANGES = {
     # action of a change of the desired state: (words, kind of sign, sign)
     "create": (gettext_lazy("is made"), "create", "+"),

@@ -60,12 +60,19 @@ def test_where_no_websocket_comes_through_the_page_asks_and_says_that_it_does(co
 
 
 def test_an_operation_shows_how_far_it_is_and_its_end(console: Console, page: Page) -> None:
-    console.run("stubborn", "sh", "-c", "trap '' TERM; while :; do sleep 1; done", stop_timeout=6)
+    console.run("stubborn", "sh", "-c", "trap '' TERM; while :; do sleep 1; done", stop_timeout=20)
     open_once(page, "/operations/")
     console.call("POST", "containers/stubborn/stop", {}, wait=0)
     row = page.get_by_role("row", name=re.compile("stopped container stubborn"))
     expect(row).to_contain_text("running")
     expect(row.get_by_role("progressbar")).to_be_visible()
+    expect(row).to_contain_text("waiting for its process to end")
+    page.goto("/networks/")  # it is left, and goes on
+    open_once(page, "/operations/")
+    expect(row.get_by_role("progressbar")).to_be_visible()
+    row.get_by_role("link").first.click()
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    open_once(page, "/operations/")
     expect(row).to_contain_text("done")
     expect(row.get_by_role("progressbar")).to_have_count(0)
     never_loaded_again(page)
