@@ -19,22 +19,32 @@ ASKED_S = 5
 FRESH_S = 4
 """A sample that is older is no longer shown: rather nothing than something stale."""
 _ASKED = "cnm:traffic:asked"
+_PORTS_ASKED = "cnm:traffic:asked:ports"
 
 Sample = dict[str, Any]
 """``at`` (ISO 8601), ``every`` (seconds that it speaks of), ``links`` and ``ports``: rates a second as
 ``[bytes to, packets to, bytes from, packets from]`` by device of the host (*to*: what the host sends through it), and by
-``protocol address port`` of what is translated to a container; what does not move is left out. ``ports`` is None where the kernel
-cannot count them."""
+``protocol address port`` of what is translated to a container; what does not move is left out. ``ports`` is None where nobody
+asked for them, or the kernel cannot count them."""
 
 
-def ask() -> None:
-    """Say that somebody looks. Raises RedisError or OSError."""
-    redis().set(_ASKED, 1, ex=ASKED_S)
+def ask(*, ports: bool) -> None:
+    """Say that somebody looks; *ports*: at published ports too, for which hosts put a table into their kernel.
+
+    Raises RedisError or OSError.
+    """
+    for key in (_ASKED, *((_PORTS_ASKED,) if ports else ())):
+        redis().set(key, 1, ex=ASKED_S)
 
 
 def is_asked() -> bool:
     """Whether somebody has looked lately. Raises RedisError or OSError."""
     return bool(redis().exists(_ASKED))
+
+
+def ports_are_asked() -> bool:
+    """Whether somebody has looked at published ports lately. Raises RedisError or OSError."""
+    return bool(redis().exists(_PORTS_ASKED))
 
 
 def publish(host: str, sample: Sample) -> None:

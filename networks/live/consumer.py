@@ -65,9 +65,10 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
                 await self._task
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **_ignored: Any) -> None:
-        """Pages only listen, but for two words: that they show traffic, and that they no longer do."""
-        if text_data == "traffic on" and self._task is not None and self._traffic is None:
-            self._traffic = asyncio.create_task(self._guard(traffic.show(self.send_json)))
+        """Pages only listen, but for three words: that they show traffic, of links alone, and that they no longer do."""
+        if text_data in {"traffic on", "traffic links"} and self._task is not None and self._traffic is None:
+            shown = traffic.show(self.send_json, ports=text_data == "traffic on")
+            self._traffic = asyncio.create_task(self._guard(shown))
         elif text_data == "traffic off":
             await self._end_traffic()
 

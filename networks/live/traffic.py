@@ -22,13 +22,15 @@ class Reader(Bells):
     def __init__(self) -> None:
         super().__init__()
         self.latest: dict[str, traffic.Sample] = {}
+        self.ports = 0
+        """How many of those that look want to see published ports too."""
 
     async def work(self) -> None:
         self.latest = {}  # what was read before nobody looked is old
         while True:
             found: dict[str, traffic.Sample] = {}
             try:
-                found = await database_sync_to_async(_ask)()
+                found = await database_sync_to_async(_ask)(self.ports > 0)
             except (RedisError, OSError) as error:
                 log.info("no traffic: %s", error)
             if found != self.latest:
@@ -37,14 +39,15 @@ class Reader(Bells):
             await asyncio.sleep(traffic.EVERY_S)
 
 
-def _ask() -> dict[str, traffic.Sample]:
-    traffic.ask()
+def _ask(ports: bool) -> dict[str, traffic.Sample]:
+    traffic.ask(ports=ports)
     return traffic.latest(Host.objects.values_list("name", flat=True))
 
 
-async def show(send: Any) -> None:
-    """Send each new sample by *send*, one after the other, until cancelled."""
+async def show(send: Any, *, ports: bool) -> None:
+    """Send each new sample by *send*, one after the other, until cancelled. *ports*: what is published is looked at too."""
     reader = Reader.here()
+    reader.ports += ports
     bell = reader.subscribe()
     try:
         while True:
@@ -52,4 +55,5 @@ async def show(send: Any) -> None:
             bell.clear()
             await send({"type": "traffic", "hosts": reader.latest})
     finally:
+        reader.ports -= ports
         await reader.unsubscribe(bell)

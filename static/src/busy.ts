@@ -77,5 +77,5 @@ export function busy(): void {
     });
     list.replaceChildren(...named.slice(0, SHOWN));
     idle.hidden = named.length > 0;
-  });
+  }, "links");
 }

@@ -73,7 +73,7 @@ def test_an_operation_shows_how_far_it_is_and_its_end(console: Console, page: Pa
     row.get_by_role("link").first.click()
     expect(page.get_by_role("progressbar")).to_be_visible()
     open_once(page, "/operations/")
-    expect(row).to_contain_text("done")
+    expect(row).to_contain_text("done", timeout=60_000)
     expect(row.get_by_role("progressbar")).to_have_count(0)
     never_loaded_again(page)
     console.remove("stubborn")

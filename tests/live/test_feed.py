@@ -165,6 +165,15 @@ def test_traffic_is_counted_while_somebody_looks_and_no_longer(console: Console,
     tables = ["nft", "list", "tables"]
     assert "cnm_traffic" not in console.bottle.run(tables).stdout
     with listen(console, browser) as socket:
+        socket.send("traffic links")
+        sample = next(
+            m["hosts"]["local"] for m in messages(socket) if m["type"] == "traffic" and m["hosts"].get("local")
+        )
+        assert sample["ports"] is None
+        assert "cnm_traffic" not in console.bottle.run(tables).stdout, (
+            "of devices alone the kernel tells without a table"
+        )
+    with listen(console, browser) as socket:
         socket.send("traffic on")
         samples = (m["hosts"].get("local") for m in messages(socket) if m["type"] == "traffic")
         counted: dict[str, Any] = {}

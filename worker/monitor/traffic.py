@@ -51,6 +51,7 @@ class Sampler(threading.Thread):
         self._host = host
         self._links = LinkCounters()
         self._metered = False
+        self._cannot_meter = False
         self._before: tuple[float, Mapping[Key, Counted], Mapping[Key, Counted]] | None = None
 
     def run(self) -> None:
@@ -78,13 +79,13 @@ class Sampler(threading.Thread):
     def rest(self) -> None:
         """Nobody looks: what was made for it goes."""
         self._before = None
+        self._cannot_meter = False
         if self._metered:
             self._metered = not meter_off()  # one that could not be taken away is tried again
 
     def _sample(self) -> traffic.Sample | None:
         """What moved since the last look; None for the first one."""
-        if self._before is None:
-            self._metered = meter_on()
+        self._meter()
         at, links = time.monotonic(), self._links.read()
         ports = meter.read() if self._metered else {}
         last, self._before = self._before, (at, links, ports)
@@ -101,6 +102,15 @@ class Sampler(threading.Thread):
             if self._metered
             else None,
         }
+
+    def _meter(self) -> None:
+        """The table stands while somebody looks at ports, if this kernel can have it."""
+        wanted = traffic.ports_are_asked()
+        if wanted and not self._metered and not self._cannot_meter:
+            self._metered = meter_on()
+            self._cannot_meter = not self._metered
+        elif self._metered and not wanted:
+            self._metered = not meter_off()
 
 
 def meter_on() -> bool:

@@ -20,23 +20,24 @@ export type Samples = Record<string, Sample>;
 type Listener = (samples: Samples) => void;
 
 let send: ((text: string) => void) | null = null;
-let wanted = false;
+let wanted = "";
 let listener: Listener | null = null;
 
 function say(): void {
-  send?.(wanted && !document.hidden ? "traffic on" : "traffic off");
+  send?.(document.hidden ? "traffic off" : wanted || "traffic off");
 }
 
-/** Show traffic on this page from now on; while its tab is hidden nobody is asked for it. */
-export function watch(then: Listener): void {
+/** Show traffic on this page from now on; while its tab is hidden nobody is asked for it. `what`: of devices alone, or of published
+ * ports too, for which hosts put a table into their kernel. */
+export function watch(then: Listener, what: "links" | "all" = "all"): void {
   listener = then;
-  wanted = true;
+  wanted = what === "all" ? "traffic on" : "traffic links";
   say();
   document.addEventListener("visibilitychange", say);
 }
 
 export function unwatch(): void {
-  wanted = false;
+  wanted = "";
   document.removeEventListener("visibilitychange", say);
   say();
 }
