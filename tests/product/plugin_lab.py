@@ -27,10 +27,10 @@ def running() -> Iterator[tuple[Console, PluginProcess]]:
         yield Console(product), plugin
 
 
-def seen(console: Console) -> dict[str, Any]:
-    """The plugin as the host's page and the API say it is."""
+def seen(console: Console, name: str = "tester") -> dict[str, Any]:
+    """The plugin *name* as the host's page and the API say it is."""
     (host,) = console.get("hosts")["results"]
-    return next((item for item in host["plugins"] if item["name"] == "tester"), {"state": "absent"})
+    return next((item for item in host["plugins"] if item["name"] == name), {"state": "absent"})
 
 
 def well(console: Console) -> bool:

@@ -117,6 +117,18 @@ def test_an_answer_that_means_nothing_is_undone_and_seen(
             plugin.ask("IpamDriver.ReleaseAddress", {"PoolID": "TestLocal/10.99.0.0/24", "Address": address})
 
 
+def test_a_range_that_means_nothing_is_given_back(console: Console, plugin: PluginProcess) -> None:
+    plugin.fault("IpamDriver.RequestPool", "answer", answer={"PoolID": "TestLocal/10.99.0.0/24", "Pool": "everything"})
+    refused = console.raw("POST", "networks", {"name": "far", **THEIRS})
+    assert refused.status_code == 502, refused.text
+    assert "Pool 'everything' is no range of addresses" in refused.json()["detail"]
+    assert plugin.holds() == NOTHING
+    becomes(console, "degraded")
+    console.call("DELETE", "networks/far")
+    console.network("far", **THEIRS)
+    becomes(console, "ready")
+
+
 def test_a_silent_plugin_holds_up_nobody_for_long_and_is_told_of_the_rest_later(
     console: Console, plugin: PluginProcess
 ) -> None:

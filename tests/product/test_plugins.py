@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.testlib.certificates import Certificate, certificate
 from tests.testlib.plugin import PluginProcess
 
 from .conftest import Console
@@ -135,6 +139,37 @@ def test_what_a_plugin_was_told_once_is_not_changed(console: Console, plugin: Pl
         refused = console.raw("PATCH", "networks/far", change)
         assert refused.status_code in {400, 403}, refused.text
     assert console.call("PATCH", "networks/far", {"labels": {"a": "b"}})["labels"] == {"a": "b"}
+
+
+def test_a_plugin_is_reached_by_tls_by_whom_it_knows_and_who_proves_who_it_is(
+    console: Console, plugin: PluginProcess, tmp_path: Path
+) -> None:
+    own, client, stranger = (certificate(tmp_path, name, "127.0.0.1") for name in ("own", "client", "stranger"))
+    safe = PluginProcess(console.bottle, "safe")
+    safe.start_tls(7443, own, client)
+    file = console.bottle.root / "run/docker/plugins/safe.json"
+
+    def name(authority: Certificate, ours: Certificate) -> dict[str, Any]:
+        """The plugin as the host sees it, once its file says so."""
+        tls = {"CAFile": str(authority.public), "CertFile": str(ours.public), "KeyFile": str(ours.private)}
+        file.write_text(json.dumps({"Name": "safe", "Addr": "https://127.0.0.1:7443", "TLSConfig": tls}))
+        wanted = "ready" if (authority, ours) == (own, client) else "degraded"
+        assert console.until(lambda: seen(console, "safe")["state"] == wanted, within_s=60), seen(console, "safe")
+        return seen(console, "safe")
+
+    try:
+        assert "certificate is not accepted" in name(stranger, client)["problem"]["text"]
+        assert name(own, stranger)["problem"]
+        assert name(own, client)["address"] == "https://127.0.0.1:7443"
+        console.network("safe", driver="safe", ipam_driver="safe")
+        console.serve("one", 80, "from one", network="safe")
+        console.run("two", network="safe")
+        assert console.connects_soon(console.address("one"), 80, netns=console.sandbox("two")) == "from one"
+        console.remove("one", "two")
+        console.call("DELETE", "networks/safe")
+    finally:
+        safe.end()
+        file.unlink()
 
 
 @pytest.mark.parametrize(

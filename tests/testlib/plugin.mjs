@@ -2,6 +2,7 @@
 // Unix socket, by Node's own modules and ip(8). It is strict: whatever does not fit what it holds is refused.
 //
 //   node plugin.mjs SOCKET LOG [STATE]
+//   node plugin.mjs tls:PORT LOG    with CERT and KEY, and CLIENT: the certificate of the only one that is let in
 //
 // Each call is a line of JSON in LOG: {method, body, answer, status}. With STATE, a file, it remembers across its own end.
 // Beside the protocol it answers /Test.Fault {method, kind, times, answer}, and /Test.State.
@@ -9,6 +10,7 @@
 import { execFileSync } from "node:child_process";
 import { appendFileSync, existsSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { dirname } from "node:path";
 
 const [socket, log, file] = process.argv.slice(2);
@@ -201,9 +203,7 @@ function answered(method, body) {
   return [200, result];
 }
 
-mkdirSync(dirname(socket), { recursive: true });
-if (existsSync(socket)) unlinkSync(socket);
-createServer((request, response) => {
+function served(request, response) {
   let text = "";
   request.on("data", (part) => (text += part));
   request.on("end", () => {
@@ -215,4 +215,13 @@ createServer((request, response) => {
     response.writeHead(status, { "Content-Type": "application/vnd.docker.plugins.v1.2+json" });
     response.end(typeof answer === "string" ? answer : JSON.stringify(answer));
   });
-}).listen(socket);
+}
+
+if (socket.startsWith("tls:")) {
+  const [cert, key, ca] = ["CERT", "KEY", "CLIENT"].map((name) => readFileSync(process.env[name]));
+  createTlsServer({ cert, key, ca, requestCert: true, rejectUnauthorized: true }, served).listen(Number(socket.slice(4)));
+} else {
+  mkdirSync(dirname(socket), { recursive: true });
+  if (existsSync(socket)) unlinkSync(socket);
+  createServer(served).listen(socket);
+}

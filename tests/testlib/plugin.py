@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .bottle import REPOSITORY, Bottle
+from .certificates import Certificate
 from .product import accepts
 
 SCRIPT = REPOSITORY / "tests" / "testlib" / "plugin.mjs"
@@ -40,6 +41,22 @@ class PluginProcess:
             assert time.monotonic() < deadline, "the plugin does not listen"
             assert self._process.poll() is None, "the plugin has ended"
             time.sleep(0.02)
+
+    def start_tls(self, port: int, own: Certificate, client: Certificate) -> None:
+        """Start it at a port of this host instead, for nobody but who has *client*, and wait until it listens."""
+        env = {"CERT": str(own.public), "KEY": str(own.private), "CLIENT": str(client.public)}
+        words = ["node", str(SCRIPT), f"tls:{port}", LOG]
+        self._process = self.bottle.popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 30
+        while self.bottle.run(["bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}"], check=False).returncode:
+            assert time.monotonic() < deadline, "the plugin does not listen"
+            assert self._process.poll() is None, "the plugin has ended"
+            time.sleep(0.02)
+
+    def end(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self.wait()
 
     def kill(self) -> None:
         """SIGKILL: its socket stays, and nobody listens."""

@@ -225,12 +225,16 @@ def test_a_join_that_means_nothing_is_nonsense(change: dict[str, Any]) -> None:
 
 
 def test_pools_and_addresses_are_those_of_their_family_and_range() -> None:
-    assert words.read_pool({"PoolID": "p", "Pool": "10.1.0.0/24", "Data": None}, "4") == ("p", "10.1.0.0/24", "")
+    assert words.read_pool({"PoolID": "p", "Pool": "10.1.0.0/24", "Data": None}, "4") == ("10.1.0.0/24", "")
     gateway = {"PoolID": "p", "Pool": "10.1.0.0/24", "Data": {words.GATEWAY: "10.1.0.5/24"}}
-    assert words.read_pool(gateway, "4")[2] == "10.1.0.5/24"
-    for answer in ({"Pool": "10.1.0.0/24"}, {"PoolID": "p", "Pool": ""}, {"PoolID": "p", "Pool": "fd00::/64"}):
+    assert words.read_pool(gateway, "4")[1] == "10.1.0.5/24"
+    assert words.read_pool_id(gateway) == "p"
+    for answer in ({"PoolID": "p"}, {"PoolID": "p", "Pool": ""}, {"PoolID": "p", "Pool": "fd00::/64"}):
         with pytest.raises(Nonsense):
             words.read_pool(answer, "4")
+    for answer in ({"Pool": "10.1.0.0/24"}, {"PoolID": 7}):
+        with pytest.raises(Nonsense):
+            words.read_pool_id(answer)
     assert words.read_address({"Address": "10.1.0.9/32"}, "10.1.0.0/24", "") == ("10.1.0.9/24", "10.1.0.9")
     assert words.read_address({"Address": "fd00:0::9/64"}, "fd00::/64", "") == ("fd00::9/64", "fd00:0::9")
     for answer, asked in (({}, ""), ({"Address": "10.2.0.1/24"}, ""), ({"Address": "10.1.0.9/24"}, "10.1.0.8")):

@@ -34,10 +34,11 @@ def tell_pool(plugin: Plugin, ledger: Ledger, pool: AddressPool, undo: Undo) -> 
     identity = plugin.address.identity
     held: dict[str, Any] = {"space": space, "addresses": []}
     ledger.put(Entry(pool, None, identity, held))
+    method = POOL
     try:
-        number, subnet, gateway = _range(plugin, pool, space)
-        held |= {"pool_id": number}
+        subnet, gateway = _range(plugin, pool, space, held)
         ledger.put(Entry(pool, None, identity, held))
+        method, number = ADDRESS, held["pool_id"]
 
         def address(asked: str, options: dict[str, str]) -> str:
             answer = plugin.ask(ADDRESS, words.address_said(number, asked, options))
@@ -53,8 +54,9 @@ def tell_pool(plugin: Plugin, ledger: Ledger, pool: AddressPool, undo: Undo) -> 
         for _, reserved in () if pool.shared else pool.reserved:
             address(reserved, {})
     except Nonsense as nonsense:
+        ledger.put(Entry(pool, None, identity, held))
         undo()
-        raise plugin.babbles(ADDRESS if "pool_id" in held else POOL, str(nonsense)) from nonsense
+        raise plugin.babbles(method, str(nonsense)) from nonsense
     except PluginRefused:
         undo()
         raise
@@ -64,8 +66,8 @@ def tell_pool(plugin: Plugin, ledger: Ledger, pool: AddressPool, undo: Undo) -> 
 _SPACE = {"local": "LocalDefaultAddressSpace", "global": "GlobalDefaultAddressSpace"}
 
 
-def _range(plugin: Plugin, pool: AddressPool, space: str) -> tuple[str, str, str]:
-    """Number, subnet and gateway of the range. One that the plugin chose itself may be another one this time."""
+def _range(plugin: Plugin, pool: AddressPool, space: str, held: dict[str, Any]) -> tuple[str, str]:
+    """Subnet and gateway of the range; *held* learns its number. One that the plugin chose itself may be another one this time."""
     wanted = pool.asked or pool.former
     try:
         answer = plugin.ask(POOL, words.pool_said(pool, space, wanted))
@@ -73,10 +75,11 @@ def _range(plugin: Plugin, pool: AddressPool, space: str) -> tuple[str, str, str
         if pool.asked or not wanted:
             raise
         answer = plugin.ask(POOL, words.pool_said(pool, space, ""))
-    number, subnet, gateway = words.read_pool(answer, pool.version)
+    held["pool_id"] = words.read_pool_id(answer)  # from now on it can be given back, whatever else the answer says
+    subnet, gateway = words.read_pool(answer, pool.version)
     if pool.asked and ip_network(subnet) != ip_network(pool.asked):
         raise Nonsense(f"{pool.asked} was asked for, and it gave {subnet}")
-    return number, subnet, gateway
+    return subnet, gateway
 
 
 def tell_lease(plugin: Plugin, ledger: Ledger, lease: AddressLease, undo: Undo) -> None:

@@ -144,11 +144,17 @@ def read_allocation(answer: Mapping[str, Any], given: Mapping[str, str]) -> dict
     return {str(key): _text(options, key) for key in sorted(options)} or dict(given)
 
 
-def read_pool(answer: Mapping[str, Any], version: str) -> tuple[str, str, str]:
-    """(number of the pool, subnet, gateway with prefix if the plugin names one) of a ``RequestPool``. Raises Nonsense."""
-    number, text = _text(answer, "PoolID"), _text(answer, "Pool")
+def read_pool_id(answer: Mapping[str, Any]) -> str:
+    """The number by which the plugin knows the pool of a ``RequestPool``. Raises Nonsense."""
+    number = _text(answer, "PoolID")
     if not number:
         raise Nonsense("it names no PoolID")
+    return number
+
+
+def read_pool(answer: Mapping[str, Any], version: str) -> tuple[str, str]:
+    """(subnet, gateway with prefix if the plugin names one) of a ``RequestPool``. Raises Nonsense."""
+    text = _text(answer, "Pool")
     try:
         subnet = ip_network(text)
     except ValueError:
@@ -156,7 +162,7 @@ def read_pool(answer: Mapping[str, Any], version: str) -> tuple[str, str, str]:
     if str(subnet.version) != version:
         raise Nonsense(f"Pool {text} is none of IPv{version}")
     gateway = str(_object(answer, "Data").get(GATEWAY) or "")
-    return number, str(subnet), _in_subnet(gateway, subnet, "gateway") if gateway else ""
+    return str(subnet), _in_subnet(gateway, subnet, "gateway") if gateway else ""
 
 
 def read_address(answer: Mapping[str, Any], subnet: str, asked: str) -> tuple[str, str]:
