@@ -19,6 +19,8 @@ LARGEST = 10 << 20
 """Bytes of a log's file at which conmon begins a new one, so that a container that prints for ever does not fill the disk."""
 _NEARLY = LARGEST - (64 << 10)
 """A file that is smaller was not followed by another: conmon begins a new one when an entry (8 KiB at most) does not fit."""
+MODE = 0o640
+"""Of a log that is shared with our group: the first one from its beginning."""
 CONTINUES = stat.S_ISVTX
 """The mode's bit (it means nothing on a file) of a log that was begun anew: what was printed before it is lost. Of all files that conmon
 rotates to, those who hand it the next one (``worker.runtime.files.share_log``) set it; conmon itself changes no mode."""
@@ -99,7 +101,9 @@ def kept(path: Path, count: int | None = None) -> tuple[list[LogLine], bool]:
 
 
 def _continues(fd: int) -> bool:
-    return bool(os.fstat(fd).st_mode & CONTINUES)
+    """Root may read one that conmon had to make before it is shared, and marked so."""
+    mode = os.fstat(fd).st_mode
+    return bool(mode & CONTINUES) or mode & 0o777 != MODE
 
 
 def _tail(fd: int, count: int | None) -> tuple[list[LogLine], LogParser, int]:

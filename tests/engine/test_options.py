@@ -76,3 +76,27 @@ def test_a_container_that_is_attached_to_later_is_heard_from_then_on(cli: Docker
     )
     attached = cli.docker("attach", "web", input="one\ntwo\nend\n", code=6)
     assert attached.stdout == "got one\ngot two\n"
+
+
+def test_a_container_is_plugged_into_several_networks_by_one_command(cli: Docker) -> None:
+    """The command line asks so since its version 25; an older one knows one ``--network``, and another by ``network connect``."""
+    for name, subnet in (("alpha", "10.71.0.0/24"), ("beta", "10.72.0.0/24")):
+        cli.said("network", "create", "--subnet", subnet, name)
+    version = tuple(map(int, cli.said("version", "--format", "{{.Client.Version}}").partition("+")[0].split(".")[:2]))
+    if version >= (25, 0):
+        ways = ["--network", "name=alpha,alias=aa", "--network", "name=beta,alias=bb,ip=10.72.0.9"]
+        cli.said("run", "-d", "--name", "web", *ways, "host", "sleep", "1000")
+    else:
+        cli.said("run", "-d", "--name", "web", "--network", "alpha", "--network-alias", "aa", "host", "sleep", "1000")
+        cli.said("network", "connect", "--alias", "bb", "--ip", "10.72.0.9", "beta", "web")
+    shown = cli.inspected("container", "web")["NetworkSettings"]["Networks"]
+    assert {name: way["Aliases"] for name, way in shown.items()} == {"alpha": ["aa"], "beta": ["bb"]}
+    assert shown["beta"]["IPAddress"] == "10.72.0.9"
+    cli.said("run", "-d", "--name", "peer", "--network", "beta", "host", "sleep", "1000")
+    assert cli.said("exec", "peer", "getent", "hosts", "bb").split()[0] == "10.72.0.9"
+
+
+def test_what_containers_use_is_shown(cli: Docker) -> None:
+    cli.said("run", "-d", "--name", "web", "host", "sleep", "1000")
+    name, cpu, pids = cli.said("stats", "--no-stream", "--format", "{{.Name}} {{.CPUPerc}} {{.PIDs}}", "web").split()
+    assert (name, cpu.endswith("%"), int(pids) >= 1) == ("web", True, True)

@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from networks.logs import CONTINUES
+from networks.logs import CONTINUES, MODE
 
 from .folders import Folders
-
-LOG_MODE = 0o640
 
 
 def write_private(path: Path, value: Mapping[str, Any]) -> None:
@@ -38,14 +36,14 @@ def _share(path: Path, group: int, mark: int) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     made = True
     try:
-        fd = os.open(path, flags | os.O_EXCL, LOG_MODE)
+        fd = os.open(path, flags | os.O_EXCL, MODE)
     except FileExistsError:
-        fd = os.open(path, flags, LOG_MODE)
+        fd = os.open(path, flags, MODE)
         made, mark = False, CONTINUES
     try:
         found = os.fstat(fd)
-        if made or found.st_gid != group or found.st_mode & 0o777 != LOG_MODE:
+        if made or found.st_gid != group or found.st_mode & 0o777 != MODE:
+            os.fchmod(fd, MODE | mark)  # first: whoever may read it sees the mark
             os.fchown(fd, 0, group)
-            os.fchmod(fd, LOG_MODE | mark)
     finally:
         os.close(fd)
