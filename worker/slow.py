@@ -15,7 +15,7 @@ from networks import feed, settle
 from networks.cnm.errors import CnmError, NotFound
 from networks.cnm.text import gettext_noop
 from networks.load import process_value
-from networks.models import Container, Host, Image, Operation
+from networks.models import Container, Host, Image, Operation, Volume
 from networks.models.choices import OperationState
 from networks.wake import wake
 
@@ -24,6 +24,7 @@ from .claim import pass_on
 from .defect import defect
 from .runtime.runtime import Runtime
 from .runtime.uploads import taken
+from .runtime.volumes import remove as remove_folder
 from .verify import look_up, verify
 
 log = logging.getLogger(__name__)
@@ -153,6 +154,14 @@ def remove_image(operation: Operation, runtime: Runtime) -> None:
     settle.end_only(operation)
 
 
+def remove_volume(operation: Operation, runtime: Runtime) -> None:
+    """Delete a volume's folder, then its row."""
+    remove_folder(runtime.folders, str(operation.args["volume"]))
+    with feed.transaction(settle.ACTOR):
+        Volume.objects.filter(pk=operation.subject_id).delete()
+    settle.end_only(operation)
+
+
 def commit(operation: Operation, runtime: Runtime) -> None:
     """Make an image of a container's files."""
     row = Image.objects.get(pk=operation.args["image"])
@@ -225,4 +234,5 @@ VERBS: Mapping[str, Work] = {
     "image.import": import_image,
     "image.tag": tag_image,
     "image.remove": remove_image,
+    "volume.remove": remove_volume,
 }

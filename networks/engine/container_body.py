@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from networks.cnm.names import OBJECT_NAME
+
 from . import health_shape
 from .errors import EngineError, not_supported
 from .network_shape import attachment, links
@@ -68,6 +70,7 @@ _CONFIG = frozenset(
         "StopTimeout",
         "Tty",
         "User",
+        "Volumes",
         "WorkingDir",
     )
 )
@@ -116,10 +119,9 @@ _EMPTY_ASKS: Mapping[str, tuple[str, tuple[Any, ...]]] = {
 }
 """Fields of HostConfig whose empty value asks for something, too -> what they ask for, and all values that ask for nothing."""
 _UNSUPPORTED_CONFIG: Mapping[str, str] = {
-    "Volumes": "an anonymous volume",
     "OnBuild": "a build trigger",
 }
-_MOUNT = ("Type", "Source", "Target", "ReadOnly", "BindOptions", "Consistency")
+_MOUNT = ("Type", "Source", "Target", "ReadOnly", "BindOptions", "VolumeOptions", "Consistency")
 _LOG_DRIVERS = ("", "json-file", "k8s-file")
 _PERIOD = 100_000
 """Microseconds: Docker's default period of the CPU quota."""
@@ -234,6 +236,9 @@ def _check_supported(body: Mapping[str, Any], host: Mapping[str, Any]) -> None:
     for name, given in body.items():
         if name not in _CONFIG and given not in _NOTHING:
             raise not_supported(_UNSUPPORTED_CONFIG.get(name, f"{name} of a container"))
+    # Compose v1 names the place of each bind here, too.
+    if set(body.get("Volumes") or {}) - {_target(bind) for bind in host.get("Binds") or ()}:
+        raise not_supported("an anonymous volume")
     log = host.get("LogConfig") or {}
     if log.get("Type") not in (None, *_LOG_DRIVERS):
         raise not_supported(f"the log driver {log['Type']}")
@@ -333,10 +338,14 @@ def _cpus(host: Mapping[str, Any]) -> float:
     return nano / 10**9 if nano else max(0, quota) / (int(host.get("CpuPeriod") or 0) or _PERIOD)
 
 
+def _target(bind: str) -> str:
+    return [*bind.split(":"), ""][1]
+
+
 def _bind(text: str) -> str:
     source, _, rest = str(text).partition(":")
-    if not source.startswith("/"):
-        raise not_supported("a named volume")
+    if not source.startswith("/") and not OBJECT_NAME.match(source):
+        raise EngineError(400, f'create {source}: "{source}" includes invalid characters for a local volume name')
     target, _, modes = rest.partition(":")
     wanted = [mode for mode in modes.split(",") if mode not in {"", "rw", "z", "Z", "rprivate", "private"}]
     if wanted not in ([], ["ro"]):
@@ -358,8 +367,17 @@ def _in_memory(value: Mapping[str, Any]) -> str:
 
 
 def _mount(value: Mapping[str, Any]) -> str:
-    if value.get("Type") != "bind":
-        raise not_supported(f"a mount of the type {value.get('Type') or 'volume'}")
+    kind = value.get("Type")
+    if kind not in {"bind", "volume"}:
+        raise not_supported(f"a mount of the type {kind or 'none'}")
+    if kind == "volume" and not value.get("Source"):
+        raise not_supported("an anonymous volume")
+    if kind == "bind" and not str(value.get("Source") or "").startswith("/"):
+        raise EngineError(400, 'invalid mount config for type "bind": invalid mount path: mount path must be absolute')
+    if kind == "volume" and not OBJECT_NAME.match(str(value["Source"])):
+        raise EngineError(400, f'invalid mount config for type "volume": {value["Source"]} is no name of a volume')
+    if any((value.get("VolumeOptions") or {}).values()):
+        raise not_supported("an option of a mounted volume")
     options = value.get("BindOptions") or {}
     propagation = options.get("Propagation")
     if propagation not in {None, "", "rprivate", "private"}:

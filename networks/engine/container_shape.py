@@ -13,7 +13,7 @@ from networks.host_ports import published_on
 from networks.models import Container, Endpoint, PublishedPort
 from networks.represent import sandbox_of
 
-from . import health_shape
+from . import health_shape, volumes
 from .image_shape import ImageFacts
 from .times import ago, rfc3339
 
@@ -385,7 +385,9 @@ def _listed_ports(row: Container) -> list[dict[str, Any]]:
     return result
 
 
-def _mount(bind: str) -> dict[str, Any]:
+def _mount(bind: str) -> Mapping[str, Any]:
+    if not bind.startswith("/"):
+        return volumes.mounted(bind)
     source, target, *mode = bind.split(":")
     return {
         "Type": "bind",

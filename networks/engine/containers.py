@@ -23,7 +23,7 @@ from networks.steady import Steady
 from networks.steady import gone as removed
 
 from . import filters as filtering
-from . import image_shape, json_types
+from . import image_shape, json_types, volumes
 from .call import Answer, Call, NotThere, NotUp, Steps, dockers_words, done, written
 from .container_body import check_unset, requested
 from .container_shape import RUNNING, inspected, listed, state_of
@@ -118,7 +118,7 @@ def _listed(
 
 
 def usage(call: Call) -> Steps[Answer]:
-    """``docker system df``: there are neither volumes nor builds."""
+    """``docker system df``: there are no builds."""
     sizes = yield Sizes(call.actor, call.host)
     images, others, now = _images(call), _others(call), timezone.now()
     kept = images_of(call.host)
@@ -127,7 +127,7 @@ def usage(call: Call) -> Steps[Answer]:
             "LayersSize": sum(item["Size"] for item in kept),
             "Images": [item | {"SharedSize": 0} for item in kept],
             "Containers": [_listed(row, images, others, now, sizes) for row in _rows(call)],
-            "Volumes": [],
+            "Volumes": volumes.used(call.host),
             "BuildCache": None,
             "BuilderSize": 0,
         }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from . import archive, attach, containers, event_stream, execs, images, networks, processes, streams, system
+from . import archive, attach, containers, event_stream, execs, images, networks, processes, streams, system, volumes
 from .errors import EngineError, not_supported
 
 Handler = Callable[..., Any]
@@ -84,6 +84,11 @@ _TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/images/{name*}/tag", images.tag),
     ("DELETE", "/images/{name*}", images.remove),
     ("POST", "/commit", images.commit),
+    ("GET", "/volumes", volumes.index),
+    ("POST", "/volumes/create", volumes.create),
+    ("POST", "/volumes/prune", volumes.prune),
+    ("GET", "/volumes/{name}", volumes.inspect),
+    ("DELETE", "/volumes/{name}", volumes.remove),
 )
 _REFUSED = (_LOGIN,)
 _UNSUPPORTED: tuple[tuple[str, str], ...] = (
@@ -94,7 +99,7 @@ _UNSUPPORTED: tuple[tuple[str, str], ...] = (
     ("/secrets", "Swarm mode"),
     ("/configs", "Swarm mode"),
     ("/plugins", "plugin management"),
-    ("/volumes", "a named volume"),
+    ("/volumes", "this operation on volumes"),
     ("/build", "building images"),
     ("/session", "building images"),
     ("/grpc", "building images"),
@@ -104,10 +109,7 @@ _UNSUPPORTED: tuple[tuple[str, str], ...] = (
     ("/system", "this operation on the whole engine"),
 )
 """Beginnings of paths that Docker has, and what they are about."""
-_INSPECTED: tuple[tuple[str, str], ...] = (
-    ("/volumes/{name}", "get {name}: no such volume"),
-    ("/plugins/{name*}/json", 'plugin "{name}" not found'),
-)
+_INSPECTED: tuple[tuple[str, str], ...] = (("/plugins/{name*}/json", 'plugin "{name}" not found'),)
 """``docker inspect X`` asks for each kind of object in turn: of those that can never be there, they are not there."""
 
 _ROUTES = [

@@ -13,6 +13,7 @@ from .join_token import JoinToken
 from .network import Lease, Network, Subnet
 from .operation import Activity, Operation
 from .user import ApiToken, User
+from .volume import Volume
 
 __all__ = [
     "Activity",
@@ -40,4 +41,5 @@ __all__ = [
     "SecurityAssociation",
     "Subnet",
     "User",
+    "Volume",
 ]

@@ -133,6 +133,8 @@ VERBS = {
     "image.pull": gettext_lazy("fetched image"),
     "image.tag": gettext_lazy("named image"),
     "image.remove": gettext_lazy("removed image"),
+    "volume.create": gettext_lazy("made volume"),
+    "volume.remove": gettext_lazy("removed volume"),
     "host.start": gettext_lazy("made everything of this host"),
     "bulk.create": gettext_lazy("made several objects"),
     "bulk.start": gettext_lazy("started several containers"),

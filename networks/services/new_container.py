@@ -26,6 +26,7 @@ from .fresh import check_not_dockers, know_parts
 from .gateway import settle_gateway
 from .links import add_link, check_sources
 from .spec_container import ContainerRequest, attachments_of, read_signal
+from .volumes import need_volumes, volume_of
 
 _ADJECTIVES = (
     "amber",
@@ -83,6 +84,7 @@ def add_container(actor: Actor, host: Host, request: ContainerRequest) -> tuple[
         auto_remove=request.auto_remove,
         created_by=actor.name,
     )
+    need_volumes(actor, host, request.binds)
     container.spec["binds_anywhere"] = actor.may("admin")
     _check_host_gateway(host, request)
     container.spec["exposed_ports"] = _exposed(request, image)
@@ -214,6 +216,8 @@ def _check_policy(actor: Actor, request: ContainerRequest) -> None:
     allowed = settings.BIND_ALLOWLIST
     for number, bind in enumerate(request.binds):
         source = bind.partition(":")[0]
+        if volume_of(bind):
+            continue
         inside = any(source == root.rstrip("/") or source.startswith(root.rstrip("/") + "/") for root in allowed)
         if not inside and not actor.may("admin"):
             raise Forbidden(

@@ -404,13 +404,18 @@ def _bind(field: str, value: object) -> str:
     parts = text_value(field, value).split(":")
     paths, mode = parts[:2], parts[2:]
     sound = len(parts) in {2, 3} and mode in ([], ["ro"], ["rw"])
-    if not sound or not all(path.startswith("/") and ".." not in path.split("/") for path in paths):
+    named = bool(OBJECT_NAME.match(parts[0]))
+    if not sound or not all(path.startswith("/") and ".." not in path.split("/") for path in paths[named:]):
         raise bad(
             field,
             gettext_noop("{value} is not a bind mount."),
-            gettext_noop("Write host-folder:container-folder[:ro] with absolute paths."),
+            gettext_noop(
+                "Write host-folder:container-folder[:ro] with absolute paths, or the name of a volume in place of the first."
+            ),
             value=repr(value),
         )
+    if named:
+        return ":".join(parts)
     return ":".join(("/" + posixpath.normpath(parts[0]).lstrip("/"), *parts[1:]))
 
 

@@ -302,9 +302,9 @@ def test_events_are_told_in_dockers_order(cli: Docker) -> None:
 def test_what_is_not_supported_is_said(cli: Docker) -> None:
     for flags, word in (
         (["--privileged"], "a privileged container"),
-        (["-v", "named:/data"], "a named volume"),
+        (["-v", "/data"], "an anonymous volume"),
         (["--cap-add", "SYS_ADMIN"], "a further capability"),
-        (["--mount", "type=volume,target=/x"], "a mount of the type volume"),
+        (["--mount", "type=volume,target=/x"], "an anonymous volume"),
     ):
         assert f"{word} is not supported" in cli.docker("create", *flags, "host", "true", code=1).stderr
     assert "No such image: nosuch:1" in cli.docker("create", "--pull", "never", "nosuch:1", code=1).stderr

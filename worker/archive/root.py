@@ -113,7 +113,7 @@ def _bind(task: Task, rootfs: Path, number: int, bind: str, *, running: bool) ->
         if running and os.path.lexists(place):
             opened = stack.enter_context(_opened(place))
         else:
-            opened = stack.enter_context(opened_source(source, task.bind_roots))
+            opened = stack.enter_context(opened_source(task.folders, source, task.bind_roots))
         _put(opened, rootfs, destination, read_only=access == "ro", make=True)
 
 

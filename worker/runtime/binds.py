@@ -22,10 +22,14 @@ from networks.cnm.text import gettext_noop
 from .bundle import parse_bind
 from .folders import Folders, make_folder
 from .kernel_calls import clone_mount, is_mount_point, open_without_links, put_mount, unmount
+from .volumes import fill, opened_volume
 
 
-def mount_binds(folders: Folders, container_id: str, spec: ProcessSpec, roots: Sequence[str]) -> tuple[str, ...]:
-    """Put the sources of a container's bind mounts into its folder; its binds with these places as sources.
+def mount_binds(
+    folders: Folders, container_id: str, spec: ProcessSpec, roots: Sequence[str], rootfs: Path
+) -> tuple[str, ...]:
+    """Put the sources of a container's bind mounts into its folder; its binds with these places as sources. Volumes that are empty take
+    over what *rootfs* has at their places.
 
     *roots* are the folders below which anybody may mount. Raises a CnmError, which leaves no mount behind.
     """
@@ -35,7 +39,9 @@ def mount_binds(folders: Folders, container_id: str, spec: ProcessSpec, roots: S
         for number, bind in enumerate(spec.binds):
             source, destination, access = parse_bind(bind)
             place = folders.binds(container_id) / str(number)
-            _mount(source, place, roots if not spec.binds_anywhere else ("/",))
+            if not source.startswith("/"):
+                fill(folders, source, rootfs, destination)
+            _mount(folders, source, place, roots if not spec.binds_anywhere else ("/",))
             places.append(f"{place}:{destination}:{access}")
     except BaseException:
         unmount_binds(folders, container_id)
@@ -60,8 +66,15 @@ def is_below(path: str, roots: Iterable[str]) -> bool:
 
 
 @contextlib.contextmanager
-def opened_source(source: str, roots: Sequence[str]) -> Iterator[int]:
-    """The source of a bind mount, held open (O_PATH): what was judged is what is mounted. Raises Forbidden, InvalidSpec, KernelRefused."""
+def opened_source(folders: Folders, source: str, roots: Sequence[str]) -> Iterator[int]:
+    """The source of a bind mount, or the volume that it names, held open (O_PATH): what was judged is what is mounted.
+
+    Raises Forbidden, InvalidSpec, KernelRefused.
+    """
+    if not source.startswith("/"):
+        with opened_volume(folders, source) as opened:
+            yield opened
+        return
     path = "/" + posixpath.normpath(source).lstrip("/")
     if not is_below(path, roots):
         raise Forbidden(
@@ -80,8 +93,8 @@ def opened_source(source: str, roots: Sequence[str]) -> Iterator[int]:
         raise _in_words(error, path) from error
 
 
-def _mount(source: str, place: Path, roots: Sequence[str]) -> None:
-    with opened_source(source, roots) as opened:
+def _mount(folders: Folders, source: str, place: Path, roots: Sequence[str]) -> None:
+    with opened_source(folders, source, roots) as opened:
         _make_place(place, stat.S_ISDIR(os.fstat(opened).st_mode))
         with clone_mount(opened) as tree:
             put_mount(tree, place)

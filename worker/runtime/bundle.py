@@ -13,6 +13,7 @@ from typing import Any
 
 from networks.cnm.desired import ProcessSpec
 from networks.cnm.errors import InvalidSpec
+from networks.cnm.names import OBJECT_NAME
 from networks.cnm.resources import Process
 from networks.cnm.text import gettext_noop
 
@@ -254,12 +255,16 @@ def _bind(source: str, destination: str, access: str) -> dict[str, Any]:
     }
 
 
+def _sound(paths: Sequence[str]) -> bool:
+    return (_plain_path(paths[0]) or bool(OBJECT_NAME.match(paths[0]))) and all(map(_plain_path, paths[1:]))
+
+
 def parse_bind(text: str) -> tuple[str, str, str]:
-    """``host-path:container-path[:ro|rw]`` as (source, destination, access)."""
+    """``host-path:container-path[:ro|rw]``, or the name of a volume in place of the path, as (source, destination, access)."""
     parts = text.split(":")
     access = parts[2] if len(parts) == 3 else "rw"
     paths = parts[:2]
-    if len(parts) not in {2, 3} or access not in {"ro", "rw"} or not all(map(_plain_path, paths)) or parts[1] == "/":
+    if len(parts) not in {2, 3} or access not in {"ro", "rw"} or not _sound(paths) or parts[1] == "/":
         raise InvalidSpec(
             gettext_noop("The bind mount {bind} is not of the form host-path:container-path[:ro]."),
             remedy=gettext_noop("Give two absolute paths without “..”, and :ro behind them for a read-only mount."),

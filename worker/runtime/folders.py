@@ -34,6 +34,10 @@ class Folders:
         return self.state_dir / "images"
 
     @property
+    def volumes(self) -> Path:
+        return self.state_dir / "volumes"
+
+    @property
     def exits(self) -> Path:
         """One file for each process that ended and was not yet consumed: named by container, holding the exit code."""
         return self.run_dir / "exits"

@@ -161,7 +161,7 @@ class Runtime:
         rootfs = mount_rootfs(self.folders, container_id, self.images.layers(image))
         config = bundle.ImageConfig.from_oci(image.config)
         user = users.resolve(rootfs, process.process.user or config.user, image.name)
-        binds = mount_binds(self.folders, container_id, process.process, self.bind_roots)
+        binds = mount_binds(self.folders, container_id, process.process, self.bind_roots, rootfs)
         make_folders_in(rootfs, bundle.working_dir(process.process, config))
         value = bundle.config(
             process,

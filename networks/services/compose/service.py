@@ -188,7 +188,9 @@ def _short_volume(spec: str, path: str, notes: Notes) -> str:
     target, _, options = rest.partition(":")
     if not colon or not target:
         notes.add(
-            path, gettext_noop("There are no volumes: {target} is a folder of the container itself."), target=spec
+            path,
+            gettext_noop("There are no volumes without a name: {target} is a folder of the container itself."),
+            target=spec,
         )
         return ""
     return _bind(source, target, "ro" in options.split(","), path, notes)
@@ -198,7 +200,7 @@ def _long_volume(spec: Mapping[str, Any], path: str, notes: Notes) -> str:
     if text(spec.get("type")) != "bind":
         notes.add(
             path,
-            gettext_noop("There are no volumes: {target} is a folder of the container itself."),
+            gettext_noop("There are no volumes without a name: {target} is a folder of the container itself."),
             target=text(spec.get("target")),
         )
         return ""
@@ -211,7 +213,9 @@ def _bind(source: str, target: str, read_only: bool, path: str, notes: Notes) ->
         sentence = (
             gettext_noop("The folder {source} is relative to a file that is not on the host: give an absolute path.")
             if relative
-            else gettext_noop("There are no named volumes: {source} is left out. Mount a folder of the host instead.")
+            else gettext_noop(
+                "There are no named volumes in what is taken over: {source} is left out. Add it to binds, or mount a folder of the host."
+            )
         )
         notes.add(path, sentence, source=source)
         return ""
