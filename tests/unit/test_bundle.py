@@ -150,7 +150,9 @@ def test_bind_mounts_follow_the_files() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["", "/a", "a:/b", "/a:b", "/a:/b:rx", "/a:/b:ro:z", "/a/../b:/c", "/a:/../c", "/a:/"])
+@pytest.mark.parametrize(
+    "text", ["", "/a", "-a:/b", "a b:/c", "..:/a", "/a:b", "/a:/b:rx", "/a:/b:ro:z", "/a/../b:/c", "/a:/../c", "/a:/"]
+)
 def test_a_malformed_bind_mount_is_refused(text: str) -> None:
     with pytest.raises(InvalidSpec) as refusal:
         bundle.parse_bind(text)

@@ -85,7 +85,8 @@ def test_folders_in_memory_are_asked_for_in_two_ways() -> None:
     ("host", "said"),
     [
         ({"Privileged": True}, "a privileged container is not supported"),
-        ({"Binds": ["data:/data"]}, "a named volume is not supported"),
+        ({"Binds": ["a b:/data"]}, "includes invalid characters for a local volume name"),
+        ({"Mounts": [{"Type": "volume", "Target": "/x"}]}, "an anonymous volume is not supported"),
         ({"Mounts": [{"Type": "npipe", "Target": "/x"}]}, "a mount of the type npipe"),
         ({"LogConfig": {"Type": "syslog"}}, "the log driver syslog"),
         ({"PortBindings": {"80/tcp": [{"HostPort": "many"}]}}, "invalid port specification: many"),
