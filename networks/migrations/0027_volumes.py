@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("networks", "0025_health_checks")]
+    dependencies = [("networks", "0026_driver_state")]
 
     operations = [
         migrations.CreateModel(
