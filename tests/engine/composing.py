@@ -17,7 +17,12 @@ V1, V2 = "docker-compose", "docker compose"
 _FOLDER = "/run/shop"
 PLUGIN = REPOSITORY / "var/compose-v2/usr/libexec/docker/cli-plugins/docker-compose"
 """Version 2 where the host's own packages have none."""
-_ENV = {"HOME": "/run/docker-home", "DOCKER_HOST": f"unix://{DOCKER_SOCKET}", "COMPOSE_PROJECT_NAME": "shop"}
+_ENV = {
+    "HOME": "/run/docker-home",
+    "DOCKER_HOST": f"unix://{DOCKER_SOCKET}",
+    "COMPOSE_PROJECT_NAME": "shop",
+    "COLUMNS": "300",  # version 1 breaks its table wherever its longest words fall
+}
 
 
 def installed() -> list[Any]:
