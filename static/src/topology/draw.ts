@@ -10,6 +10,9 @@ import { rate, total, weight } from "./traffic";
 
 const DETAILS_FROM = 0.75;
 const MACS_FROM = 0.95;
+/** Pixels of the screen below which a name is not read, and those of the picture above which it does not fit. */
+const LEAST_READ = 9;
+const MOST_FAR = 21;
 const LABEL_HEIGHT = 18;
 /** Where a label goes that would cover something, in its own heights: a little below, a little above, farther. */
 const SHIFTS = [0, 1, -1, 2, -2, 3, -3];
@@ -89,11 +92,12 @@ export class Painter {
   private writeLabels(labels: Label[], standing: Box[]): void {
     const told = new Set<string>();
     const taken: Box[] = [];
-    for (const { text, x, y, colour } of labels) {
-      if (told.has(`${text}${x}${y}`)) continue; // each line is drawn twice
-      told.add(`${text}${x}${y}`);
+    for (const { text, x: at, y, begins, colour } of labels) {
+      if (told.has(`${text}${at}${y}`)) continue; // each line is drawn twice
+      told.add(`${text}${at}${y}`);
       this.pen.font = `600 11px ${this.colours.font}`;
       const width = this.pen.measureText(text).width + 10;
+      const x = begins ? at + width / 2 : at;
       const free = (top: number): boolean => {
         const there = { x: x - width / 2, y: top, width, height: LABEL_HEIGHT };
         return !taken.some((other) => overlap(other, there)) && !standing.some((other) => overlap(other, there));
@@ -197,7 +201,10 @@ export class Painter {
     const middle = box.y + box.height / 2;
     if (strange) strangerMark(pen, colours, box.x + 15, middle);
     else stateMark(pen, colours, node.state, box.x + 15, middle);
-    if (k < LABELS_FROM) return;
+    if (k < LABELS_FROM) {
+      this.farName(node.name, box, box.x + 29, k, strange ? colours.ink2 : colours.ink);
+      return;
+    }
     const home = node.kind === "container" && k >= DETAILS_FROM ? homeEndpoint(node) : undefined;
     if (home?.mac) this.plug(home, box, k);
     const detail = k < DETAILS_FROM ? "" : home ? homeDetail(home) : node.detail;
@@ -214,6 +221,16 @@ export class Painter {
       pen.textAlign = "start";
     }
     if (detail) pen.fillText(this.clip(detail, box.width - 40, 11), box.x + 29, middle + 9);
+  }
+
+  /** A name alone, as large as it must be to be read from there, as on a phone. */
+  private farName(name: string, box: Box, x: number, k: number, colour: string): void {
+    const size = Math.min(MOST_FAR, LEAST_READ / k);
+    if (size * k < LEAST_READ - 1) return;
+    this.pen.fillStyle = colour;
+    this.pen.textBaseline = "middle";
+    this.pen.font = `600 ${size}px ${this.colours.font}`;
+    this.pen.fillText(this.clip(name, box.x + box.width - x - 6, size), x, box.y + box.height / 2 + 1);
   }
 
   /** The endpoint in the very network in which a container stands: its edge is the wall, and what is to be told stands below. */
@@ -253,7 +270,10 @@ export class Painter {
     pen.fillStyle = colours.portBg;
     pen.fill();
     this.outline(scene, node.id, colours.port, 1.25, []);
-    if (k < LABELS_FROM) return;
+    if (k < LABELS_FROM) {
+      this.farName(String(node.data?.["host_port"] ?? ""), box, box.x + 14, k, colours.port);
+      return;
+    }
     pen.fillStyle = colours.port;
     pen.font = `650 11.5px ${colours.font}`;
     pen.textBaseline = "middle";

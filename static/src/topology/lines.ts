@@ -12,14 +12,18 @@ export const LABELS_FROM = 0.5;
 const ALL_EDGES_UP_TO = 300;
 /** What an edge has to say is written on it where there is room: few edges, seen from near. */
 const TELLING_EDGES_UP_TO = 80;
-const ENDPOINTS_FROM = 0.95;
-const OTHERS_FROM = 0.7;
+const TOLD_FROM = 0.7;
+const MACS_FROM = 0.95;
+const MAC_AT_END = / (?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/;
+const BESIDE = 7;
 /** Below this scale containers and ports are plain rectangles, drawn together: a path of its own for each is what costs. */
 export const BOXES_FROM = 0.3;
 
 export interface Label {
   text: string;
+  /** Its middle; with `begins` its left edge. */
   x: number;
+  begins?: boolean;
   y: number;
   colour: string;
 }
@@ -172,8 +176,11 @@ export class Lines {
       arrow(pen, x2, y2, rightward ? 1 : -1);
     }
     if (k < LABELS_FROM || edge.kind === "outside" || !bright) return;
-    const told = near || (this.telling && k >= (isEndpoint ? ENDPOINTS_FROM : OTHERS_FROM));
-    const text = [told ? edge.label : "", moved ? rate(moved) : ""].filter(Boolean).join(" · ");
-    if (text) this.labels.push({ text, x: (x1 + x2) / 2, y: (y1 + y2) / 2, colour: look.colour });
+    const told = near || (this.telling && k >= TOLD_FROM);
+    const label = near || k >= MACS_FROM ? edge.label : edge.label.replace(MAC_AT_END, "");
+    const text = [told ? label : "", moved ? rate(moved) : ""].filter(Boolean).join(" · ");
+    if (!text) return;
+    const beside = edge.kind === "port" && rightward; // where the line ends there may be others' names
+    this.labels.push(beside ? { text, x: x1 + BESIDE, y: y1, begins: true, colour: look.colour } : { text, x: (x1 + x2) / 2, y: (y1 + y2) / 2, colour: look.colour });
   }
 }
