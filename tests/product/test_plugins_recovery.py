@@ -109,7 +109,7 @@ def test_a_plugin_that_wants_its_addresses_again_has_them_asked_for_when_it_is_b
         console.network("near", ipam_driver="tester")
         console.serve("one", 80, "from one", network="near")
         console.run("two", network="near")
-        before = {name: endpoint(console, name)["ipv4"] for name in ("one", "two")}
+        before = {name: endpoint(console, name, "near")["ipv4"] for name in ("one", "two")}
         held = plugin.state()["pools"]
         plugin.kill()
         plugin.start(forgets=True)
@@ -117,7 +117,7 @@ def test_a_plugin_that_wants_its_addresses_again_has_them_asked_for_when_it_is_b
         assert console.until(lambda: plugin.holds()["addresses"] == 3, within_s=90), plugin.state()
         (pool,) = plugin.state()["pools"].values()
         assert sorted(pool["given"]) == sorted(held["TestLocal/10.99.0.0/24"]["given"])
-        assert {name: endpoint(console, name)["ipv4"] for name in ("one", "two")} == before
+        assert {name: endpoint(console, name, "near")["ipv4"] for name in ("one", "two")} == before
         assert console.connects_soon(console.address("one"), 80, netns=console.sandbox("two")) == "from one"
         console.tidy()
         assert plugin.holds() == NOTHING

@@ -137,7 +137,8 @@ class PluginsHandler:
         entries = self._ledger.entries().values()
         forgetful = {entry.resource.plugin for entry in entries if self._observer.is_forgotten(entry)}
         plugins = (self._plugins.known(name) for name in forgetful | self._uninformed)
-        return any(plugin is not None and not plugin.gone and plugin.breaker.is_closed for plugin in plugins)
+        known = (plugin for plugin in plugins if plugin is not None and plugin.implements)
+        return any(not plugin.gone and plugin.breaker.is_closed for plugin in known)
 
     def owed(self) -> Mapping[str, int]:
         """How much each plugin is owed; those that hold something for us are named in any case."""
