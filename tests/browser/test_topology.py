@@ -15,6 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.product.conftest import Console
 
 from .conftest import ADDRESS, NewPage, sign_in
+from .test_pages import check
 
 pytestmark = [pytest.mark.kernel, pytest.mark.browser]
 
@@ -147,6 +148,7 @@ def test_the_panel_leads_to_log_terminal_and_trace_and_out_of_a_network(graph: C
     for network in ("left", "right"):
         item(page, f"network, {network}").locator("[data-toggle]").first.click()
     panel = chosen(page, "container, leaver")
+    check(page, "a chosen container with its actions")
     for name, tab in (("Logs", "logs"), ("Terminal", "terminal")):
         expect(panel.get_by_role("link", name=name)).to_have_attribute(
             "href", re.compile(f"/containers/[0-9a-f]+/.tab={tab}")
@@ -283,6 +285,7 @@ def test_the_past_is_shown_as_it_was_marked_as_such_and_compared_with_now(graph:
     expect(row).to_contain_text("running → exited")
     expect(row).to_contain_text("admin")
     changed.get_by_text("Rules:").click()
+    check(page, "a comparison of two moments")
     expect(changed.locator("ins", has_text="198.51.100.7")).to_be_visible()
     expect(changed).to_contain_text("seen to write: iptables")
     page.get_by_role("slider").focus()
@@ -302,10 +305,28 @@ def exported(page: Page, name: str, ending: str) -> str:
     return Path(started.value.path()).read_text(errors="replace")
 
 
+OFFERED = """() => {
+    const real = URL.createObjectURL;
+    URL.createObjectURL = (blob) => {
+        window.offered = blob;
+        return real(blob);
+    };
+}"""
+COLOURS = """async () => {
+    const image = await createImageBitmap(window.offered);
+    const pen = new OffscreenCanvas(image.width, image.height).getContext("2d");
+    pen.drawImage(image, 0, 0);
+    return new Set(new Uint32Array(pen.getImageData(0, 0, image.width, image.height).data.buffer)).size;
+}"""
+"""Of how many colours the picture is that was offered for download."""
+
+
 def test_the_graph_can_be_taken_along_in_four_formats(graph: Console, page: Page) -> None:
     page.goto("/topology/")
     assert "alpha" in exported(page, "SVG", "svg")
+    page.evaluate(OFFERED)
     assert exported(page, "PNG", "png")[1:4] == "PNG"
+    assert page.evaluate(COLOURS) > 20, "hosts, networks, containers and their names are in it"
     assert "8090/tcp" in exported(page, "Mermaid", "mmd")
     told = json.loads(exported(page, "JSON", "json"))
     assert {"alpha", "omega", "left", "right"} <= {node["name"] for node in told["nodes"]}
