@@ -43,11 +43,12 @@ def index(call: Call) -> Answer:
 
 def create(call: Call) -> Answer:
     body = call.body(_SHAPE)
-    if body.get("Driver") not in (None, "", "local"):
-        raise EngineError(404, f'plugin "{body["Driver"]}" not found')
+    name, driver = body.get("Name") or secrets.token_hex(32), body.get("Driver") or "local"
+    if driver != "local":
+        words = f'error looking up volume plugin {driver}: plugin "{driver}" not found'
+        raise EngineError(404, f"create {name}: {words}")
     if body.get("DriverOpts"):
         raise not_supported("an option of the volume driver")
-    name = body.get("Name") or secrets.token_hex(32)
     if not OBJECT_NAME.match(name):
         words = 'includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed.'
         raise EngineError(

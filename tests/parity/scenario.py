@@ -115,6 +115,15 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ("wait", "quits"),
     ("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}}", "quits"),
     ("run", "--rm", "--network", "container:quits", IMAGE, "true"),
+    ("volume", "create", "--label", "a=b", "vol"),
+    ("run", "-d", "--name", "well", "--health-cmd", "true", "--health-interval", "1h", "--health-retries", "5",
+     "-v", "vol:/vol", IMAGE, "sleep", "900"),
+    ("volume", "rm", "vol"),
+    ("volume", "rm", "nosuch"),
+    ("volume", "inspect", "nosuch"),
+    ("volume", "create", "-d", "nosuch", "other"),
+    ("volume", "create", "a/b"),
+    ("volume", "ls"),
     ("pause", "db"),
     ("pause", "db"),
     ("exec", "db", "true"),
@@ -131,7 +140,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ("kill", "-s", "NOSUCH", "db"),
     ("system", "df", "--format", "{{.Type}}"),
 )  # fmt: skip
-INSPECTED = ("db", "web", "leg", "rec", "bare", "shared", "ini")
+INSPECTED = ("db", "web", "leg", "rec", "bare", "shared", "ini", "well")
 NETWORKS = ("lan", "inner", "bridge", "host", "none")
 
 
