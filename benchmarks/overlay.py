@@ -16,9 +16,11 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from tests.testlib.cluster import Cluster
 
@@ -81,8 +83,8 @@ def main() -> None:
         time.sleep(3)
         load = os.getloadavg()[0]
         took = [_round(cluster, pingers, number) for number in range(asked.rounds)]
-    all_of_them = [max(times.values()) for times in took]
-    each = [one for times in took for one in times.values()]
+    all_of_them = [max(start.times.values()) for start in took]
+    each = [one for start in took for one in start.times.values()]
     print(f"{asked.hosts} hosts, {asked.rounds} starts, {os.cpu_count()} processors, load before: {load:.1f}")
     print(f"{'ms after the answer':34}{'median':>8}{'worst':>8}")
     for name, times in (
@@ -92,6 +94,10 @@ def main() -> None:
         print(f"{name:34}{statistics.median(times):8.0f}{max(times):8.0f}")
     late = sum(one > TARGET_MS for one in all_of_them)
     print(f"starts after which some host needed more than {TARGET_MS} ms: {late} of {asked.rounds}")
+    print("\nwhat the slowest host of each start waited for, ms from the answer on")
+    for start in sorted(took, key=lambda start: -max(start.times.values())):
+        parts = ", ".join(f"{name} {ms:.0f}" for name, ms in start.parts())
+        print(f"  {start.slowest:4}{max(start.times.values()):6.0f}: {parts}")
 
 
 def _pinger(cluster: Cluster, host: str, stack: ExitStack) -> Pinger:
@@ -105,21 +111,56 @@ def _pinger(cluster: Cluster, host: str, stack: ExitStack) -> Pinger:
     return made
 
 
-def _round(cluster: Cluster, pingers: Mapping[str, Pinger], number: int) -> dict[str, float]:
-    """Milliseconds from the answer until each other host was answered by a new container; its host is another one each time."""
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a container's start was followed by."""
+
+    times: dict[str, float]
+    """Milliseconds from the answer until each other host was answered by it."""
+    told: dict[str, Any]
+    """The operation by which the slowest host learned of it."""
+    answered_at: float
+    """By the wall's clock, as the operation's times."""
+
+    @property
+    def slowest(self) -> str:
+        return max(self.times, key=self.times.__getitem__)
+
+    def parts(self) -> Iterator[tuple[str, float]]:
+        """What the slowest host's time went into, one after the other; below zero: before the answer."""
+        moments = [(datetime.fromisoformat(self.told[name]).timestamp() - self.answered_at) * 1000 for name in _MOMENTS]
+        before = 0.0
+        for name, moment in zip(_MOMENTS.values(), moments, strict=True):
+            yield name, moment - before
+            before = moment
+        yield "pinged", self.times[self.slowest] - before
+
+
+_MOMENTS = {"created_at": "told", "started_at": "taken up", "finished_at": "done"}
+
+
+def _ended(operation: dict[str, Any]) -> dict[str, Any] | None:
+    return operation if operation["finished_at"] else None
+
+
+def _round(cluster: Cluster, pingers: Mapping[str, Pinger], number: int) -> Start:
+    """A new container's start; its host is another one each time."""
     hosts = list(pingers)
     home = hosts[number % len(hosts)]
     name = f"new-{number}"
     made = cluster.run(home, name, network="app")
-    answered = time.monotonic()
+    answered, answered_at = time.monotonic(), time.time()
     there = next(way["ipv4"] for way in made["endpoints"] if way["network"]["name"] == "app").partition("/")[0]
     others = [host for host in hosts if host != home]
     for host in others:
         pingers[host].ask(there)
     times = {host: (float(pingers[host].answer()) - answered) * 1000 for host in others}
+    slowest = max(times, key=times.__getitem__)
+    [latest] = cluster.call("GET", "operations", host=slowest, verb="network.peers", page_size=1)["results"]
+    told = cluster.until(lambda: _ended(cluster.call("GET", f"operations/{latest['id']}")))
     cluster.call("DELETE", f"containers/{name}", host=home, force=1)
     time.sleep(2)
-    return times
+    return Start(times, told, answered_at)
 
 
 if __name__ == "__main__":
