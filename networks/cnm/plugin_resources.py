@@ -106,6 +106,8 @@ class PluginNetwork(Told):
     subnets: tuple[tuple[str, str, Pairs], ...] = ()
     """(subnet, gateway with prefix or nothing, reserved addresses by name)."""
     options: Pairs = field(default=(), compare=False)
+    chosen_gateways: tuple[str, ...] = field(default=(), compare=False)
+    """The subnets whose gateway nobody asked for: the plugin may do without."""
     internal: bool = False
     ipv6: bool = False
 

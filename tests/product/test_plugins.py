@@ -214,6 +214,8 @@ def test_who_is_given_no_way_outside_has_that_of_the_host(console: Console, plug
     since = len(plugin.calls())
     console.network("far", **OURS, options={"gateway": "none"})
     console.serve("one", 80, "from one", network="far", ports=["8080:80"])
+    created = next(call["body"] for call in plugin.calls()[since:] if call["method"] == "NetworkDriver.CreateNetwork")
+    assert created["IPv4Data"][0]["Gateway"] == "", "the plugin was asked, and needs none"
     assert ways(console, "one") == ["eth0 far", "eth1 cnm_gwbridge"]
     assert console.until(lambda: console.get("networks/cnm_gwbridge")["status"] == "ready")
     assert default_route(console, "one").endswith("dev eth1")

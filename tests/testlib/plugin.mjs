@@ -47,7 +47,11 @@ function join(tunnel, address) {
 
 const methods = {
   "Plugin.Activate": () => ({ Implements: ["NetworkDriver", "IpamDriver"] }),
-  "NetworkDriver.GetCapabilities": () => ({ Scope: scope, ConnectivityScope: scope }),
+  "NetworkDriver.GetCapabilities": () => ({ Scope: scope, ConnectivityScope: scope, GwAllocChecker: true }),
+  "NetworkDriver.GwAllocCheck": ({ Options }) => {
+    const generic = Options["com.docker.network.generic"] ?? refuse("no options of the network's are given");
+    return { SkipIPv4: generic.gateway === "none" };
+  },
   "NetworkDriver.AllocateNetwork": (body) => {
     if (kept.allocated[body.NetworkID]) refuse(`network ${body.NetworkID} is allocated`);
     kept.allocated[body.NetworkID] = { ...body.Options, segment: String(5000 + ++kept.number) };

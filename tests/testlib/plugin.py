@@ -95,6 +95,6 @@ class PluginProcess:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def methods(self, since: int = 0) -> list[str]:
-        """The methods of the calls after the first *since*, save for those that only ask what it is."""
+        """The methods of the calls after the first *since*, save for those that only ask what it is, or what it needs."""
         names = [call["method"] for call in self.calls()[since:]]
-        return [name for name in names if name != "Plugin.Activate" and not name.endswith("GetCapabilities")]
+        return [name for name in names if not name.endswith((".Activate", ".GetCapabilities", ".GwAllocCheck"))]

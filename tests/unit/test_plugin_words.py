@@ -161,6 +161,29 @@ def test_a_network_is_told_as_the_protocol_says() -> None:
     }
 
 
+def test_a_plugin_that_needs_no_gateway_is_told_of_none_but_one_that_was_asked_for() -> None:
+    both = only(
+        host(
+            replace(
+                FAR,
+                wants_ipv6=True,
+                subnets=(
+                    SUBNET,
+                    Subnet(subnet=ip_network("10.2.0.0/24"), gateway=ip_address("10.2.0.254")),
+                    Subnet(subnet=ip_network("fd00:1::/64"), gateway=ip_address("fd00:1::1")),
+                ),
+            )
+        ),
+        PluginNetwork,
+    )
+    told = words.network_said(words.without_gateways(both, {"SkipIPv4": True}), "LocalDefault")
+    assert [item["Gateway"] for item in told["IPv4Data"]] == ["", "10.2.0.254/24"], "that one was chosen"
+    assert [item["Gateway"] for item in told["IPv6Data"]] == ["fd00:1::1/64"]
+    assert words.without_gateways(both, {}) == both
+    with pytest.raises(Nonsense):
+        words.without_gateways(both, {"SkipIPv6": "yes"})
+
+
 def test_an_endpoints_answer_settles_what_was_left_open_and_no_more() -> None:
     said = words.endpoint_said(only(host(), PluginEndpoint), "")
     assert said["Interface"] == {"Address": "10.1.0.2/24", "AddressIPv6": "", "MacAddress": ""}

@@ -219,10 +219,16 @@ class PluginsHandler:
         addresses.tell_lease(plugin, self._ledger, lease, lambda: self._forget(lease.key))
 
     def _tell_network(self, plugin: Plugin, network: PluginNetwork) -> None:
-        self._telling(plugin, network, "NetworkDriver.CreateNetwork", self._network_said(network))
+        self._telling(plugin, network, "NetworkDriver.CreateNetwork", self._network_said(plugin, network))
         self._keep(plugin, network, {})
 
-    def _network_said(self, network: PluginNetwork) -> dict[str, Any]:
+    def _network_said(self, plugin: Plugin, network: PluginNetwork) -> dict[str, Any]:
+        if plugin.checks_gateways and network.chosen_gateways:
+            asked, method = {"Options": words.network_said(network, "")["Options"]}, "NetworkDriver.GwAllocCheck"
+            try:
+                network = words.without_gateways(network, plugin.ask(method, asked))
+            except Nonsense as nonsense:
+                raise plugin.babbles(method, str(nonsense)) from nonsense
         return words.network_said(network, network.space or addresses.space_of(self._ledger, network.network_id))
 
     def _tell_endpoint(self, plugin: Plugin, endpoint: PluginEndpoint) -> None:
@@ -249,7 +255,7 @@ class PluginsHandler:
         network = entry.resource
         assert isinstance(network, PluginNetwork)  # noqa: S101  # the key says so
         try:
-            plugin.ask("NetworkDriver.CreateNetwork", self._network_said(network))
+            plugin.ask("NetworkDriver.CreateNetwork", self._network_said(plugin, network))
         except PluginRefused as error:
             log.info("plugin %s has kept network %s: %s", plugin.name, network_id, error)
         self._keep(plugin, network, {})

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from networks.cnm.addresses import AnyAddress, AnyInterface
+from networks.cnm.addresses import AnyAddress, AnyInterface, default_gateway
 from networks.cnm.desired import Endpoint, Network, Subnet
 from networks.cnm.errors import Unsupported
 from networks.cnm.facts import HostFacts
@@ -98,7 +98,13 @@ class RemoteDriver(Driver):
         }
         if network.spans and network.kept_here:
             yield PluginAllocation(why=Text.of(_ALLOCATION, **said), **told)
-        yield PluginNetwork(internal=network.internal, ipv6=network.wants_ipv6, why=Text.of(_NETWORK, **said), **told)
+        yield PluginNetwork(
+            chosen_gateways=tuple(str(item.subnet) for item in network.subnets if _is_chosen(item)),
+            internal=network.internal,
+            ipv6=network.wants_ipv6,
+            why=Text.of(_NETWORK, **said),
+            **told,
+        )
         for remote in around.remotes.get(network.id, ()):
             yield from names_of(remote, network, owner, around)
 
@@ -153,6 +159,12 @@ def _subnet_told(item: Subnet) -> tuple[str, str, tuple[tuple[str, str], ...]]:
     length = item.subnet.prefixlen
     gateway = f"{item.gateway}/{length}" if item.gateway is not None else ""
     return str(item.subnet), gateway, tuple((name, f"{address}/{length}") for name, address in item.reserved)
+
+
+def _is_chosen(item: Subnet) -> bool:
+    """Whether the gateway is the one that is chosen where nobody asks for one."""
+    reserved = {address for _, address in item.reserved}
+    return item.gateway is not None and item.gateway == default_gateway(item.subnet, item.ip_range, reserved)
 
 
 def _settings(endpoint: Endpoint) -> tuple[tuple[str, str], ...]:

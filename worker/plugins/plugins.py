@@ -57,6 +57,11 @@ class Plugin:
         """Whether it keeps no ranges and addresses beyond its own end, and wants to be asked for them again."""
         return self.capabilities.get(IPAM_DRIVER, {}).get("RequiresRequestReplay") is True
 
+    @property
+    def checks_gateways(self) -> bool:
+        """Whether it says for each network if that needs a gateway."""
+        return self.capabilities.get(NETWORK_DRIVER, {}).get("GwAllocChecker") is True
+
     def ask(self, method: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What it answers to *method*. Raises :class:`Unavailable` where it was not heard to answer, :class:`PluginRefused` where it
         was."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
@@ -46,8 +47,22 @@ class Nonsense(ValueError):
     """An answer that is JSON, and not what the protocol says."""
 
 
+def without_gateways(network: PluginNetwork, answer: Mapping[str, Any]) -> PluginNetwork:
+    """*network* as it is told to a plugin that answered ``GwAllocCheck`` so: without the gateways that nobody asked for, of the families
+    that it needs none of. Raises Nonsense."""
+    skipped = {version: answer.get(f"SkipIPv{version}") or False for version in (4, 6)}
+    if not all(isinstance(value, bool) for value in skipped.values()):
+        raise Nonsense(f"SkipIPv4 and SkipIPv6 are {skipped}")
+
+    def kept(subnet: str, gateway: str) -> str:
+        return "" if subnet in network.chosen_gateways and skipped[ip_network(subnet).version] else gateway
+
+    subnets = tuple((subnet, kept(subnet, gateway), reserved) for subnet, gateway, reserved in network.subnets)
+    return replace(network, subnets=subnets)
+
+
 def network_said(network: PluginNetwork, space: str) -> dict[str, Any]:
-    """The body of ``CreateNetwork``. *space*: the address space of its subnets."""
+    """The body of ``CreateNetwork``, whose options are those of ``GwAllocCheck``, too. *space*: the address space of its subnets."""
     options: dict[str, Any] = {ENABLE_IPV6: network.ipv6, GENERIC: dict(network.options)}
     if network.internal:
         options[INTERNAL] = True
