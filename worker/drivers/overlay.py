@@ -30,7 +30,8 @@ from .encryption import compile_encryption
 DEFAULT_ROOM = 1450
 """The MTU where nothing is known of what carries the network: 1500, less VXLAN's headers over IPv4."""
 
-_ASKING = {"retrans_time_ms": "25", "mcast_solicit": "120"}
+_ASKING = {"retrans_time_ms": "20", "mcast_solicit": "150"}
+"""A time that every kernel's clock has as a whole number of ticks (100, 250, 300 or 1,000 a second): else it is read as another."""
 _BRIDGE = gettext_noop("The switch that this host's containers on network {network} are plugged into.")
 _VXLAN = gettext_noop("Carries network {network} to the other hosts that have containers on it, as segment {vni}.")
 _ON_LINK = gettext_noop("Subnet {subnet} is network {network}'s, too: who is there is on the same link.")
@@ -134,7 +135,7 @@ def _segment(network: Network, addresses: Collection[AnyAddress]) -> int:
 
 
 def _soon(attachment: Attachment) -> dict[str, str]:
-    """Who asks for a neighbour a moment before this host knows it asks again after a fortieth of a second, and as long as ever (three
+    """Who asks for a neighbour a moment before this host knows it asks again after a fiftieth of a second, and as long as ever (three
     seconds). By the kernel's own settings it would ask after a whole one, and a new container would be that late."""
     ifname, endpoint = attachment.endpoint.ifname, attachment.endpoint
     families = [family for family, address in (("ipv4", endpoint.ipv4), ("ipv6", endpoint.ipv6)) if address is not None]
