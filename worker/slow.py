@@ -155,10 +155,12 @@ def remove_image(operation: Operation, runtime: Runtime) -> None:
 
 
 def remove_volume(operation: Operation, runtime: Runtime) -> None:
-    """Delete a volume's folder, then its row."""
-    remove_folder(runtime.folders, str(operation.args["volume"]))
-    with feed.transaction(settle.ACTOR):
-        Volume.objects.filter(pk=operation.subject_id).delete()
+    """Delete a volume's folder, then its row. Without the row the folder is that of a later volume of the same name."""
+    row = Volume.objects.filter(pk=operation.subject_id).first()
+    if row is not None:
+        remove_folder(runtime.folders, row.name)
+        with feed.transaction(settle.ACTOR):
+            row.delete()
     settle.end_only(operation)
 
 

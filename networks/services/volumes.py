@@ -10,6 +10,7 @@ from networks.cnm.text import gettext_noop
 from networks.models import Container, Host, Volume
 
 from .actor import Actor, require
+from .fresh import refresh
 from .operations import check_alive, enqueue, record
 from .outcome import Outcome
 
@@ -49,10 +50,11 @@ def need_volumes(actor: Actor, host: Host, binds: Iterable[str]) -> None:
 
 
 def remove_volume(actor: Actor, volume: Volume) -> Outcome:
-    """Delete a volume with what is in it. Raises Conflict while a container uses it."""
+    """Delete a volume with what is in it. Raises Conflict while a container uses it, NotFound where it is gone."""
     require(actor, "operator")
     check_alive(actor, volume.host)
     with feed.transaction(actor.name):
+        refresh(volume)
         users = users_of(volume.host, volume.name)
         if users:
             raise Conflict(
@@ -62,7 +64,7 @@ def remove_volume(actor: Actor, volume: Volume) -> Outcome:
                 containers=", ".join(row.name for row in users),
             )
         Volume.objects.filter(pk=volume.pk).update(removing=True)
-        operation = enqueue(actor, volume.host, "volume.remove", volume, queue="slow", args={"volume": volume.name})
+        operation = enqueue(actor, volume.host, "volume.remove", volume, queue="slow")
         record(actor, "volume.remove", volume, {}, operation)
     return Outcome(volume, operation)
 

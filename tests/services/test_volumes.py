@@ -1,0 +1,48 @@
+"""Volumes as rows and folders; no kernel is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from networks.cnm.errors import NotFound
+from networks.models import Operation, Volume
+from networks.services import volumes
+from tests.testlib.world import OPERATOR, World
+from worker import slow
+from worker.runtime.folders import Folders
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Any:
+    """Of a runtime what the removal of a volume needs."""
+    return SimpleNamespace(folders=Folders(state_dir=tmp_path / "state", run_dir=tmp_path / "run"))
+
+
+def filled(runtime: Any, name: str) -> Path:
+    """The folder of a volume, with a file in it."""
+    folder: Path = runtime.folders.volumes / name
+    folder.mkdir(parents=True)
+    (folder / "file").touch()
+    return folder
+
+
+def test_a_volume_that_was_asked_away_twice_takes_no_later_one_of_its_name_along(world: World, runtime: Any) -> None:
+    row = volumes.create_volume(OPERATOR, world.host, "data", {})
+    folder = filled(runtime, "data")
+    for _ in range(2):
+        volumes.remove_volume(OPERATOR, row)
+    first, second = Operation.objects.filter(verb="volume.remove").order_by("number")
+    slow.carry_out(first, runtime)
+    assert not folder.exists()
+    volumes.create_volume(OPERATOR, world.host, "data", {})
+    filled(runtime, "data")
+    slow.carry_out(second, runtime)
+    assert (folder / "file").exists()
+    assert Volume.objects.get().removing is False
+    assert {operation.state for operation in Operation.objects.filter(verb="volume.remove")} == {"done"}
+    with pytest.raises(NotFound):
+        volumes.remove_volume(OPERATOR, row)
