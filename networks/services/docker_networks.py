@@ -89,7 +89,8 @@ def use_network(
 
 def drop_network(actor: Actor, host: Host, docker_id: str) -> Outcome:
     """The engine's *docker_id* is gone: so is the network that was made for it. One that was there before stays; and one that has
-    containers of ours is ours from now on, for an engine (libnetwork, ``network.deleteNetwork``) takes no refusal.
+    containers of ours, or on which another of the engine's stands, is ours from now on, for an engine (libnetwork,
+    ``network.deleteNetwork``) takes no refusal.
     """
     require(actor, "operator")
     with feed.transaction(actor.name):
@@ -97,9 +98,10 @@ def drop_network(actor: Actor, host: Host, docker_id: str) -> Outcome:
         if row is None or row.network.removing:
             return Outcome(None)
         network = row.network
-        if not row.made or network.endpoints.filter(removing=False).exists():
+        others = network.docker_networks.exclude(pk=row.pk)
+        if not row.made or network.endpoints.filter(removing=False).exists() or others.exists():
             row.delete()
-            if not network.docker_networks.exists():
+            if not others.exists():
                 network.subnets.update(promised=[])  # what an engine that crashed never gave back
             record(actor, "network.withdraw", network, {"docker_network": docker_id})
             feed.put("network", network)

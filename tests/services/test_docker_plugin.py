@@ -179,6 +179,15 @@ def test_two_networks_of_the_engine_may_stand_on_one_of_ours(world: World, lan: 
     assert Network.objects.get(name="lan").status == "ready"
 
 
+def test_a_network_stays_while_another_of_the_engine_stands_on_it(world: World, lan: Network) -> None:
+    other = identity(7)
+    nets.use_network(DOCKER, world.host, other, "lan", [(ip_network(CIDR), ip_address("10.30.0.1"))])
+    nets.drop_network(DOCKER, world.host, NETWORK)
+    world.work()
+    assert comes(world, network=other).network_id == lan.pk
+    assert [row.pk for row in DockerNetwork.objects.all()] == [other]
+
+
 def test_a_range_of_another_network_or_another_gateway_is_refused(world: World, lan: Network) -> None:
     for cidr, gateway in ((ip_network("10.31.0.0/24"), None), (ip_network(CIDR), ip_address("10.30.0.9"))):
         with pytest.raises(Conflict, match="has not the subnet"):
