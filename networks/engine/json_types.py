@@ -51,6 +51,7 @@ _HOST_CONFIG = {
             "Source": str,
             "Target": str,
             "BindOptions": {"Propagation": str},
+            "VolumeOptions": {},
             "TmpfsOptions": {"SizeBytes": int, "Mode": int},
         }
     ],
@@ -66,6 +67,7 @@ CONTAINER: Mapping[str, Any] = {
     "Domainname": str,
     "MacAddress": str,
     "ExposedPorts": Each({}),
+    "Volumes": Each({}),
     "Labels": _NAMED,
     "StopSignal": str,
     "StopTimeout": int,
@@ -94,6 +96,7 @@ NETWORK: Mapping[str, Any] = {
         "Config": [{"Subnet": str, "Gateway": str, "IPRange": str, "AuxiliaryAddresses": _NAMED, "AuxAddress": _NAMED}],
     },
 }
+VOLUME: Mapping[str, Any] = {"Name": str, "Driver": str, "DriverOpts": _NAMED, "Labels": _NAMED}
 _KINDS = {str: "string", int: "int64", dict: "struct", list: "slice"}
 _SENT = {bool: "bool", int: "number", float: "number", str: "string", list: "array", dict: "object"}
 

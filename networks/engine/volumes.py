@@ -16,13 +16,13 @@ from networks.services import volumes as services
 from networks.services.actor import require
 
 from . import filters as filtering
+from . import json_types
 from .call import Answer, Call, Steps, dockers_words, written
 from .errors import EngineError, not_supported
 from .times import rfc3339
 
 ANONYMOUS = "com.docker.volume.anonymous"
 """The label of those that nobody named; newer versions prune them alone."""
-_SHAPE = {"Name": str, "Driver": str, "DriverOpts": {}, "Labels": {}}
 _FILTERS = ("name", "label", "driver", "dangling")
 _PRUNE_FILTERS = ("label", "label!", "all")
 
@@ -42,7 +42,7 @@ def index(call: Call) -> Answer:
 
 
 def create(call: Call) -> Answer:
-    body = call.body(_SHAPE)
+    body = call.body(json_types.VOLUME)
     name, driver = body.get("Name") or secrets.token_hex(32), body.get("Driver") or "local"
     if driver != "local":
         words = f'error looking up volume plugin {driver}: plugin "{driver}" not found'

@@ -41,13 +41,25 @@ def read(body: Any, shape: Any) -> dict[str, Any]:
         ({"HostConfig": {"PortBindings": {"80/tcp": [5]}}}, "field HostConfig.PortBindings.80/tcp of type struct"),
         ({"NetworkingConfig": {"EndpointsConfig": {"bridge": 5}}}, "field NetworkingConfig.EndpointsConfig.bridge of"),
         ({"Labels": {"a": 1}}, "field Labels.a of type string"),
+        ({"Volumes": ["/data"]}, "cannot unmarshal array into Go struct field Volumes of type struct"),
+        ({"HostConfig": {"Mounts": [{"VolumeOptions": "x"}]}}, "field HostConfig.Mounts.VolumeOptions of type struct"),
     ],
 )
 def test_a_body_of_wrong_types_is_refused(body: Any, said: str) -> None:
+    assert said in refusal(body, json_types.CONTAINER)
+
+
+def test_a_volume_of_wrong_types_is_refused() -> None:
+    """One label that is a number would be in every list from then on, and no client could read that."""
+    assert "field Labels.a of type string" in refusal({"Name": "data", "Labels": {"a": 1}}, json_types.VOLUME)
+    assert "field DriverOpts.a of type string" in refusal({"DriverOpts": {"a": []}}, json_types.VOLUME)
+
+
+def refusal(body: Any, shape: Any) -> str:
     with pytest.raises(EngineError) as refused:
-        read(body, json_types.CONTAINER)
+        read(body, shape)
     assert refused.value.status == 400
-    assert said in refused.value.message
+    return refused.value.message
 
 
 def test_a_body_that_docker_would_take_is_taken() -> None:
