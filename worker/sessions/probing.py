@@ -40,6 +40,8 @@ async def probing(runtime: Runtime, host_name: str) -> None:
             else:
                 for key in tasks.keys() - rows.keys():
                     tasks.pop(key).cancel()
+                for key in [key for key, task in tasks.items() if task.done()]:
+                    del tasks[key]  # its process was gone for a moment: a repair puts up another, in the same run
                 for key in rows.keys() - tasks.keys():
                     tasks[key] = asyncio.create_task(_probe(runtime, rows[key], pool))
             await asyncio.sleep(LOOK_S)
@@ -79,6 +81,9 @@ def _ask(runtime: Runtime, container_id: str, check: HealthCheck) -> Probe:
     except Conflict:
         raise
     except (CnmError, OSError) as error:
+        return Probe(start=start, end=_now(), exit_code=-1, output=str(error))
+    except Exception as error:  # a defect of ours: the next probe may do without it
+        log.exception("container %s could not be probed", container_id[:12])
         return Probe(start=start, end=_now(), exit_code=-1, output=str(error))
     code, output = _read(found, check)
     return Probe(start=start, end=_now(), exit_code=code, output=output)
