@@ -9,6 +9,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from .folders import Folders, make_folder
 from .kernel_calls import open_in
 
 DATA = "_data"
+COPY = "_copy-"
+"""Begins the name of the folder beside the data that is to be moved there once it is whole."""
 LONGEST_COPY_S = 60
 """How long what an image has at a volume's place may take to be copied."""
 
@@ -54,22 +57,30 @@ def opened_volume(folders: Folders, name: str) -> Iterator[int]:
 
 
 def fill(folders: Folders, name: str, rootfs: Path, destination: str) -> None:
-    """Let a volume that is empty have what stands at *destination* in a root filesystem. Raises KernelRefused."""
+    """Let a volume that is empty have what stands at *destination* in a root filesystem, all of it or nothing. Raises KernelRefused."""
     with opened_volume(folders, name) as opened:
-        data = f"/proc/self/fd/{opened}/"
-        if os.listdir(data):
+        if os.listdir(f"/proc/self/fd/{opened}/"):
             return
         with (
             contextlib.suppress(FileNotFoundError, NotADirectoryError),
             open_in(rootfs, destination, os.O_PATH | os.O_DIRECTORY) as source,
         ):
-            _copy(source, opened, name)
+            _take_over(source, opened, folder_of(folders, name), name)
 
 
-def _copy(source: int, target: int, name: str) -> None:
-    command = ["cp", "-a", "--reflink=auto", f"/proc/self/fd/{source}/.", f"/proc/self/fd/{target}/"]
+def _take_over(source: int, target: int, folder: Path, name: str) -> None:
+    """First beside the volume's data, then in one go into it: what a full disk or our own end cuts off would be taken for the volume's."""
+    for left in folder.glob(f"{COPY}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    copy = Path(tempfile.mkdtemp(prefix=COPY, dir=folder))
+    command = ["cp", "-a", "--reflink=auto", f"/proc/self/fd/{source}/.", f"{copy}/"]
     try:
-        subprocess.run(command, check=True, capture_output=True, pass_fds=(source, target), timeout=LONGEST_COPY_S)
+        subprocess.run(command, check=True, capture_output=True, pass_fds=(source,), timeout=LONGEST_COPY_S)
+        for entry in os.listdir(copy):
+            os.rename(copy / entry, entry, dst_dir_fd=target)
+        like = copy.stat()
+        os.chown(f"/proc/self/fd/{target}/", like.st_uid, like.st_gid)
+        shutil.copystat(copy, f"/proc/self/fd/{target}/")
     except (subprocess.SubprocessError, OSError) as error:
         said = getattr(error, "stderr", b"") or b""
         raise KernelRefused(
@@ -79,6 +90,8 @@ def _copy(source: int, target: int, name: str) -> None:
             name=name,
             cause=said.decode(errors="replace").strip()[-300:] or str(error),
         ) from error
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
 
 
 def remove(folders: Folders, name: str) -> None:

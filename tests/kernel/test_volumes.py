@@ -1,0 +1,59 @@
+"""What an empty volume takes over of an image."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from networks.cnm.errors import CnmError
+from tests.testlib.bottle import Bottle
+from worker.runtime import volumes
+from worker.runtime.folders import Folders
+
+pytestmark = pytest.mark.kernel
+
+
+def fill_a_full_disk() -> dict[str, Any]:
+    """What an image has does not fit, and a while later it does."""
+    folders = Folders(state_dir=Path("/srv/state"), run_dir=Path("/srv/run"))
+    place = Path("/srv/image/data")
+    (place / "deep").mkdir(parents=True)
+    (place / "deep/small").write_bytes(b"s" * 4096)
+    (place / "large").write_bytes(b"l" * (1 << 20))
+    os.chown(place, 33, 44)
+    place.chmod(0o2750)
+    folders.state_dir.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", folders.state_dir], check=True)
+    data = folders.volumes / "data/_data"
+    found: dict[str, Any] = {}
+    try:
+        volumes.fill(folders, "data", place.parent, "/data")
+    except CnmError as error:
+        found["refused"] = error.code
+    found["left"] = [str(path.relative_to(folders.volumes)) for path in sorted(folders.volumes.rglob("*"))]
+    subprocess.run(["mount", "-o", "remount,size=8m", folders.state_dir], check=True)
+    volumes.fill(folders, "data", place.parent, "/data")
+    found["filled"] = {str(path.relative_to(data)): path.stat().st_size for path in data.rglob("*") if path.is_file()}
+    seen = data.stat()
+    found["like"] = [seen.st_uid, seen.st_gid, oct(seen.st_mode & 0o7777)]
+    found["beside"] = os.listdir(data.parent)
+    (data / "large").unlink()
+    volumes.fill(folders, "data", place.parent, "/data")
+    found["again"] = os.listdir(data)
+    return found
+
+
+def test_a_volume_takes_over_all_or_nothing(bottle: Bottle) -> None:
+    bottle.run(["mount", "-t", "tmpfs", "tmpfs", "/srv"])
+    assert bottle.call(fill_a_full_disk) == {
+        "refused": "kernel_refused",
+        "left": ["data", "data/_data"],
+        "filled": {"large": 1 << 20, "deep/small": 4096},
+        "like": [33, 44, "0o2750"],
+        "beside": ["_data"],
+        "again": ["deep"],
+    }
