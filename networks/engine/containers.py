@@ -278,8 +278,7 @@ def remove(call: Call, name: str) -> Steps[Answer]:
     # Compose removes those that share a sandbox at the same time as the one whose it is.
     for sharing in Container.objects.filter(shares=row, status__in=("created", "exited", "failed", "removing")):
         yield NotThere(sharing.pk, _ALONG_S)
-    # Of one that does not run, force means only that links to it go along, which Docker does unasked.
-    yield from written(call, lambda: services.remove_container(call.actor, row, True), id=row.pk)
+    yield from written(call, lambda: services.remove_container(call.actor, row, force, links=True), id=row.pk)
     return Answer(204)
 
 
@@ -291,10 +290,21 @@ def prune(call: Call) -> Steps[Answer]:
     for row in _rows(call):
         idle = state_of(row) in {"created", "exited"} and (until is None or row.created_at <= until)
         labelled = filtering.matches_labels(wanted.get("label", ()), row.labels)
-        if idle and labelled and filtering.lacks_labels(wanted.get("label!", ()), row.labels):
-            yield from written(call, lambda row=row: services.remove_container(call.actor, row, True))  # type: ignore[misc]
+        meant = idle and labelled and filtering.lacks_labels(wanted.get("label!", ()), row.labels)
+        if meant and (yield from _pruned(call, row)):
             gone.append(row.pk)
     return Answer(value={"ContainersDeleted": gone or None, "SpaceReclaimed": 0})
+
+
+def _pruned(call: Call, row: Container) -> Steps[bool]:
+    """Whether it is gone. The list is as old as the removals before it: who was started meanwhile, or is needed, stays."""
+    try:
+        yield from written(call, lambda: services.remove_container(call.actor, row, links=True), id=row.pk)
+    except EngineError as error:
+        if error.status not in {404, 409}:
+            raise
+        return False
+    return True
 
 
 def _remove_link(call: Call, name: str) -> Steps[Answer]:

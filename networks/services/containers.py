@@ -162,13 +162,14 @@ def _pausing(actor: Actor, container: Container, verb: str) -> Outcome:
     return Outcome(container, operation)
 
 
-def remove_container(actor: Actor, container: Container, force: bool = False) -> Outcome:
-    """Take a container away with its sandbox, files and log; a running one only with *force*."""
+def remove_container(actor: Actor, container: Container, force: bool = False, links: bool = False) -> Outcome:
+    """Take a container away with its sandbox, files and log; a running one only with *force*, one that others are linked to with that,
+    too, or with *links*."""
     require(actor, "operator")
     check_alive(actor, container.host)
     with feed.transaction(actor.name):
         refresh(container)
-        check_removable(container, force)
+        check_removable(container, force, links)
         operation = (
             _enqueue_end(actor, container, "container.remove", 0)
             if prepare_removal(container)

@@ -113,8 +113,9 @@ _recipients = composed(
 )
 
 
-def check_removable(container: Container, force: bool) -> None:
-    """Raises :class:`Conflict` when others need *container*, or when it runs and that is not to be ended by *force*."""
+def check_removable(container: Container, force: bool, links: bool = False) -> None:
+    """Raises :class:`Conflict` when others need *container*, or when it runs and that is not to be ended by *force*, with which (or with
+    *links*) links to it go along."""
     if container.status != ContainerStatus.FAILED:  # a removal that failed may be asked for again
         check_not_removed(container)
     sharing = _sharing(container.pk)
@@ -126,14 +127,14 @@ def check_removable(container: Container, force: bool) -> None:
             others=ipam.names_of(sharing),
         )
     recipients = _recipients(container.pk)
-    if recipients and not force:
+    if recipients and not (force or links):
         raise Conflict(
             gettext_noop("Container {name} is linked to by {others}."),
             remedy=gettext_noop("Remove the links, or remove it with force: the links go with it."),
             name=container.name,
             others=ipam.names_of(recipients),
         )
-    if container.wanted == Wanted.RUNNING and container.status != ContainerStatus.FAILED and not force:
+    if is_live(container) and container.status != ContainerStatus.FAILED and not force:
         raise Conflict(
             gettext_noop("Container {name} is running."),
             remedy=gettext_noop("Stop it first, or remove it with force."),

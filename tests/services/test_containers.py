@@ -82,6 +82,18 @@ def test_a_running_container_is_removed_with_force_only(world: World) -> None:
         containers.remove_container(OPERATOR, world.container())
 
 
+def test_a_container_that_ended_by_itself_is_removed_without_force(world: World) -> None:
+    web = world.container("web")
+    world.ends(web, 1)
+    containers.remove_container(OPERATOR, web)
+    world.work()
+    assert not Container.objects.exists()
+    again = world.container("web", restart_policy={"name": "always"})
+    world.ends(again)
+    with pytest.raises(Conflict, match="is running"):
+        containers.remove_container(OPERATOR, again)
+
+
 def test_host_ports_collide_by_address_and_protocol(world: World) -> None:
     world.container("one", ports=["8080:80", "127.0.0.1:9000:80"])
     with pytest.raises(Conflict, match="8080/tcp is held by container one"):

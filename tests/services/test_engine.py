@@ -10,8 +10,11 @@ from networks.cnm.errors import Forbidden
 from networks.engine import containers, execs
 from networks.engine.call import Call
 from networks.engine.http import Exchange, Request
+from networks.models import Container, Operation
+from networks.services import containers as services
 from networks.services import terminals
 from networks.services.actor import Actor
+from networks.services.spec_container import read_container
 from tests.testlib.steps import carried_out
 from tests.testlib.world import ADMIN, OPERATOR, VIEWER, World
 
@@ -42,3 +45,22 @@ def test_only_who_may_use_a_command_sizes_its_terminal(world: World) -> None:
             execs._usable(asked(actor), session.pk)
     for actor in (OPERATOR, ADMIN):
         assert execs._usable(asked(actor), session.pk[:12]) == session, "by a short id, too"
+
+
+def test_pruning_takes_nothing_that_starts_meanwhile_and_goes_on_with_the_rest(world: World) -> None:
+    """What has run is idle, also where others are linked to it; what is being started is not, whatever it was when the list was read."""
+    for name in ("first", "last"):
+        world.container(name)
+    world.container("reader", links=["first"])
+    for name in ("reader", "first", "last"):
+        world.ends(Container.objects.get(name=name))
+    world.work()
+    services.run_container(OPERATOR, world.host, read_container({"name": "starting", "command": ["sleep", "9"]}))
+
+    def work(_: Operation) -> None:
+        if Container.objects.get(name="last").status == "exited":
+            services.start_container(OPERATOR, Container.objects.get(name="last"))
+        world.work()
+
+    assert len(carried_out(containers.prune(asked()), work).value["ContainersDeleted"]) == 2
+    assert set(Container.objects.values_list("name", "status")) == {("starting", "running"), ("last", "running")}
