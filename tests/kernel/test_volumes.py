@@ -14,6 +14,8 @@ from tests.testlib.bottle import Bottle
 from worker.runtime import volumes
 from worker.runtime.folders import Folders
 
+from .runtime_lab import Lab
+
 pytestmark = pytest.mark.kernel
 
 
@@ -57,3 +59,24 @@ def test_a_volume_takes_over_all_or_nothing(bottle: Bottle) -> None:
         "beside": ["_data"],
         "again": ["deep"],
     }
+
+
+def look_from_outside() -> dict[str, Any]:
+    """A container's root leaves a program of root's for everybody in a volume; another container uses it as somebody else."""
+    lab = Lab()
+    place = lab.folders.volumes / "data/_data"
+    lab.run("maker", "sh", "-c", "cp /bin/true /data/rooted && chmod 4755 /data/rooted", binds=("data:/data",))
+    seen = lab.shell("user", "id -u; /data/rooted && echo ran", binds=("data:/data",), user="65534")["out"]
+    try:
+        outside: Any = subprocess.run(
+            [place / "rooted"], user=65534, group=65534, extra_groups=[], check=False
+        ).returncode
+    except PermissionError:
+        outside = "refused"
+    return {"kept": oct((place / "rooted").stat().st_mode & 0o7777), "inside": seen, "outside": outside}
+
+
+def test_what_is_in_a_volume_is_its_containers_alone(bottle: Bottle) -> None:
+    """Or a program that a container's root makes root's would be root's on the host (as CVE-2021-41091 was Docker's)."""
+    bottle.run(["chmod", "755", "/var/lib/cnm"])
+    assert bottle.call(look_from_outside) == {"kept": "0o4755", "inside": ["65534", "ran"], "outside": "refused"}

@@ -43,8 +43,8 @@ def folder_of(folders: Folders, name: str) -> Path:
 def opened_volume(folders: Folders, name: str) -> Iterator[int]:
     """A volume's folder, made where it is not there, held open (O_PATH)."""
     folder = folder_of(folders, name)
-    make_folder(folders.volumes, 0o711)
-    make_folder(folder, 0o711)
+    make_folder(folders.volumes, 0o700)  # for who may look below runs what containers made root's
+    make_folder(folder, 0o700)
     data = folder / DATA
     if not data.exists():
         data.mkdir(mode=0o755)
