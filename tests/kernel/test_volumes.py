@@ -80,3 +80,18 @@ def test_what_is_in_a_volume_is_its_containers_alone(bottle: Bottle) -> None:
     """Or a program that a container's root makes root's would be root's on the host (as CVE-2021-41091 was Docker's)."""
     bottle.run(["chmod", "755", "/var/lib/cnm"])
     assert bottle.call(look_from_outside) == {"kept": "0o4755", "inside": ["65534", "ran"], "outside": "refused"}
+
+
+def empty_and_start_again() -> list[Any]:
+    """A container deletes all that its volume took over of the image; then the same one starts again, then another."""
+    place = "/usr/share/base-files"
+    lab = Lab()
+    said = f"ls {place}; rm -rf {place}/*"
+    return [
+        bool(lab.shell(name, said, run=run, binds=(f"data:{place}",))["out"])
+        for name, run in (("web", "1.0"), ("web", "1.1"), ("other", "1.0"))
+    ]
+
+
+def test_what_a_container_deleted_does_not_come_back_at_its_next_start(bottle: Bottle) -> None:
+    assert bottle.call(empty_and_start_again) == [True, False, True]

@@ -28,21 +28,24 @@ from .volumes import fill, opened_volume
 def mount_binds(
     folders: Folders, container_id: str, spec: ProcessSpec, roots: Sequence[str], rootfs: Path
 ) -> tuple[str, ...]:
-    """Put the sources of a container's bind mounts into its folder; its binds with these places as sources. Volumes that are empty take
-    over what *rootfs* has at their places.
+    """Put the sources of a container's bind mounts into its folder; its binds with these places as sources. Volumes that are empty when it
+    is first started take over what *rootfs* has at their places.
 
     *roots* are the folders below which anybody may mount. Raises a CnmError, which leaves no mount behind.
     """
     unmount_binds(folders, container_id)
+    filled = folders.filled(container_id)
     places = []
     try:
         for number, bind in enumerate(spec.binds):
             source, destination, access = parse_bind(bind)
             place = folders.binds(container_id) / str(number)
-            if not source.startswith("/"):
+            if not source.startswith("/") and not filled.exists():
                 fill(folders, source, rootfs, destination)
             _mount(folders, source, place, roots if not spec.binds_anywhere else ("/",))
             places.append(f"{place}:{destination}:{access}")
+        if any(not bind.startswith("/") for bind in spec.binds):
+            filled.touch(mode=0o600)
     except BaseException:
         unmount_binds(folders, container_id)
         raise

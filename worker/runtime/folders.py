@@ -75,6 +75,10 @@ class Folders:
         """Where the sources of its bind mounts are put, by their number."""
         return self.container(container_id) / "binds"
 
+    def filled(self, container_id: str) -> Path:
+        """A file that is there once its volumes were offered what its image has at their places."""
+        return self.container(container_id) / "filled"
+
     def log(self, container_id: str) -> Path:
         return self.container(container_id) / "log"
 
