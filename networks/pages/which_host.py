@@ -26,6 +26,9 @@ from networks.services.find import find_host
 _ADDRESSED = re.compile(r"/@([^/]+)(/.*)?\Z", re.DOTALL)
 _NO_PAGES = ("/api/", "/ws/", "/static/")
 """What has no host in its address."""
+ASKED_BY_PAGE = "X-Live-Refresh"
+"""The header of what a page's script asks for it. The address may name no host: that of a page that was opened while there was one
+host, or that is about none. It is answered at once: to a script, being sent on says that nobody is signed in."""
 
 
 class HostInAddress:
@@ -35,20 +38,23 @@ class HostInAddress:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        before = get_script_prefix()
+        try:
+            return self._answer(request)
+        finally:
+            set_script_prefix(before)
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
         found = _ADDRESSED.match(request.path_info)
         if found is None:
             return self.get_response(request)
         name, rest = found[1], found[2] or "/"
         if rest.startswith(_NO_PAGES):
             return redirect(rest + ("?" + request.META["QUERY_STRING"] if request.META.get("QUERY_STRING") else ""))
-        before = get_script_prefix()
         request.host_asked = name  # type: ignore[attr-defined]  # networks.pages.base.PageRequest
         request.path_info = rest
         set_script_prefix(prefix_of(name))
-        try:
-            return self.get_response(request)
-        finally:
-            set_script_prefix(before)
+        return self.get_response(request)
 
 
 def prefix_of(host: str) -> str:
@@ -65,7 +71,8 @@ def settle(request: Any, *, every: bool) -> HttpResponse | None:
     wanted = asked or _chosen(request, names)
     request.every_host = wanted == EVERY_HOST
     addressed = request.method in {"GET", "HEAD"} and not request.path_info.startswith(_NO_PAGES)
-    if asked is None and len(names) > 1 and addressed:
+    sent_on = asked is None and len(names) > 1 and addressed
+    if sent_on and ASKED_BY_PAGE not in request.headers:
         return redirect(iri_to_uri(prefix_of(wanted)) + request.get_full_path()[1:])
     try:
         request.host = find_host(names[0] if request.every_host and names else wanted)
@@ -74,6 +81,8 @@ def settle(request: Any, *, every: bool) -> HttpResponse | None:
         raise
     if request.every_host and not every:
         return _ask(request)
+    if sent_on:
+        set_script_prefix(prefix_of(wanted))  # what it leads to names the host
     return None
 
 

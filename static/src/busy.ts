@@ -1,4 +1,5 @@
 // The dashboard's busiest endpoints, once a second from the latest samples. Who stands behind a device is asked once.
+import { askHere } from "./live/ask";
 import * as traffic from "./live/traffic";
 import type { Flow, Samples } from "./live/traffic";
 import { rate, total } from "./topology/traffic";
@@ -39,7 +40,7 @@ async function learn(url: string, unknown: Busy[]): Promise<void> {
   if (asking || !unknown.length) return;
   asking = true;
   const query = new URLSearchParams(unknown.map((busy) => ["device", key(busy)]));
-  const answer = await fetch(`${url}?${query}`, { redirect: "manual" }).catch(() => null);
+  const answer = await askHere(`${url}?${query}`).catch(() => null);
   if (answer?.ok) {
     const told = (await answer.json()) as Record<string, Owner>;
     for (const busy of unknown) owners.set(key(busy), told[key(busy)] ?? null);

@@ -1,6 +1,7 @@
 // A table of thousands of rules: rows stand in the page only where they are looked at. The table is cut into parts, a tbody each;
 // a part that is far away is one empty row of its height, and its rows are asked for when it comes near. The page scrolls as ever.
 import { morph } from "./htmx";
+import { askHere } from "./live/ask";
 
 const PART = 50;
 const NEAR = "800px 0px";
@@ -107,7 +108,7 @@ class LongTable {
     url.searchParams.set("first", String(part.first));
     url.searchParams.set("last", String(part.first + PART - 1));
     try {
-      const answer = await fetch(url, { signal: asking.signal, redirect: "manual" });
+      const answer = await askHere(url, { signal: asking.signal });
       if (!answer.ok) return;
       const text = await answer.text();
       if (asking.signal.aborted) return;

@@ -78,3 +78,17 @@ def test_what_is_picked_is_stopped_on_each_host_and_the_page_follows(cluster: Cl
     cluster.call("POST", "containers/web/start", host="h2")
     expect(rows(page).filter(has_text="running")).to_have_count(1)
     expect(rows(page).filter(has_text="running")).to_contain_text("h2")
+
+
+def test_a_page_whose_address_names_no_host_goes_on(cluster: Cluster, page: Page) -> None:
+    page.goto("/api/docs/")
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("option", name="Topology")).to_be_visible()
+    page.goto("/@h1/containers/")
+    page.wait_for_selector("#live[data-state=live]")
+    page.evaluate("history.replaceState(null, '', '/containers/')")  # it was opened while there was one host
+    cluster.call("POST", "containers/web/stop", host="h1")
+    expect(page.locator("#list")).to_contain_text("exited")
+    cluster.call("POST", "containers/web/start", host="h1")
+    expect(page.locator("#list")).not_to_contain_text("exited")
+    expect(page.get_by_role("dialog")).to_have_count(0)

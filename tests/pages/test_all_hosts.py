@@ -111,6 +111,22 @@ def test_an_address_without_a_host_is_sent_on_where_there_are_several(world: Wor
     assert client.get("/api/docs/").status_code == 200
 
 
+def test_what_an_open_page_asks_is_answered_where_its_address_names_no_host(two: World) -> None:
+    client, by_script = page(), {"X-Live-Refresh": "1"}
+    client.post("/hosts/two/look/")
+    fresh = client.get("/containers/", headers=by_script)  # by a page that was opened while there was one host
+    assert fresh.status_code == 200, "being sent on would tell it that nobody is signed in"
+    assert [url for url in LINK.findall(said(fresh)) if not NO_HOST.match(url)] == []
+    assert 'href="/@two/containers/web/"' in said(fresh)
+    found = client.get("/palette/?q=web", headers=by_script)  # by the API's documentation, which is about no host
+    assert "/@two/containers/web/" in [entry["url"] for entry in found.json()["entries"]]
+    client.post("/hosts/*/look/")
+    asked = client.get("/containers/web/", headers=by_script)
+    assert 'href="/@local/containers/web/"' in said(asked)
+    assert client.get("/palette/?q=web", headers=by_script).status_code == 200
+    assert client.get("/containers/").url == "/@*/containers/", "nothing of it is left for the next"
+
+
 def test_a_page_about_one_host_asks_which(two: World) -> None:
     client = page()
     for path in ("containers/new/?image=host", "firewall/trace/?from=web&to=db", "containers/web/"):

@@ -18,7 +18,7 @@ from networks.models import Activity, Container, Drift, Endpoint, Host, Network,
 from networks.name_lookup import Found, look_up
 
 from ..base import PageRequest, page
-from ..which_host import address_at, done_there, hosts_of, on_host
+from ..which_host import ASKED_BY_PAGE, address_at, done_there, hosts_of, on_host
 from ..words import for_topology
 
 RECENT = 12
@@ -109,7 +109,7 @@ def _with_missing(row: Host) -> dict[str, Any]:
 @page(every=True)
 def topology(request: PageRequest) -> HttpResponse:
     context: dict[str, Any] = {"words": for_topology()}
-    if "X-Live-Refresh" not in request.headers:  # a page that is open has the state already, and follows the feed
+    if ASKED_BY_PAGE not in request.headers:  # a page that is open has the state already, and follows the feed
         rows = represent.prepared(Container)[:TABLE_ROWS]
         context["containers"] = [represent.container(row) for row in rows]
         snapshot = feed.snapshot()

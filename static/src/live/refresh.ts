@@ -3,6 +3,7 @@
 import { morph } from "../htmx";
 import { signedOut } from "../shell/signed_out";
 import { say, words } from "../words";
+import { askHere } from "./ask";
 
 const DEBOUNCE_MS = 120;
 const LEAST_GAP_MS = 250;
@@ -41,7 +42,7 @@ async function run(): Promise<void> {
   last = performance.now();
   let failed = false;
   try {
-    const answer = await fetch(location.href, { headers: { "X-Live-Refresh": "1" }, redirect: "manual" });
+    const answer = await askHere(location.href);
     if (answer.ok) replace(due, await answer.text());
     else if (answer.type === "opaqueredirect") signedOut();
     else if (answer.status === 404) gone();

@@ -1,4 +1,5 @@
 // The command palette: pages, objects and what can be done with them, found by typing. The server finds them, by role.
+import { askHere } from "../live/ask";
 import { fill, words } from "../words";
 import { signedOut } from "./signed_out";
 import { moved } from "./strokes";
@@ -75,7 +76,7 @@ async function ask(): Promise<void> {
   const turn = ++asked;
   const query = found.field.value;
   const url = `${found.dialog.dataset["url"] ?? ""}?q=${encodeURIComponent(query)}`;
-  const answer = await fetch(url, { redirect: "manual" }).catch(() => null);
+  const answer = await askHere(url).catch(() => null);
   if (answer?.type === "opaqueredirect") signedOut();
   const told = answer?.ok ? ((await answer.json()) as { entries: Entry[] }) : null;
   if (turn !== asked) return; // a later question is under way

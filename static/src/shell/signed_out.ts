@@ -1,4 +1,6 @@
 // The session has ended while the page is open: a dialog to sign in again in place, so that what was typed stays.
+import { askHere } from "../live/ask";
+
 const heard: (() => void)[] = [];
 
 /** What is to be done when the person is back. */
@@ -50,7 +52,7 @@ async function send(dialog: HTMLDialogElement, form: HTMLFormElement): Promise<v
 
 /** A new session has a new token; every form of the page is to send it. False: somebody else is signed in, and the page is theirs. */
 async function renew(): Promise<boolean> {
-  const answer = await fetch(location.href, { redirect: "manual" }).catch(() => null);
+  const answer = await askHere(location.href).catch(() => null);
   const page = answer?.ok || answer?.status === 404 ? parsed(await answer.text()) : null;
   const token = page?.querySelector<HTMLInputElement>("[name=csrfmiddlewaretoken]")?.value;
   if (!page || !token) return false;
