@@ -258,6 +258,29 @@ def test_whose_session_ends_signs_in_again_in_place_and_what_was_typed_is_still_
     console.call("DELETE", "networks/kept")
 
 
+def test_whoever_signed_in_again_in_another_tab_goes_on_in_this_one(console: Console, new_page: NewPage) -> None:
+    console.network("picked")
+    page = new_page(signed_in=False)
+    sign_in(page)
+    other = page.context.new_page()
+    page.goto("/networks/")
+    page.get_by_role("checkbox", name="Select picked").check()
+    page.get_by_role("button", name="Remove…").click()
+    page.wait_for_selector("#live[data-state=live]")
+    page.evaluate("window.sameAsBefore = true")  # only a form leads here: the address alone shows nothing
+    other.goto("/networks/")
+    other.locator("form[action='/sign-out/']").evaluate("form => form.submit()")
+    asking = page.get_by_role("dialog", name="You are signed out")
+    expect(asking).to_be_visible()
+    sign_in(other)  # the tokens of all other tabs are worth nothing any more
+    asking.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(asking).to_be_hidden()
+    never_loaded_again(page)
+    page.get_by_role("button", name="Remove 1 network").click()
+    expect(page.get_by_text("1 network was removed.")).to_be_visible()
+
+
 def test_an_answer_that_is_no_form_does_not_take_the_place_of_one(console: Console, page: Page) -> None:
     page.goto("/networks/new/")
     page.route("**/networks/new/", lambda route: route.fulfill(body="<h1>Somebody else's page</h1>"))

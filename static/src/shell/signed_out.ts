@@ -1,6 +1,7 @@
 // The session has ended while the page is open: a dialog to sign in again in place, so that what was typed stays.
 import { askHere } from "../live/ask";
 
+const TOKEN = "[name=csrfmiddlewaretoken]";
 const heard: (() => void)[] = [];
 
 /** What is to be done when the person is back. */
@@ -36,8 +37,8 @@ function find(): HTMLDialogElement | null {
 async function send(dialog: HTMLDialogElement, form: HTMLFormElement): Promise<void> {
   const note = dialog.querySelector<HTMLElement>("[role=alert]");
   const password = form.querySelector<HTMLInputElement>("[type=password]");
-  const answer = await fetch(form.action, { method: "POST", body: new FormData(form), redirect: "manual" }).catch(() => null);
-  if (answer?.type === "opaqueredirect" && (await renew())) {
+  const answer = await signIn(form).catch(() => null);
+  if (answer?.type === "opaqueredirect" && (await renew(dialog.dataset["page"] ?? ""))) {
     if (password) password.value = "";
     if (note) note.textContent = "";
     dialog.close();
@@ -50,18 +51,32 @@ async function send(dialog: HTMLDialogElement, form: HTMLFormElement): Promise<v
   password?.select();
 }
 
+/** Led on: the person is signed in, by this form or in another tab. What a tab did since may have made this page's token worthless. */
+async function signIn(form: HTMLFormElement): Promise<Response> {
+  const now = await askHere(form.action);
+  if (now.type === "opaqueredirect") return now;
+  const token = tokenOf(parsed(await now.text()));
+  const field = form.querySelector<HTMLInputElement>(TOKEN);
+  if (token && field) field.value = token;
+  return fetch(form.action, { method: "POST", body: new FormData(form), redirect: "manual" });
+}
+
 /** A new session has a new token; every form of the page is to send it. False: somebody else is signed in, and the page is theirs. */
-async function renew(): Promise<boolean> {
-  const answer = await askHere(location.href).catch(() => null);
+async function renew(url: string): Promise<boolean> {
+  const answer = await askHere(url).catch(() => null);
   const page = answer?.ok || answer?.status === 404 ? parsed(await answer.text()) : null;
-  const token = page?.querySelector<HTMLInputElement>("[name=csrfmiddlewaretoken]")?.value;
+  const token = page && tokenOf(page);
   if (!page || !token) return false;
   if (page.body.dataset["person"] !== document.body.dataset["person"]) {
     location.reload();
     return false;
   }
-  for (const field of document.querySelectorAll<HTMLInputElement>("[name=csrfmiddlewaretoken]")) field.value = token;
+  for (const field of document.querySelectorAll<HTMLInputElement>(TOKEN)) field.value = token;
   return true;
+}
+
+function tokenOf(page: Document): string | undefined {
+  return page.querySelector<HTMLInputElement>(TOKEN)?.value;
 }
 
 function parsed(text: string): Document {
