@@ -171,7 +171,7 @@ def whole(text: str) -> int | str | None:
     text = text.strip()
     if not text:
         return None
-    return int(text) if text.isascii() and text.lstrip("-").isdigit() and len(text) < 20 else text
+    return int(text) if text.isascii() and text.removeprefix("-").isdigit() and len(text) < 20 else text
 
 
 def _text(data: QueryDict | Mapping[str, str], name: str) -> str:

@@ -38,6 +38,7 @@ def beside(answer: str, field: str) -> str:
             "ports.0.host_port",
             "“Host port” is a whole number",
         ),
+        ({"stop_timeout": "--5"}, "stop_timeout", "“Seconds until it is killed” is a whole number"),
         ({"stop_timeout": "soon"}, "stop_timeout", "“Seconds until it is killed” is a whole number"),
         ({"memory": "lots"}, "memory", "“Memory” is a whole number"),
         ({"restart_policy": "on-failure", "max_retries": "x"}, "max_retries", "“Tries at most” is a whole number"),
