@@ -116,6 +116,7 @@ test("a search takes all its words, knows fields, and leaves out what a minus sa
   assert.deepEqual(hits("kind:container -network:app"), ["store"]);
   assert.deepEqual(hits("-label:tier"), ["store"], "of everything else nothing is taken for being near");
   assert.deepEqual(hits("fd00::1"), [], "an address is not a field");
+  assert.deepEqual(hits("constructor:web"), [], "nor is what every object of JavaScript has");
   assert.deepEqual([...only(whole, found(whole, "state:exited")!).nodes.keys()].sort(), ["app", "host:h", "worker"]);
 });
 

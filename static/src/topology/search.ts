@@ -59,7 +59,7 @@ export function found(among: Graph, text: string): Set<string> | null {
 
 function holds(node: Node, word: string): boolean {
   const [, name, value] = /^([a-z]+):(.+)$/.exec(word) ?? [];
-  const field = name === undefined ? undefined : FIELDS[name]; // an address of IPv6 has colons, too
+  const field = name !== undefined && Object.hasOwn(FIELDS, name) ? FIELDS[name] : undefined; // an address of IPv6 has colons, too
   return field ? field(node).some((said) => said.toLowerCase() === value) : searchText(node).includes(word);
 }
 
