@@ -58,8 +58,13 @@ export function readWishes(tools: HTMLFormElement, chosen: Chosen): Wishes {
   };
 }
 
-function ids(text: string | null): Set<string> {
-  return new Set((text ?? "").split(",").filter(Boolean));
+/** Ids as one value, with commas between them. That of a group ends with the value of a label, which may have commas of its own. */
+export function joined(ids: Iterable<string>): string {
+  return [...ids].map((id) => id.replaceAll("%", "%25").replaceAll(",", "%2C")).join(",");
+}
+
+export function ids(text: string | null): Set<string> {
+  return new Set((text ?? "").split(",").filter(Boolean).map((id) => id.replaceAll("%2C", ",").replaceAll("%25", "%")));
 }
 
 export function writeView(tools: HTMLFormElement, chosen: Chosen): void {
@@ -71,8 +76,8 @@ export function writeView(tools: HTMLFormElement, chosen: Chosen): void {
   const group = String(data.get("group") ?? "network");
   if (group !== "network") said.set("group", group);
   if (chosen.focused) said.set("focus", chosen.focused);
-  if (chosen.collapsed.size) said.set("collapsed", [...chosen.collapsed].join(","));
-  if (chosen.hidden.size) said.set("hidden", [...chosen.hidden].join(","));
+  if (chosen.collapsed.size) said.set("collapsed", joined(chosen.collapsed));
+  if (chosen.hidden.size) said.set("hidden", joined(chosen.hidden));
   if (chosen.at) said.set("at", chosen.at);
   if (chosen.since) said.set("since", chosen.since);
   history.replaceState(null, "", said.size ? `?${said}` : location.pathname);
