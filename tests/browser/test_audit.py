@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.product.conftest import Console
 
@@ -57,6 +57,34 @@ def test_counters_move_on_an_open_page(sample: Console, page: Page) -> None:
     for _ in range(5):
         assert sample.connects_soon("192.0.2.2", 8080) == "hello"
     expect(cell).not_to_have_text(before, timeout=60_000)
+
+
+def test_an_answer_for_what_was_asked_before_does_not_take_the_place_of_what_is_filtered_now(
+    sample: Console, page: Page
+) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if "x-live-refresh" in route.request.headers and not held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.goto("/firewall/?table=nat")
+    expect(page.locator("#rules")).to_contain_text("MASQUERADE")
+    page.route("**/firewall/?**", hold)
+    sample.bottle.run(["iptables", "-t", "nat", "-N", "NEWS"])
+    try:
+        sample.until(lambda: page.wait_for_timeout(50) or held)
+        page.get_by_label("Port").fill("8080")
+        expect(page).to_have_url(re.compile("port=8080"))
+        expect(page.locator("#rules")).not_to_contain_text("MASQUERADE")
+        with page.expect_response(lambda answer: "port=8080" in answer.url):  # it asks again, for what is shown now
+            held[0].continue_()
+        expect(page.locator("#rules")).not_to_contain_text("MASQUERADE")
+        expect(page.locator("#rules")).to_contain_text("--dport 8080")
+    finally:
+        sample.bottle.run(["iptables", "-t", "nat", "-X", "NEWS"])
 
 
 def test_of_ten_thousand_rules_only_those_that_are_looked_at_stand_in_the_page(sample: Console, page: Page) -> None:

@@ -42,8 +42,12 @@ async function run(): Promise<void> {
   last = performance.now();
   let failed = false;
   try {
-    const answer = await askHere(location.href);
-    if (answer.ok) replace(due, await answer.text());
+    const address = location.href;
+    const answer = await askHere(address);
+    const text = answer.ok ? await answer.text() : "";
+    // A form that filters may have led elsewhere meanwhile: what it shows is newer than this answer.
+    if (location.href !== address) wanted = null;
+    else if (answer.ok) replace(due, text);
     else if (answer.type === "opaqueredirect") signedOut();
     else if (answer.status === 404) gone();
     else failed = answer.status >= 500;
