@@ -7,8 +7,7 @@ from abc import ABC, abstractmethod
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
-CANCEL_AGAIN_S = 1.0
-"""After how long work that took no notice of a cancellation is cancelled again."""
+from .ending import end
 
 _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[type[Bells], Any]] = WeakKeyDictionary()
 
@@ -44,10 +43,7 @@ class Bells(ABC):
         if self._bells or self._task is None:
             return
         task, self._task = self._task, None
-        # What work waits for may swallow a cancellation that comes as it is done: Python 3.11's asyncio.wait_for does, wherever it is used.
-        while not task.done():
-            task.cancel()
-            await asyncio.wait({task}, timeout=CANCEL_AGAIN_S)
+        await end({task})
         if not task.cancelled():
             task.result()
 

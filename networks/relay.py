@@ -29,6 +29,8 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
+from .ending import end
+
 log = logging.getLogger(__name__)
 
 READ = 64 << 10
@@ -228,9 +230,7 @@ class Relay:
                 if (error := task.exception()) is not None:
                     log.info("a relay broke: %s", error)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
             self._writer.close()
 
     async def _outward(self) -> None:
@@ -270,7 +270,8 @@ class Relay:
     async def _say_so(self) -> None:
         while not self._unheard.is_set():
             try:
-                await asyncio.wait_for(self._unheard.wait(), PING_S)
+                async with asyncio.timeout(PING_S):  # asyncio.wait_for swallows a cancellation that comes with the news
+                    await self._unheard.wait()
             except TimeoutError:
                 with contextlib.suppress(Gone):
                     await self._line.ping()

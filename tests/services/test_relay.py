@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -186,6 +187,31 @@ async def test_the_end_of_one_side_is_heard_by_the_other(tmp_path: Path, monkeyp
         reader, writer = await relay.call(HOST, fingerprint)
     assert await asyncio.wait_for(reader.read(), 20) == b"", "the host's process has ended"
     writer.close()
+
+
+async def test_a_relay_ends_though_it_is_told_to_as_it_hears_that_the_other_end_has_gone() -> None:
+    """Whoever waits for the end of its event loop waits for the relay: a page did for ever."""
+
+    class Silent(relay.Line):
+        def __init__(self) -> None:
+            pass
+
+        async def receive(self) -> bytes | None:
+            await asyncio.Event().wait()
+            return None
+
+    ours, theirs = socket.socketpair()
+    with ours:
+        reader, writer = await asyncio.open_unix_connection(sock=theirs)
+        carrying = relay.Relay(Silent(), relay.Seal(relay.calling(), answers=False), reader, writer)
+        task = asyncio.create_task(carrying.run())
+        await asyncio.sleep(0.05)
+        carrying._over.set()
+        carrying._unheard.set()
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=10)
+        assert done
+        await writer.wait_closed()
 
 
 async def test_a_caller_that_has_said_all_before_it_is_answered_is_heard(

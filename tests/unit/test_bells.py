@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from networks.bells import CANCEL_AGAIN_S, Bells
+from networks.bells import Bells
+from networks.ending import CANCEL_AGAIN_S
 from networks.hub import Hub
 
 

@@ -19,6 +19,7 @@ from django.conf import settings
 from redis.asyncio import Redis
 
 from networks import relay
+from networks.ending import end
 
 from . import book
 
@@ -113,9 +114,7 @@ class _Tasks(contextlib.AsyncExitStack):
             log.warning("a call broke: %r", error)
 
     async def _end(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
 
 def _key(host: str, run_dir: Path) -> tuple[ssl.SSLContext, str]:
