@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.engine.composing import PLUGIN
-from tests.testlib.archives import CACHE, ENV, archives_reachable, tree
+from tests.testlib.archives import CACHE, ENV, archives_reachable, own_archive, tree
 from tests.testlib.bottle import REPOSITORY, Bottle
 
 PACKAGES = (
@@ -38,7 +38,7 @@ class ComposeHost:
 
     def __enter__(self) -> Self:
         try:
-            base = tree("bookworm", "http://deb.debian.org/debian", ["main"], PACKAGES)
+            base = tree("bookworm", own_archive(), ["main"], PACKAGES)
             # On the disk of this machine, for images are large. A shell, for what containers left in there is mounted nowhere any more.
             wipe = ["rm", "-rf", "--one-file-system", self._root]
             subprocess.run(wipe, check=True)

@@ -58,6 +58,13 @@ def tree(release: str, archive: str, components: Sequence[str], packages: Sequen
     return made
 
 
+def own_archive() -> str:
+    """Where this machine, a Debian, has its own packages from."""
+    listed = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
+    found = subprocess.run(listed, capture_output=True, text=True, timeout=60, check=True).stdout.split()
+    return next(archive for archive in found if "security" not in archive)
+
+
 def _run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=MAKE_TIMEOUT_S, check=False)
     assert done.returncode == 0, f"{' '.join(command)}\n{(done.stdout + done.stderr)[-4000:]}"
