@@ -27,6 +27,17 @@ def running() -> Iterator[tuple[Console, PluginProcess]]:
         yield Console(product), plugin
 
 
+@contextmanager
+def tended(lab: tuple[Console, PluginProcess], *, within_s: float = 15) -> Iterator[Console]:
+    """The console, with a plugin that is well; at the end the plugin holds nothing any more, *within_s* seconds later at most."""
+    console, plugin = lab
+    assert well(console), seen(console)
+    yield console
+    console.tidy()
+    assert console.until(lambda: plugin.holds() == NOTHING, within_s=within_s), plugin.state()
+    assert no_devices(console)
+
+
 def seen(console: Console, name: str = "tester") -> dict[str, Any]:
     """The plugin *name* as the host's page and the API say it is."""
     (host,) = console.get("hosts")["results"]

@@ -11,7 +11,7 @@ import pytest
 from tests.testlib.plugin import PluginProcess
 
 from .conftest import Console
-from .plugin_lab import NOTHING, OURS, THEIRS, endpoint, no_devices, running, seen, well
+from .plugin_lab import NOTHING, OURS, THEIRS, endpoint, running, seen, tended, well
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(600)]
 
@@ -28,12 +28,8 @@ def lab() -> Iterator[tuple[Console, PluginProcess]]:
 
 @pytest.fixture
 def console(lab: tuple[Console, PluginProcess]) -> Iterator[Console]:
-    console, plugin = lab
-    assert well(console), seen(console)
-    yield console
-    console.tidy()
-    assert console.until(lambda: plugin.holds() == NOTHING, within_s=90), plugin.state()
-    assert no_devices(console)
+    with tended(lab, within_s=90) as console:
+        yield console
 
 
 @pytest.fixture

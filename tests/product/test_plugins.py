@@ -13,7 +13,7 @@ from tests.testlib.certificates import Certificate, certificate
 from tests.testlib.plugin import PluginProcess
 
 from .conftest import Console
-from .plugin_lab import NOTHING, OURS, THEIRS, endpoint, no_devices, running, seen, well
+from .plugin_lab import OURS, THEIRS, endpoint, running, seen, tended
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300)]
 
@@ -26,13 +26,8 @@ def lab() -> Iterator[tuple[Console, PluginProcess]]:
 
 @pytest.fixture
 def console(lab: tuple[Console, PluginProcess]) -> Iterator[Console]:
-    """The console, with a plugin that is well; at the test's end it holds nothing any more."""
-    console, plugin = lab
-    assert well(console), seen(console)
-    yield console
-    console.tidy()
-    assert console.until(lambda: plugin.holds() == NOTHING), plugin.state()
-    assert no_devices(console)
+    with tended(lab) as console:
+        yield console
 
 
 @pytest.fixture

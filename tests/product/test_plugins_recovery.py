@@ -13,7 +13,7 @@ from tests.testlib.plugin import PluginProcess
 from tests.testlib.product import Product
 
 from .conftest import Console
-from .plugin_lab import NOTHING, OURS, SETTINGS, THEIRS, endpoint, no_devices, running, seen, well
+from .plugin_lab import NOTHING, OURS, SETTINGS, THEIRS, endpoint, no_devices, running, seen, tended, well
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(600)]
 
@@ -26,12 +26,8 @@ def lab() -> Iterator[tuple[Console, PluginProcess]]:
 
 @pytest.fixture
 def console(lab: tuple[Console, PluginProcess]) -> Iterator[Console]:
-    console, plugin = lab
-    assert well(console), seen(console)
-    yield console
-    console.tidy()
-    assert console.until(lambda: plugin.holds() == NOTHING, within_s=90), plugin.state()
-    assert no_devices(console)
+    with tended(lab, within_s=90) as console:
+        yield console
 
 
 @pytest.fixture
