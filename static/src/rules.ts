@@ -6,6 +6,8 @@ import { askHere } from "./live/ask";
 const PART = 50;
 const NEAR = "800px 0px";
 const LEAST_GAP_MS = 400;
+const AFTER_FAILURE_MS = 3000;
+const RUSHING_BY_MS = 100;
 
 interface Part {
   readonly body: HTMLTableSectionElement;
@@ -13,6 +15,7 @@ interface Part {
   filled: boolean;
   near: boolean;
   asking: AbortController | null;
+  stale: boolean;
 }
 
 class LongTable {
@@ -37,13 +40,16 @@ class LongTable {
   close(): void {
     this.observer.disconnect();
     window.clearTimeout(this.timer);
-    for (const part of this.parts.values()) part.asking?.abort();
+    for (const part of this.parts.values()) {
+      part.near = false;
+      part.asking?.abort();
+    }
   }
 
   /** Rules or counters changed: what is in the page is asked for again, the rest when it comes near. */
   stale(): void {
-    window.clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => {
+    this.timer ||= window.setTimeout(() => {
+      this.timer = 0;
       for (const part of this.parts.values()) if (part.near) void this.fill(part);
     }, LEAST_GAP_MS);
   }
@@ -59,7 +65,7 @@ class LongTable {
     }
     for (let at = this.parts.size; at < wanted; at++) {
       const body = document.createElement("tbody");
-      const part: Part = { body, first: at * PART + 1, filled: false, near: false, asking: null };
+      const part: Part = { body, first: at * PART + 1, filled: false, near: false, asking: null, stale: false };
       const count = Math.min(PART, found - at * PART);
       const rows = Array.from({ length: count }, (_, row) => known.get(part.first + row)).filter((row) => row !== undefined);
       if (rows.length === count) {
@@ -82,9 +88,10 @@ class LongTable {
       if (!part) continue;
       part.near = entry.isIntersecting;
       if (part.near) {
-        if (!part.filled) void this.fill(part);
+        if (!part.filled) this.later(part, RUSHING_BY_MS); // a leap to the end rushes by all parts
       } else {
         part.asking?.abort();
+        part.asking = null;
         if (part.filled && !part.body.contains(document.activeElement)) this.leave(part, part.body.offsetHeight);
       }
     }
@@ -101,29 +108,47 @@ class LongTable {
     part.filled = false;
   }
 
+  /** Ask for a part's rows. An answer under way is awaited: news that come faster than answers would end each before it is shown. */
   private async fill(part: Part): Promise<void> {
-    part.asking?.abort();
+    if (part.asking) {
+      part.stale = true;
+      return;
+    }
     const asking = (part.asking = new AbortController());
+    part.stale = false;
+    let failed = false;
+    try {
+      failed = !(await this.show(part, asking.signal));
+    } catch {
+      failed = true;
+    }
+    if (part.asking !== asking) return; // it went away meanwhile, and asks for itself when it comes near again
+    part.asking = null;
+    if (failed || part.stale) this.later(part, failed ? AFTER_FAILURE_MS : LEAST_GAP_MS);
+  }
+
+  private later(part: Part, ms: number): void {
+    window.setTimeout(() => {
+      if (part.near && part.body.isConnected) void this.fill(part);
+    }, ms);
+  }
+
+  /** False: the server is in trouble, and is to be asked again. */
+  private async show(part: Part, signal: AbortSignal): Promise<boolean> {
     const url = new URL(this.table.dataset["rows"] ?? "", location.href);
     url.searchParams.set("first", String(part.first));
     url.searchParams.set("last", String(part.first + PART - 1));
-    try {
-      const answer = await askHere(url, { signal: asking.signal });
-      if (!answer.ok) return;
-      const text = await answer.text();
-      if (asking.signal.aborted) return;
-      const page = new DOMParser().parseFromString(`<table><tbody>${text}</tbody></table>`, "text/html");
-      const fresh = page.querySelector("tbody");
-      if (!fresh || !part.body.isConnected) return;
-      if (part.filled) morph(part.body, fresh);
-      else part.body.replaceChildren(...fresh.rows);
-      part.filled = true;
-      this.grow(Number(answer.headers.get("X-Found")));
-    } catch {
-      // The server is away, or the part is: whoever comes near again asks again.
-    } finally {
-      if (part.asking === asking) part.asking = null;
-    }
+    const answer = await askHere(url, { signal });
+    if (!answer.ok) return answer.status < 500 && answer.type !== "opaqueredirect";
+    const text = await answer.text();
+    const page = new DOMParser().parseFromString(`<table><tbody>${text}</tbody></table>`, "text/html");
+    const fresh = page.querySelector("tbody");
+    if (signal.aborted || !fresh || !part.body.isConnected) return true;
+    if (part.filled) morph(part.body, fresh);
+    else part.body.replaceChildren(...fresh.rows);
+    part.filled = true;
+    this.grow(Number(answer.headers.get("X-Found")));
+    return true;
   }
 }
 

@@ -17,6 +17,19 @@ WATCH = """() => {
 }"""
 """Notes whether rules that the filter leaves out are shown, be it for a moment."""
 
+SLOW_AND_ONCE_BROKEN = """() => {
+  const ask = window.fetch.bind(window), held = new Set();
+  window.fetch = (url, more) => {
+    const address = String(url);
+    if (!address.includes("/firewall/rows")) return ask(url, more);
+    const late = new Promise((resolve) => setTimeout(resolve, 2500));
+    if (held.has(address)) return late.then(() => ask(url, more));
+    held.add(address);
+    return late.then(() => Promise.reject(new TypeError("Failed to fetch")));
+  };
+}"""
+"""Each answer with rows comes two seconds and a half late, and the first for each rows not at all."""
+
 
 @pytest.fixture(scope="module")
 def sample(console: Console) -> Console:
@@ -107,10 +120,13 @@ def test_of_ten_thousand_rules_only_those_that_are_looked_at_stand_in_the_page(s
         expect(table.locator('tr[aria-rowindex="2"]')).to_contain_text("--dport 1 ")
         expect(page.locator(".paging")).to_be_hidden()
         assert rows.count() < 700
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url) if "/firewall/rows" in request.url else None)
         page.locator("h1").click()
         page.keyboard.press("End")
         last = table.locator(f'tr[aria-rowindex="{count + 1}"]')
         expect(last).to_contain_text(f"--dport {count} ")
+        assert len(asked) < 8, "rows that only rush by are not asked for"
         page.keyboard.press("End")
         expect(last).to_be_in_viewport()
         expect(table.locator('tr[aria-rowindex="2"]')).to_have_count(0)
@@ -130,6 +146,35 @@ def test_of_ten_thousand_rules_only_those_that_are_looked_at_stand_in_the_page(s
         expect(table).to_have_attribute("aria-rowcount", str(count))
         expect(page.get_by_role("table", name="Rules by their counters")).to_be_visible()
     finally:
+        sample.bottle.run(["iptables", "-F", "MANY"])
+        sample.bottle.run(["iptables", "-X", "MANY"])
+
+
+def test_rows_come_though_news_come_faster_than_answers_and_one_answer_fails(sample: Console, page: Page) -> None:
+    count = 2_000
+    lines = "".join(f"-A MANY -p tcp -m tcp --dport {number} -j RETURN\n" for number in range(1, count + 1))
+    sample.bottle.run(["iptables-restore", "--noflush"], input=f"*filter\n:MANY - [0:0]\n{lines}COMMIT\n")
+    sample.bottle.run(["iptables", "-t", "nat", "-N", "NEWS"])
+    try:
+        assert sample.until(lambda: sample.get("firewall/rules", chain="MANY", page_size=1)["count"] == count, 60)
+        page.goto("/firewall/?chain=MANY")
+        table = page.locator("table[data-rows]")
+        expect(table).to_have_attribute("aria-rowcount", str(count + 1))
+        page.evaluate(SLOW_AND_ONCE_BROKEN)
+        page.locator("h1").click()
+        page.keyboard.press("End")
+        last = table.locator(f'tr[aria-rowindex="{count + 1}"]')
+
+        def shown_after_more_news() -> int:
+            sample.bottle.run(["iptables", "-t", "nat", "-A", "NEWS", "-j", "RETURN"])
+            page.wait_for_timeout(1000)
+            return last.count()
+
+        assert sample.until(shown_after_more_news, 30)
+        expect(last).to_contain_text(f"--dport {count} ")
+    finally:
+        sample.bottle.run(["iptables", "-t", "nat", "-F", "NEWS"])
+        sample.bottle.run(["iptables", "-t", "nat", "-X", "NEWS"])
         sample.bottle.run(["iptables", "-F", "MANY"])
         sample.bottle.run(["iptables", "-X", "MANY"])
 
