@@ -1,4 +1,4 @@
-"""Work that waits: ending processes, fetching images, running commands. It never stands in the kernel's way.
+"""Work that waits: ending processes, filling volumes, fetching images, running commands. It never stands in the kernel's way.
 
 Each verb is one function. What it leaves to the kernel process is passed on there; what it finishes itself it settles.
 """
@@ -22,6 +22,7 @@ from networks.wake import wake
 from .capture import run as captures
 from .claim import pass_on
 from .defect import defect
+from .filling import fill, fill_before_start
 from .runtime.runtime import Runtime
 from .runtime.uploads import taken
 from .runtime.volumes import remove as remove_folder
@@ -62,17 +63,25 @@ def carry_out(operation: Operation, runtime: Runtime) -> None:
         _fail(operation, defect(error))
 
 
-def end_processes(operation: Operation, runtime: Runtime) -> None:
-    """Ask the processes to end, end each when its time is over, then let the kernel process do the rest.
+def prepare(operation: Operation, runtime: Runtime) -> None:
+    """Ask the processes to end, end each when its time is over, fill volumes, then let the kernel process do the rest.
 
-    All at the same time, so it takes as long as the one that needs longest.
+    All processes at the same time, so it takes as long as the one that needs longest.
     """
-    ends: Mapping[str, tuple[str, float]] = operation.args["ends"]
+    ends: Mapping[str, tuple[str, float]] = operation.args.get("ends", {})
     if len(ends) > 1:
         _progress(operation)(f"Ending {len(ends)} processes")
     runtime.stop_all({name: (signal, float(timeout_s)) for name, (signal, timeout_s) in ends.items()})
+    fill_before_start(runtime, operation.args.get("fills", ()), _progress(operation))
     pass_on(operation, "kernel")
     wake(operation.host, "kernel")
+
+
+def create(operation: Operation, runtime: Runtime) -> None:
+    """Fill the volumes of a container that is not to start yet."""
+    for row in Container.objects.filter(pk__in=operation.args["fills"]):
+        fill(runtime, row, _progress(operation))
+    settle.end_only(operation)
 
 
 def kill(operation: Operation, runtime: Runtime) -> None:
@@ -212,9 +221,13 @@ def _fail(operation: Operation, error: CnmError) -> None:
 
 
 CHANGES_STATE = (
+    "container.run",
+    "container.start",
     "container.stop",
     "container.restart",
     "container.remove",
+    "bulk.create",
+    "bulk.start",
     "bulk.stop",
     "bulk.remove",
     "topology.apply",
@@ -223,7 +236,8 @@ CHANGES_STATE = (
 )
 """Verbs whose failure is a failure of the containers themselves."""
 VERBS: Mapping[str, Work] = {
-    **dict.fromkeys(CHANGES_STATE, end_processes),
+    **dict.fromkeys(CHANGES_STATE, prepare),
+    "container.create": create,
     "container.kill": kill,
     "container.pause": pause,
     "container.unpause": unpause,

@@ -76,9 +76,16 @@ def create(call: Call) -> Steps[Answer]:
     _check_name(call, name)
     with dockers_words():
         request = read_container(value)
-    outcome = yield from written(call, lambda: services.run_container(call.actor, call.host, request), subject=name)
-    assert outcome.subject is not None  # noqa: S101  # what was made is there
-    return Answer(201, {"Id": outcome.subject.pk, "Warnings": [str(warning) for warning in outcome.warnings]})
+    with dockers_words(subject=name):
+        outcome = services.run_container(call.actor, call.host, request)
+    row = outcome.subject
+    assert isinstance(row, Container)  # noqa: S101  # what was made is there
+    try:
+        yield from done(outcome, subject=name)
+    except EngineError:
+        yield from written(call, lambda: services.remove_container(call.actor, row), id=row.pk)
+        raise
+    return Answer(201, {"Id": row.pk, "Warnings": [str(warning) for warning in outcome.warnings]})
 
 
 def index(call: Call) -> Steps[Answer]:

@@ -68,6 +68,7 @@ LEAVES_STATE = (
     "container.pause",
     "container.unpause",
     "container.commit",
+    "container.create",
     "host.look",
     "network.peers",
 )

@@ -29,6 +29,7 @@ from .outcome import Outcome
 from .second_look import with_second_look
 from .spec_container import ContainerRequest
 from .spec_network import NetworkRequest
+from .volumes import filled_first
 
 MOST_NETWORKS = 1000
 MOST_CONTAINERS = 5000
@@ -67,7 +68,15 @@ def create_many(
                     prepare_start(container)
             made_containers.append(container)
             warnings += said
-        operation = enqueue(actor, host, "bulk.create", None, networks=made_networks, containers=made_containers)
+        operation = enqueue(
+            actor,
+            host,
+            "bulk.create",
+            None,
+            networks=made_networks,
+            containers=made_containers,
+            **filled_first(made_containers),
+        )
         return _handled(actor, operation, made_networks, made_containers, Outcome(None, operation, tuple(warnings)))
 
 
@@ -88,7 +97,7 @@ def start_many(actor: Actor, host: Host, references: Sequence[str]) -> Handled:
                 prepare_start(row)
         refused.check()
         rows = [row for _, row in resting]
-        operation = enqueue(actor, host, "bulk.start", None, containers=rows) if rows else None
+        operation = enqueue(actor, host, "bulk.start", None, containers=rows, **filled_first(rows)) if rows else None
         return _handled(actor, operation, [], [row for _, row in found], Outcome(None, operation))
 
 

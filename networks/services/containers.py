@@ -24,11 +24,12 @@ from .operations import check_alive, enqueue, record
 from .outcome import Outcome
 from .second_look import with_second_look
 from .spec_container import ContainerRequest
+from .volumes import filled_first
 
 
 @with_second_look
 def run_container(actor: Actor, host: Host, request: ContainerRequest) -> Outcome:
-    """Make a container and, unless ``start`` is false, start it."""
+    """Make a container and, unless ``start`` is false, start it. Its volumes are filled either way, as with Docker."""
     require(actor, "operator")
     check_alive(actor, host)
     with feed.transaction(actor.name):
@@ -36,7 +37,10 @@ def run_container(actor: Actor, host: Host, request: ContainerRequest) -> Outcom
         operation = None
         if request.start:
             prepare_start(container)
-            operation = enqueue(actor, host, "container.run", container, containers=[container])
+            filled = filled_first([container])
+            operation = enqueue(actor, host, "container.run", container, containers=[container], **filled)
+        elif filled := filled_first([container]):
+            operation = enqueue(actor, host, "container.create", container, containers=[container], **filled)
         record(actor, "container.run", container, asdict(request), operation)
     return Outcome(container, operation, warnings)
 
@@ -53,7 +57,8 @@ def start_container(actor: Actor, container: Container) -> Outcome:
             return Outcome(container)
         check_not_removed(container)
         prepare_start(container)
-        operation = enqueue(actor, container.host, "container.start", container, containers=[container])
+        filled = filled_first([container])
+        operation = enqueue(actor, container.host, "container.start", container, containers=[container], **filled)
         record(actor, "container.start", container, {}, operation)
     return Outcome(container, operation)
 
@@ -87,7 +92,14 @@ def restart_container(actor: Actor, container: Container, timeout: int | None = 
         operation = (
             _enqueue_end(actor, container, "container.restart", timeout, signal)
             if running
-            else enqueue(actor, container.host, "container.restart", container, containers=[container])
+            else enqueue(
+                actor,
+                container.host,
+                "container.restart",
+                container,
+                containers=[container],
+                **filled_first([container]),
+            )
         )
         record(actor, "container.restart", container, _stopping(timeout, signal), operation)
     return Outcome(container, operation)

@@ -151,6 +151,8 @@ def _add(
         scope["all"] = True
     if "ends" in args:
         operation.args["ends"] = {**args["ends"], **operation.args.get("ends", {})}
+    if "fills" in args:
+        operation.args["fills"] = list(dict.fromkeys([*operation.args.get("fills", ()), *args["fills"]]))
     if queue == "slow":
         operation.queue = queue
     operation.save(update_fields=["scope", "args", "queue"])

@@ -61,7 +61,7 @@ def retry(actor: Actor, operation: Operation) -> Operation:
             networks=networks,
             containers=containers,
             everything=bool(operation.scope.get("all")),
-            queue=operation.queue,
+            queue="slow" if operation.args.get("fills") else operation.queue,
             args=_args_for(operation, containers),
         )
         again.subject_kind, again.subject_id = operation.subject_kind, operation.subject_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from networks import feed
 from networks.cnm.errors import Conflict
@@ -47,6 +48,13 @@ def need_volumes(actor: Actor, host: Host, binds: Iterable[str]) -> None:
         _check_stays(row)
         if made:
             record(actor, "volume.create", row, {})
+
+
+def filled_first(containers: Iterable[Container]) -> dict[str, Any]:
+    """How an operation is enqueued that makes or starts *containers*: what their volumes take over of their images is copied before, in
+    the slow process."""
+    ids = [row.pk for row in containers if any(map(volume_of, row.spec.get("binds", ())))]
+    return {"queue": "slow", "args": {"fills": ids}} if ids else {}
 
 
 def remove_volume(actor: Actor, volume: Volume) -> Outcome:

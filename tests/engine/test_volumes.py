@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
 from tests.engine.composing import Compose, installed
@@ -82,6 +85,76 @@ def test_an_empty_volume_takes_over_what_the_image_has_with_its_owners(cli: Dock
     cli.said("rm", "maker")
     cli.said("volume", "rm", "data")
     cli.said("rmi", "filled:1", WEB)
+
+
+def make_filled(cli: Docker) -> None:
+    """An image ``filled:1`` that has ``first`` in ``/srv/file``."""
+    cli.said("pull", "-q", WEB)
+    cli.said("run", "--name", "maker", "-u", "0", WEB, "mkdir -p /srv; echo first >/srv/file")
+    cli.said("commit", "maker", "filled:1")
+    cli.said("rm", "maker")
+
+
+def forget_filled(cli: Docker) -> None:
+    cli.said("volume", "rm", "data")
+    cli.said("rmi", "filled:1", WEB)
+
+
+def test_a_volume_is_filled_when_its_container_is_made(cli: Docker, registry: None) -> None:
+    """So that what is copied into it before the first start joins what the image has, and does not take its place."""
+    make_filled(cli)
+    cli.said(
+        "create", "--name", "web", "-v", "data:/srv", "-u", "0", "filled:1", "cat /srv/file /srv/more; rm /srv/file"
+    )
+    assert cli.bottle.read(f"{PLACE}/data/_data/file") == "first\n"
+    cli.bottle.write("/run/more", "second\n")
+    cli.said("cp", "/run/more", "web:/srv/more")
+    assert cli.said("start", "-a", "web").split() == ["first", "second"]
+    assert cli.docker("start", "-a", "web", code=None).stdout == "second\n", "what it deleted does not come back"
+    cli.said("rm", "web")
+    forget_filled(cli)
+
+
+def test_a_start_waits_for_its_volumes_and_nobody_else_does(cli: Docker, registry: None) -> None:
+    make_filled(cli)
+    cli.said("volume", "create", "data")
+    folder = f"{PLACE}/data"
+    cli.bottle.run(["install", "-d", "-m", "700", PLACE, folder])
+    holds = cli.bottle.popen(["flock", folder, "sleep", "1000"])  # as a copy would that takes long
+    assert cli.until(lambda: cli.bottle.run(["flock", "-n", folder, "true"], check=False).returncode)
+    body = {"name": "web", "image": "filled:1", "command": ["cat /srv/file; sleep 1000"], "binds": ["data:/srv"]}
+    made = cli.raw("POST", "containers?wait=0", body)
+    assert made.status_code == 202
+    cli.said("run", "-d", "--name", "other", "host", "sleep", "1000")
+    assert cli.state("other") == "running"
+    assert cli.state("web") == "starting"
+    assert cli.until(lambda: "Filling the volumes of web" in str(cli.get("operations")["results"]))
+    os.killpg(holds.pid, signal.SIGKILL)
+    holds.wait()
+    assert cli.until(lambda: cli.state("web") == "running")
+    assert cli.until(lambda: cli.said("logs", "web") == "first")
+    cli.said("rm", "-f", "web", "other")
+    forget_filled(cli)
+
+
+def test_what_cannot_be_filled_is_not_made_or_does_not_start_until_it_can(cli: Docker, registry: None) -> None:
+    make_filled(cli)
+    cli.bottle.run(["install", "-d", "-m", "700", PLACE])
+    cli.bottle.run(["mount", "-t", "tmpfs", "-o", "nr_inodes=4", "tmpfs", PLACE])  # has no room for a file
+    words = "could not take over what the image has"
+    assert words in cli.refused("create", "--name", "web", "-v", "data:/srv", "filled:1", "cat /srv/file")
+    assert "No such container" in cli.refused("container", "inspect", "web")
+    body = {"name": "web", "image": "filled:1", "command": ["cat /srv/file; sleep 1000"], "binds": ["data:/srv"]}
+    failed = cli.raw("POST", "containers", body)
+    assert failed.status_code >= 400
+    assert words in failed.text
+    assert cli.state("web") == "failed"
+    cli.bottle.run(["umount", PLACE])
+    cli.call("POST", "containers/web/start")
+    assert cli.state("web") == "running"
+    assert cli.until(lambda: cli.said("logs", "web") == "first")
+    cli.said("rm", "-f", "web")
+    forget_filled(cli)
 
 
 FILE = """

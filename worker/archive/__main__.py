@@ -9,18 +9,20 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 
 from networks.cnm.errors import CnmError, KernelRefused
 from networks.cnm.text import gettext_noop
 from worker.runtime import users
 from worker.runtime.bundle import ImageConfig, User
 from worker.runtime.images import ImageStore
+from worker.runtime.volumes import LONGEST_COPY_BESIDE_S, fill_all
 
 from . import paths
 from .measure import measure
 from .pack import pack
 from .root import enter
-from .task import MEASURE, PUT, TAKE, Task
+from .task import FILL, MEASURE, PUT, TAKE, Task
 from .unpack import Wishes, unpack
 
 
@@ -48,6 +50,10 @@ def main() -> None:
 def _do(task: Task) -> None:
     if task.verb == MEASURE:
         print(json.dumps(measure(task.folders, task.container_id)))
+        return
+    if task.verb == FILL:
+        rootfs = enter(replace(task, binds=()))  # what a volume takes over is what it will cover
+        fill_all(task.folders, task.container_id, task.binds, rootfs, LONGEST_COPY_BESIDE_S)
         return
     rootfs = enter(task)
     if task.verb == PUT:

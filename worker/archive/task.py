@@ -9,8 +9,9 @@ from typing import Any, Self
 
 from worker.runtime.folders import Folders
 
-LOOK, TAKE, PUT, MEASURE = "look", "take", "put", "measure"
-"""What is at a path; an archive of it; an archive into it; how much was written, by all containers where none is named."""
+LOOK, TAKE, PUT, MEASURE, FILL = "look", "take", "put", "measure", "fill"
+"""What is at a path; an archive of it; an archive into it; how much was written, by all containers where none is named; what the
+container's empty volumes take over of its image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

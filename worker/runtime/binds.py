@@ -22,30 +22,26 @@ from networks.cnm.text import gettext_noop
 from .bundle import parse_bind
 from .folders import Folders, make_folder
 from .kernel_calls import clone_mount, is_mount_point, open_without_links, put_mount, unmount
-from .volumes import fill, opened_volume
+from .volumes import fill_all, opened_volume
 
 
 def mount_binds(
     folders: Folders, container_id: str, spec: ProcessSpec, roots: Sequence[str], rootfs: Path
 ) -> tuple[str, ...]:
-    """Put the sources of a container's bind mounts into its folder; its binds with these places as sources. Volumes that are empty when it
-    is first started take over what *rootfs* has at their places.
+    """Put the sources of a container's bind mounts into its folder; its binds with these places as sources. Volumes that nobody has filled
+    by now take over what *rootfs* has at their places.
 
     *roots* are the folders below which anybody may mount. Raises a CnmError, which leaves no mount behind.
     """
     unmount_binds(folders, container_id)
-    filled = folders.filled(container_id)
+    fill_all(folders, container_id, spec.binds, rootfs)
     places = []
     try:
         for number, bind in enumerate(spec.binds):
             source, destination, access = parse_bind(bind)
             place = folders.binds(container_id) / str(number)
-            if not source.startswith("/") and not filled.exists():
-                fill(folders, source, rootfs, destination)
             _mount(folders, source, place, roots if not spec.binds_anywhere else ("/",))
             places.append(f"{place}:{destination}:{access}")
-        if any(not bind.startswith("/") for bind in spec.binds):
-            filled.touch(mode=0o600)
     except BaseException:
         unmount_binds(folders, container_id)
         raise

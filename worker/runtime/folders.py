@@ -79,6 +79,10 @@ class Folders:
         """A file that is there once its volumes were offered what its image has at their places."""
         return self.container(container_id) / "filled"
 
+    def unfilled(self, container_id: str) -> Path:
+        """Why they could not take it over, until its start has told."""
+        return self.container(container_id) / "unfilled"
+
     def log(self, container_id: str) -> Path:
         return self.container(container_id) / "log"
 

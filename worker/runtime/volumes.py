@@ -1,22 +1,25 @@
 """Volumes: named folders below the state folder, each mounted into the containers that name it.
 
-One that is empty when a container is first started with it takes over what the image has at that place, with its owners, as with Docker.
+One that is empty when a container is made takes over what the image has at that place, with its owners, as with Docker.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import json
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from networks.cnm.errors import InvalidSpec, KernelRefused
+from networks.cnm.errors import CnmError, InvalidSpec, KernelRefused, from_json
 from networks.cnm.names import OBJECT_NAME
 from networks.cnm.text import gettext_noop
 
+from .bundle import parse_bind
 from .folders import Folders, make_folder
 from .kernel_calls import open_in
 
@@ -24,7 +27,9 @@ DATA = "_data"
 COPY = "_copy-"
 """Begins the name of the folder beside the data that is to be moved there once it is whole."""
 LONGEST_COPY_S = 60
-"""How long what an image has at a volume's place may take to be copied."""
+"""How long what an image has at a volume's place may take to be copied where others wait for it."""
+LONGEST_COPY_BESIDE_S = 15 * 60
+"""The same where nobody but the container itself waits."""
 
 
 def folder_of(folders: Folders, name: str) -> Path:
@@ -56,26 +61,92 @@ def opened_volume(folders: Folders, name: str) -> Iterator[int]:
         os.close(opened)
 
 
-def fill(folders: Folders, name: str, rootfs: Path, destination: str) -> None:
+def fill_all(
+    folders: Folders, container_id: str, binds: Sequence[str], rootfs: Path, longest_s: float = LONGEST_COPY_S
+) -> None:
+    """Let the volumes of a container have what *rootfs* has at their places, once in its life. Raises KernelRefused.
+
+    Belongs to the slow process (:mod:`worker.filling`), whose refusal is told here, once, where a start comes upon it.
+    """
+    if is_filled(folders, container_id, binds):
+        return
+    if refused := _refusal(folders, container_id):
+        raise refused
+    for bind in binds:
+        source, destination, _ = parse_bind(bind)
+        if not source.startswith("/"):
+            fill(folders, source, rootfs, destination, longest_s)
+    note_filled(folders, container_id)
+
+
+def is_filled(folders: Folders, container_id: str, binds: Sequence[str]) -> bool:
+    """Whether the volumes of a container were offered what its image has at their places. What it deletes of that stays deleted."""
+    return all(bind.startswith("/") for bind in binds) or folders.filled(container_id).exists()
+
+
+def note_filled(folders: Folders, container_id: str) -> None:
+    folders.filled(container_id).touch(mode=0o600)
+
+
+def note_refusal(folders: Folders, container_id: str, error: CnmError | None) -> None:
+    """Keep for the start of a container why its volumes could not be filled; None: nothing stands against it."""
+    note = folders.unfilled(container_id)
+    if error is None:
+        note.unlink(missing_ok=True)
+    else:
+        with contextlib.suppress(FileNotFoundError):  # the container is gone
+            note.write_text(json.dumps(error.to_json()))
+
+
+def _refusal(folders: Folders, container_id: str) -> CnmError | None:
+    note = folders.unfilled(container_id)
+    try:
+        return from_json(json.loads(note.read_text()))
+    except FileNotFoundError:
+        return None
+    finally:
+        note.unlink(missing_ok=True)  # the next start tries again
+
+
+def fill(folders: Folders, name: str, rootfs: Path, destination: str, longest_s: float = LONGEST_COPY_S) -> None:
     """Let a volume that is empty have what stands at *destination* in a root filesystem, all of it or nothing. Raises KernelRefused."""
-    with opened_volume(folders, name) as opened:
+    with opened_volume(folders, name) as opened, _alone(folder_of(folders, name)):
         if os.listdir(f"/proc/self/fd/{opened}/"):
             return
         with (
             contextlib.suppress(FileNotFoundError, NotADirectoryError),
             open_in(rootfs, destination, os.O_PATH | os.O_DIRECTORY) as source,
         ):
-            _take_over(source, opened, folder_of(folders, name), name)
+            _take_over(source, opened, folder_of(folders, name), name, longest_s)
 
 
-def _take_over(source: int, target: int, folder: Path, name: str) -> None:
+def has_content(folders: Folders, name: str) -> bool:
+    """Whether there is anything in a volume, so that it takes nothing over."""
+    with opened_volume(folders, name) as opened:
+        return bool(os.listdir(f"/proc/self/fd/{opened}/"))
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One at a time fills a volume: two would delete each other's copies, or mix what they have."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _take_over(source: int, target: int, folder: Path, name: str, longest_s: float) -> None:
     """First beside the volume's data, then in one go into it: what a full disk or our own end cuts off would be taken for the volume's."""
     for left in folder.glob(f"{COPY}*"):
         shutil.rmtree(left, ignore_errors=True)
     copy = Path(tempfile.mkdtemp(prefix=COPY, dir=folder))
-    command = ["cp", "-a", "--reflink=auto", f"/proc/self/fd/{source}/.", f"{copy}/"]
+    # It ends with us: what it reads may be a mount that is ours alone (a container that starts ends us first).
+    command = ["setpriv", "--pdeathsig", "KILL", "cp", "-a", "--reflink=auto"]
+    command += [f"/proc/self/fd/{source}/.", f"{copy}/"]
     try:
-        subprocess.run(command, check=True, capture_output=True, pass_fds=(source,), timeout=LONGEST_COPY_S)
+        subprocess.run(command, check=True, capture_output=True, pass_fds=(source,), timeout=longest_s)
         for entry in os.listdir(copy):
             os.rename(copy / entry, entry, dst_dir_fd=target)
         like = copy.stat()
