@@ -18,7 +18,7 @@ from networks.models.network import GLOBAL
 from networks.services import docker_networks as services
 from networks.services.body import address_value
 
-from .call import Call, Value, malformed, range_in, text_in
+from .call import Call, Value, flag_in, malformed, range_in, text_in
 from .networks import DRIVER, NETWORK
 
 SPACES = {"LocalDefaultAddressSpace": "cnm-local", "GlobalDefaultAddressSpace": "cnm-global"}
@@ -40,9 +40,9 @@ def request_pool(call: Call) -> Value:
                 key=name,
                 known=", ".join((NETWORK, DRIVER)),
             )
-    version = 6 if call.body.get("V6") is True else 4
+    version = 6 if flag_in(call.body, "V6") else 4
     asked, ip_range = range_in(call.body, "Pool"), range_in(call.body, "SubPool")
-    reference = text_in(options, NETWORK)
+    reference, driver = text_in(options, NETWORK), text_in(options, DRIVER) or "bridge"
     known = services.subnet_of(call.host, reference, version) if reference else None
     if known is not None:
         cidr = ip_network(known.cidr)
@@ -53,13 +53,20 @@ def request_pool(call: Call) -> Value:
     elif asked is not None:
         cidr, known = asked, services.known_subnet(call.host, str(asked))
     else:
-        cidr = _offers.new(call, version, text_in(options, DRIVER) or "bridge")
+        cidr = _offers.new(call, version, driver)
+    if ip_range is not None and not _inside(ip_range, cidr):
+        raise malformed("SubPool")
     gateway = known.gateway if known is not None else str(default_gateway(cidr, ip_range, ()) or "")
     return {
         "PoolID": ",".join(str(item) for item in (cidr, ip_range) if item is not None),
         "Pool": str(cidr),
         "Data": {GATEWAY: f"{gateway}/{cidr.prefixlen}"} if gateway else {},
     }
+
+
+def release_pool(call: Call) -> Value:
+    _read_pool(call)
+    return {}
 
 
 def request_address(call: Call) -> Value:
@@ -106,9 +113,16 @@ _offers = _Offers()
 def _read_pool(call: Call) -> tuple[AnyNetwork, AnyNetwork | None]:
     cidr, comma, part = call.text("PoolID").partition(",")
     try:
-        return ip_network(cidr), ip_network(part) if comma else None
+        pool, within = ip_network(cidr), ip_network(part) if comma else None
     except ValueError:
         raise malformed("PoolID") from None
+    if within is not None and not _inside(within, pool):
+        raise malformed("PoolID")
+    return pool, within
+
+
+def _inside(part: AnyNetwork, whole: AnyNetwork) -> bool:
+    return part.version == whole.version and part.subnet_of(whole)  # type: ignore[arg-type]  # of one version
 
 
 def _gateway(

@@ -21,7 +21,7 @@ from networks.services.actor import Actor
 from networks.services.find import find_host
 
 from . import addresses, endpoints, networks
-from .call import ACTOR, Call, Value, malformed
+from .call import ACTOR, Call, Value, malformed, number_in
 
 log = logging.getLogger("networks.docker_plugin")
 
@@ -30,7 +30,8 @@ PLUGIN = {"Implements": ["NetworkDriver", "IpamDriver"]}
 Handler = Callable[[Call], Any]
 
 
-def _nothing(call: Call) -> Value:
+def _discover(call: Call) -> Value:
+    number_in(call.body, "DiscoveryType")
     return {}
 
 
@@ -40,18 +41,18 @@ HANDLERS: Mapping[str, Handler] = {
     "/NetworkDriver.CreateNetwork": networks.create,
     "/NetworkDriver.DeleteNetwork": networks.delete,
     "/NetworkDriver.CreateEndpoint": endpoints.create,
-    "/NetworkDriver.EndpointOperInfo": lambda call: {"Value": {}},
+    "/NetworkDriver.EndpointOperInfo": endpoints.tell,
     "/NetworkDriver.DeleteEndpoint": endpoints.delete,
     "/NetworkDriver.Join": endpoints.join,
     "/NetworkDriver.Leave": endpoints.leave,
-    "/NetworkDriver.DiscoverNew": _nothing,
-    "/NetworkDriver.DiscoverDelete": _nothing,
+    "/NetworkDriver.DiscoverNew": _discover,
+    "/NetworkDriver.DiscoverDelete": _discover,
     "/NetworkDriver.ProgramExternalConnectivity": endpoints.open_ports,
     "/NetworkDriver.RevokeExternalConnectivity": endpoints.close_ports,
     "/IpamDriver.GetCapabilities": lambda call: {"RequiresMACAddress": False, "RequiresRequestReplay": False},
     "/IpamDriver.GetDefaultAddressSpaces": lambda call: addresses.SPACES,
     "/IpamDriver.RequestPool": addresses.request_pool,
-    "/IpamDriver.ReleasePool": _nothing,
+    "/IpamDriver.ReleasePool": addresses.release_pool,
     "/IpamDriver.RequestAddress": addresses.request_address,
     "/IpamDriver.ReleaseAddress": addresses.release_address,
 }

@@ -30,6 +30,7 @@ WAIT_S = 60.0
 """How long a call waits for the worker. The engine itself waits for ever."""
 AWAKE_S = 25.0
 """How long a call waits for a worker that does not answer, before it is refused."""
+MOST_NUMBER = 65535
 _ID = re.compile(r"[0-9a-f]{64}\Z")
 
 Value = dict[str, Any]
@@ -73,6 +74,23 @@ def text_in(body: Mapping[str, Any], name: str) -> str:
     if value is not None and not isinstance(value, str):
         raise malformed(name)
     return value or ""
+
+
+def flag_in(body: Mapping[str, Any], name: str) -> bool:
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise malformed(name)
+    return value or False
+
+
+def number_in(body: Mapping[str, Any], name: str) -> int:
+    """A field that is a number of 16 bits, as ports and protocols are; 0 where it is missing. Raises :class:`InvalidSpec`."""
+    value = body.get(name)
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_NUMBER:
+        raise malformed(name)
+    return value
 
 
 def mapping_in(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:

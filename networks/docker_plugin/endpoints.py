@@ -18,7 +18,7 @@ from networks.services.docker_endpoints import EndpointRequest
 from networks.services.spec_ports import PortRequest
 from worker.drivers import driver as find_driver
 
-from .call import Call, Value, awake, gone, malformed, objects_in, real, text_in
+from .call import Call, Value, awake, gone, malformed, number_in, objects_in, real, text_in
 
 PORT_MAP, EXPOSED = "com.docker.network.portmap", "com.docker.network.endpoint.exposedports"
 PROTOCOLS = {6: "tcp", 17: "udp", 132: "sctp"}
@@ -46,6 +46,12 @@ def create(call: Call) -> Steps[Value]:
         ),
     )
     return {"Interface": _what_was_not_given(endpoint, ipv4, ipv6, mac)}
+
+
+def tell(call: Call) -> Value:
+    """What is told of an endpoint beside its addresses: nothing."""
+    call.id("NetworkID"), call.id("EndpointID")
+    return {"Value": {}}
 
 
 def delete(call: Call) -> Steps[Value]:
@@ -123,16 +129,16 @@ def _address(interface: Mapping[str, Any], name: str, version: int) -> AnyAddres
 
 def _exposed(options: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
     for item in objects_in(options, EXPOSED):
-        yield _port(item, "Port"), _protocol(item)
+        yield number_in(item, "Port"), _protocol(item)
 
 
 def _published(options: Mapping[str, Any]) -> Iterator[PortRequest]:
     """The engine's ``PortBinding``s (libnetwork, ``types``)."""
     for item in objects_in(options, PORT_MAP):
-        host, last = _port(item, "HostPort"), _port(item, "HostPortEnd")
+        host, last = number_in(item, "HostPort"), number_in(item, "HostPortEnd")
         address = text_in(item, "HostIP")
         yield PortRequest(
-            container_port=_port(item, "Port"),
+            container_port=number_in(item, "Port"),
             host_port=host,
             host_port_end=last if last > host else 0,
             host_address=address_value("HostIP", address) if address else None,
@@ -140,15 +146,8 @@ def _published(options: Mapping[str, Any]) -> Iterator[PortRequest]:
         )
 
 
-def _port(item: Mapping[str, Any], name: str) -> int:
-    value = item.get(name) or 0
-    if not isinstance(value, int) or not 0 <= value <= 65535:
-        raise malformed(name)
-    return value
-
-
 def _protocol(item: Mapping[str, Any]) -> str:
-    known = PROTOCOLS.get(item.get("Proto") or 0)
+    known = PROTOCOLS.get(number_in(item, "Proto"))
     if known is None:
         raise malformed("Proto")
     return known

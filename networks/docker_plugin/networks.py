@@ -13,7 +13,7 @@ from networks.services import docker_networks as services
 from networks.services.body import address_value
 from networks.services.spec_network import read_network
 
-from .call import Call, Value, awake, gone, mapping_in, range_in, real, text_in
+from .call import Call, Value, awake, flag_in, gone, mapping_in, range_in, real, text_in
 
 NETWORK, NAME, DRIVER = "cnm.network", "cnm.name", "cnm.driver"
 """Options: the network here to stand on, or the name and the driver of the one that is made."""
@@ -42,8 +42,8 @@ def create(call: Call) -> Steps[Value]:
     body = {
         "name": chosen.pop(NAME, "") or f"docker-{docker_id[:12]}",
         "driver": chosen.pop(DRIVER, "") or "bridge",
-        "internal": options.get(INTERNAL) is True,
-        "enable_ipv6": options.get(ENABLE_IPV6) is True or any(":" in text_in(item, "Pool") for item in ranges),
+        "internal": flag_in(options, INTERNAL),
+        "enable_ipv6": flag_in(options, ENABLE_IPV6) or any(":" in text_in(item, "Pool") for item in ranges),
         "subnets": list(_subnets(ranges)),
         "options": chosen,
     }
