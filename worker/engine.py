@@ -53,11 +53,11 @@ log = logging.getLogger(__name__)
 
 RULES = frozenset(WHOLE_KINDS) | {"leftover"}
 LINKS = frozenset(
-    {"bridge", "sandbox", "veth", "handed", "macvlan", "interface", "address", "route"}
+    {"bridge", "vlan", "sandbox", "veth", "handed", "macvlan", "interface", "address", "route"}
     | {"vxlan", "forwarding", "neighbour"}
     | {"plugin-endpoint", "plugin-join", "plugin-ports"}  # what they are there for may be gone
 )
-DEVICES = frozenset({"bridge", "veth", "handed", "vxlan"})
+DEVICES = frozenset({"bridge", "vlan", "veth", "handed", "vxlan"})
 """What of ours has a name among the host's own devices."""
 FILES = frozenset({"file"})
 XFRM = frozenset({"xfrm-state", "xfrm-policy"})

@@ -55,7 +55,9 @@ REMOVALS = frozenset(
 """Verbs that take away: they go on after a step that fails, for to put back what nobody wants helps no one."""
 MANY = frozenset({"bulk.start", "bulk.stop", "bulk.remove", "topology.apply", "host.drain", "host.activate"})
 """Verbs on many objects, each of which fails by itself: the others go on and are settled."""
-VITAL = frozenset({"bridge", "vxlan", "sandbox", "veth", "handed", "macvlan", "interface", "port", "process", *TOLD})
+VITAL = frozenset(
+    {"bridge", "vlan", "vxlan", "sandbox", "veth", "handed", "macvlan", "interface", "port", "process", *TOLD}
+)
 """Kinds without which their owner is not there. Of a link that has rules, these are."""
 
 

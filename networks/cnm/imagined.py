@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from .resources import Address, Bridge, Macvlan, Resource, Sysctl, Veth
+from .resources import Address, Bridge, Macvlan, Resource, Sysctl, Veth, Vlan
 from .resources import Route as WantedRoute
 from .resources import Sandbox as WantedSandbox
 from .rules import Chain as WantedChain
@@ -102,7 +102,7 @@ def _chain(flavour: str, place: _Place, ours: list[WantedRule], foreign: list[Ru
 def imagined_world(seen: World, wanted: Iterable[Resource], ours: Iterable[Resource]) -> World:
     """*seen* with *wanted* in the place of *ours*: all that is or will be of us, by its names."""
     listed = list(wanted)
-    names = {item.name for item in (*listed, *ours) if isinstance(item, Bridge | Veth)}
+    names = {item.name for item in (*listed, *ours) if isinstance(item, Bridge | Veth | Vlan)}
     sandboxes = {item.name for item in (*listed, *ours) if isinstance(item, WantedSandbox)}
     sysctls = {item.name: item.value for item in listed if isinstance(item, Sysctl)}
     addresses: dict[tuple[str, str], list[Address]] = {}
@@ -117,11 +117,17 @@ def imagined_world(seen: World, wanted: Iterable[Resource], ours: Iterable[Resou
     }
     bridges = list(_bridges(listed, addresses, forwards))
     veths, insides = _veths(listed, addresses, forwards)
-    for item, device in _macvlans(listed, addresses, {device.name: device.index for device in here}):
+    vlans = list(_vlans(listed))
+    for item, device in _macvlans(listed, addresses, {device.name: device.index for device in (*here, *vlans)}):
         insides.setdefault(item.sandbox, []).append(device)
     return replace(
         seen,
-        devices=(*(replace(d, forwarding=d.forwarding or forwards["forwarding"] == 1) for d in here), *bridges, *veths),
+        devices=(
+            *(replace(d, forwarding=d.forwarding or forwards["forwarding"] == 1) for d in here),
+            *bridges,
+            *vlans,
+            *veths,
+        ),
         routes=(
             *(route for route in seen.routes if route.device not in names),
             *(Route(destination=one.network, device=bridge.name) for bridge in bridges for one in bridge.addresses),
@@ -174,6 +180,11 @@ def _veths(
         inside = Device(name=item.ifname, index=there, peer=here, addresses=own, **common)  # type: ignore[arg-type]
         inner.setdefault(item.sandbox, []).append(inside)
     return outer, inner
+
+
+def _vlans(listed: Iterable[Resource]) -> Iterator[Device]:
+    for number, item in enumerate(one for one in listed if isinstance(one, Vlan)):
+        yield Device(name=item.name, index=5 * FIRST_INDEX + number, kind="vlan", mtu=item.mtu)
 
 
 def _macvlans(

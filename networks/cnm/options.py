@@ -20,6 +20,8 @@ FIRST_VNI, LAST_VNI = 4096, (1 << 24) - 1
 """The numbers that overlay networks may have, as in Docker: 24 bits (RFC 7348 section 5), the low ones left to VLANs."""
 GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
 MACVLAN_MODES = ("bridge", "private")
+LAST_VLAN = 4094
+"""VLANs are numbered from 1 (IEEE 802.1Q: 0 and 4095 are none)."""
 MAX_MTU = 65535
 MIN_MTU = 68
 """The least MTU of an IPv4 link (RFC 791 section 3.2); an IPv6 network needs 1280 (RFC 8200 section 5)."""
@@ -53,7 +55,7 @@ class NetworkOptions:
     encrypted: bool = False
     """Whether an overlay network's packets are to be encrypted between hosts."""
     parent: str = ""
-    """The device of the host that a macvlan network stands on."""
+    """The device of the host that a macvlan network stands on; of a VLAN ``<device>.<VLAN id>``."""
     macvlan_mode: str = "bridge"
 
 
@@ -86,6 +88,7 @@ IFNAME = "IFNAME"
 """What stands for the interface's name in a sysctl of an endpoint, as in Docker."""
 _INTERFACE_SYSCTL = re.compile(r"net\.(ipv4|ipv6|mpls)\.(conf|neigh)\.IFNAME\.([a-z0-9_]{1,64})\Z")
 _NUMBER = re.compile(r"(0|-?[1-9][0-9]{0,9})\Z")
+_VLAN = re.compile(r"(.+)\.(0|[1-9][0-9]{0,9})\Z")
 MAX_SYSCTLS = 32
 MAX_TRUSTED = 16
 MAX_PREFIX = 12
@@ -273,3 +276,9 @@ def _bad(key: str, value: str, allowed: str) -> InvalidSpec:
         value=repr(value),
         allowed=Text(allowed),
     )
+
+
+def vlan_of(parent: str) -> tuple[str, int] | None:
+    """(device, VLAN id) that ``<device>.<VLAN id>`` names as Docker spells it; None: that is no such name. The id may be too high."""
+    found = _VLAN.match(parent)
+    return (found[1], int(found[2])) if found is not None else None

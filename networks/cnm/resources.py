@@ -184,6 +184,24 @@ class HandedVeth(Resource):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Vlan(Resource):
+    """A VLAN sub-interface of a device of the host, for networks to stand on: what leaves by it is tagged, and only that VLAN comes in."""
+
+    kind: ClassVar[str] = "vlan"
+    key_fields: ClassVar[tuple[str, ...]] = ("name",)
+    name: str
+    parent: str
+    """Empty, only ever observed: a device that the host does not have any more."""
+    number: int
+    mtu: int = 1500
+    up: bool = True
+    """False is only ever observed."""
+
+    def describe(self) -> str:
+        return f"vlan {self.name} link {self.parent} id {self.number}{'' if self.up else ' down'} mtu {self.mtu}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Macvlan(Resource):
     """A device in a sandbox with a MAC of its own on a device of the host, which is called its parent."""
 

@@ -48,6 +48,7 @@ RESOURCES = {
     "plugin-ports": (gettext_lazy("Ways outside that a plugin opens"), "plug"),
     "sysctl": (gettext_lazy("Kernel settings"), "settings"),
     "bridge": (gettext_lazy("Bridges"), "router"),
+    "vlan": (gettext_lazy("VLAN sub-interfaces"), "network"),
     "sandbox": (gettext_lazy("Sandboxes (network namespaces)"), "box"),
     "veth": (gettext_lazy("Links"), "plug-connected"),
     "handed": (gettext_lazy("Links handed to a Docker Engine"), "plug-connected"),

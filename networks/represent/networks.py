@@ -12,6 +12,7 @@ from networks.cnm.plugins import Plugin
 from networks.cnm.underlay import encrypted_room
 from networks.models import Network
 from worker.drivers import DRIVERS
+from worker.drivers.parents import mtu_of_parent
 
 from .endpoints import bare_endpoint
 from .hosts import plugin
@@ -77,7 +78,7 @@ def _mtu(row: Network) -> int:
     if not asked and row.vni:
         room = row.host.underlay_room or DEFAULT_ROOM
         return encrypted_room(room) if read_options(row.options).encrypted else room
-    of_parent = dict(facts.get("devices", ())).get(row.options.get("parent", ""))
+    of_parent = mtu_of_parent(row.options.get("parent", ""), dict(facts.get("devices", ())))
     return min(filter(None, (asked, of_parent)), default=int(facts.get("default_mtu", 1500)))
 
 

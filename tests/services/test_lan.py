@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from networks.cnm.errors import CnmError, Conflict, Forbidden, InvalidSpec, Unsupported
+from networks.load import load_facts, load_host
 from networks.models import Container, Network
 from networks.represent import network as represented
 from networks.represent import prepared
@@ -17,6 +18,7 @@ from networks.services.spec_container import AttachRequest, read_container
 from networks.services.spec_network import read_changes
 from networks.services.spec_ports import PortRequest
 from tests.testlib.world import OPERATOR, World
+from worker.compile import compile_host
 
 LAN = {"driver": "macvlan", "options": {"parent": "lan0"}, "subnets": [{"subnet": "192.0.2.0/29"}]}
 
@@ -77,6 +79,47 @@ def test_a_vlan_that_the_host_has_is_a_parent_and_one_that_it_cannot_make_is_ref
     error = refusal(lan, Unsupported, options={"parent": "lan0.8"}, subnets=[])
     assert str(error.sentence).startswith("lan0.8 would be a VLAN sub-interface of lan0, and this host cannot make one")
     assert (error.field, str(error.remedy)) == ("options.parent", "Another kernel.")
+
+
+def with_vlans(world: World) -> None:
+    """A kernel that has 802.1q."""
+    world.host.facts["features"][1] = {"key": "link.vlan", "present": True}
+    world.host.save()
+
+
+def test_a_vlan_that_nobody_made_is_planned_with_its_network_and_has_the_mtu_of_its_device(lan: World) -> None:
+    with_vlans(lan)
+    row = lan.network("tagged", **(LAN | {"options": {"parent": "lan0.8"}}))
+    assert represented(prepared(Network).get(pk=row.pk))["mtu"] == 1400
+    wanted = compile_host(load_host(lan.host), load_facts(lan.host))
+    assert [item.describe() for item in wanted if item.kind == "vlan"] == ["vlan lan0.8 link lan0 id 8 mtu 1400"]
+
+
+@pytest.mark.parametrize(
+    ("parent", "kind", "words"),
+    [
+        ("lan0.0", InvalidSpec, "lan0.0 would be VLAN 0 of lan0, and there is none"),
+        ("lan0.4095", InvalidSpec, "lan0.4095 would be VLAN 4095 of lan0, and there is none"),
+        ("lan0.08", Conflict, "no device lan0.08"),
+        ("lan0.x", Conflict, "no device lan0.x"),
+        ("lan0.-1", Conflict, "no device lan0.-1"),
+        ("lan1.8", Conflict, "no device lan1.8"),
+        ("lan0.9.8", Conflict, "no device lan0.9.8"),
+    ],
+)
+def test_a_vlan_has_a_number_and_a_device_that_is_there(
+    lan: World, parent: str, kind: type[CnmError], words: str
+) -> None:
+    with_vlans(lan)
+    error = refusal(lan, kind, options={"parent": parent})
+    assert error.field == "options.parent"
+    assert words in str(error.sentence)
+
+
+def test_a_vlans_network_asks_for_no_more_mtu_than_its_device_has(lan: World) -> None:
+    with_vlans(lan)
+    options = {"parent": "lan0.8", "com.docker.network.driver.mtu": "1500"}
+    assert "more than that of lan0.8, 1400" in str(refusal(lan, InvalidSpec, options=options).sentence)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,19 @@ import pytest
 
 from networks.cnm.desired import Endpoint, Network
 from networks.cnm.errors import Unsupported
-from networks.cnm.resources import Address, Bridge, EtcFile, Macvlan, Process, Route, Sandbox, Sysctl, Veth
+from networks.cnm.resources import (
+    Address,
+    Bridge,
+    EtcFile,
+    Macvlan,
+    Process,
+    Resource,
+    Route,
+    Sandbox,
+    Sysctl,
+    Veth,
+    Vlan,
+)
 from tests.testlib.desired import network, published
 from worker.compile import compile_host
 from worker.drivers import DRIVERS, driver
@@ -178,6 +190,43 @@ def test_a_macvlan_has_no_more_mtu_than_its_parent_has_by_now(asked: int, of_par
     device = only(compile_host(host(on_lan, networks=(lan,)), facts), Macvlan)
     assert isinstance(device, Macvlan)
     assert device.mtu == made
+
+
+def on_lan(parent: str, *devices: tuple[str, int], mtu: int = 0) -> tuple[Resource, ...]:
+    """A host with these devices, and a container on a network on *parent*."""
+    lan = replace(network(4, "lan", "172.20.0.0/16", mtu=mtu, parent=parent), driver="macvlan")
+    there = container(16, endpoint(16, lan, "172.20.0.2/16"))
+    return compile_host(host(there, networks=(lan,)), replace(FACTS, version="1", devices=devices))
+
+
+def test_a_vlan_that_nobody_made_is_made_with_the_mtu_of_its_device_and_one_that_is_there_is_used() -> None:
+    found = on_lan("lan0.7", ("lan0", 1400))
+    made = only(found, Vlan)
+    assert made == Vlan(name="lan0.7", parent="lan0", number=7, mtu=1400)
+    assert (made.owner.kind, str(made.why)) == (
+        "network",
+        "Network lan stands on VLAN 7 of lan0, for which the host had no device.",
+    )
+    device = only(found, Macvlan)
+    assert isinstance(device, Macvlan)
+    assert (device.parent, device.mtu) == ("lan0.7", 1400)
+    for there in (("lan0.7", 1300), ("lan0", 1400)), (("lan0.7", 1300),):
+        found = on_lan("lan0.7", *there, mtu=1350)
+        assert not [item for item in found if isinstance(item, Vlan)]
+        device = only(found, Macvlan)
+        assert isinstance(device, Macvlan)
+        assert device.mtu == 1300
+    assert not [item for item in on_lan("lan0", ("lan0", 1400)) if isinstance(item, Vlan)]
+
+
+def test_two_networks_on_one_vlan_have_it_once() -> None:
+    lans = [
+        replace(network(number, f"lan{number}", f"172.2{number}.0.0/16", parent="lan0.7"), driver="macvlan")
+        for number in (4, 5)
+    ]
+    facts = replace(FACTS, version="1", devices=(("lan0", 1400),))
+    for networks in (lans, lans[:1], lans[1:]):
+        assert only(compile_host(host(networks=tuple(networks)), facts), Vlan).key == ("vlan", "lan0.7")
 
 
 def test_all_drivers_are_registered_and_those_not_built_say_so() -> None:

@@ -58,6 +58,10 @@ MESSAGES = {
         rtnl.create_veth("eth7", master=0, mtu=1450, peer="eth0", peer_mac="", namespace=9),
         link(16, NEW, NAME, MTU, info("veth", ("VETH_INFO_PEER", {"attrs": BORN[:3]}))),
     ),
+    "a VLAN": (
+        rtnl.create_vlan("eth7", parent=3, vlan=4094, mtu=1450),
+        link(16, NEW, NAME, ("IFLA_LINK", 3), MTU, info("vlan", ("IFLA_VLAN_ID", 4094))),
+    ),
     "a macvlan": (
         rtnl.create_macvlan("eth7", parent=3, mode="bridge", mac=MAC, mtu=1450, namespace=9),
         link(

@@ -6,19 +6,23 @@ The guest is a throw-away host already: nothing here makes another inside it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from networks.cnm.desired import Network
-from networks.cnm.errors import NotFound, Unsupported
+from networks.cnm.errors import Conflict, NotFound, Unsupported
 from networks.cnm.facts import HostFacts
 from networks.cnm.names import CNM_NAMING
 from networks.cnm.options import NetworkOptions
-from tests.kernel.test_links import sh, take_to
+from networks.cnm.plan import Step
+from networks.cnm.resources import Owner, Resource, Vlan
+from tests.kernel.links_lab import ip, missing, sh, take_to
 from tests.kernel.test_macvlan import NAMES, comes_to_reach, container, reaches, wire
 from tests.testlib.dump import dump
 from tests.testlib.forked import run_forked
+from tests.vm.real import NETNS
 from worker.apply.links import LinksHandler
 from worker.drivers import driver
 from worker.facts.features import Features
@@ -27,6 +31,7 @@ from worker.firewall.flavour import choose, command_flavour, survey
 
 TIMEOUT_S = 300
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(TIMEOUT_S + 60)]
+OWNER = Owner(kind="network", id="a" * 64, name="lan")
 LAN = Network(id="a" * 64, name="lan", driver="macvlan", activation=1)
 
 
@@ -35,10 +40,20 @@ def in_process_of_its_own(function: Callable[[], None]) -> Callable[[], None]:
 
     def test() -> None:
         code, _, printed = run_forked([], lambda: str(function()), TIMEOUT_S)
+        unplug()
         assert code == 0, printed
 
     test.__name__, test.__doc__ = function.__name__, function.__doc__
     return test
+
+
+def unplug() -> None:
+    """The wire of a test, and all that stands on it."""
+    if Path("/sys/class/net/lan0").exists():
+        sh("ip", "link", "del", "lan0")
+    for name in ("lan", *NAMES.values()):
+        if (NETNS / name).exists():
+            sh("ip", "netns", "del", name)
 
 
 @in_process_of_its_own
@@ -79,10 +94,10 @@ def test_a_network_stands_on_a_vlan_and_what_is_untagged_does_not_reach_it() -> 
     ):
         sh("ip", "-n", "lan", *words.split())
     facts = observe_facts(lambda: ())
-    for name in ("lan0", "lan0.7"):
+    for name in ("lan0", "lan0.7", "lan0.8"):
         driver("macvlan").check(named(name), facts)
-    with pytest.raises(NotFound, match=r"no device lan0\.8"):
-        driver("macvlan").check(named("lan0.8"), facts)
+    with pytest.raises(NotFound, match=r"no device lan1\.8"):
+        driver("macvlan").check(named("lan1.8"), facts)
     before, handler = dump(), LinksHandler()
     take_to(handler, [*container(2, parent="lan0.7"), *container(3, parent="lan0.7")])
     assert comes_to_reach(NAMES[2], "172.30.0.1")
@@ -92,6 +107,78 @@ def test_a_network_stands_on_a_vlan_and_what_is_untagged_does_not_reach_it() -> 
     assert not reaches(NAMES[2], "172.30.0.3"), "the other is not on that VLAN"
     take_to(handler, [])
     assert dump() == before
+
+
+def tagged(mtu: int = 1400) -> list[Resource]:
+    """Two on VLAN 7 of lan0, and another two on its VLAN 8; the sub-interfaces are ours."""
+    lans = [Vlan(owner=OWNER, name=f"lan0.{number}", parent="lan0", number=number, mtu=mtu) for number in (7, 8)]
+    return [*lans, *container(2, parent="lan0.7"), *container(3, parent="lan0.8")]
+
+
+def machine_of_vlan(number: int) -> None:
+    """The machine of the LAN stands in VLAN *number* alone."""
+    sh("ip", "-n", "lan", "addr", "flush", "dev", "eth0")
+    for words in (
+        f"link add eth0.{number} link eth0 type vlan id {number}",
+        f"addr add 172.30.0.1/16 dev eth0.{number}",
+        f"addr add fd00:30::1/64 dev eth0.{number} nodad",
+        f"link set eth0.{number} up",
+    ):
+        sh("ip", "-n", "lan", *words.split())
+
+
+@in_process_of_its_own
+def test_a_vlan_that_the_host_lacks_is_made_mended_and_taken_away() -> None:
+    wire()
+    machine_of_vlan(7)
+    before, handler = dump(), LinksHandler()
+    take_to(handler, tagged())
+    (made,) = ip("link", "show", "dev", "lan0.7")
+    assert (made["link"], made["linkinfo"]["info_data"]["id"], made["mtu"]) == ("lan0", 7, 1400)
+    assert made["ifalias"] == OWNER.tag
+    assert comes_to_reach(NAMES[2], "172.30.0.1")
+    assert comes_to_reach(NAMES[2], "fd00:30::1")
+    assert not reaches(NAMES[3], "172.30.0.1"), "it is on another VLAN"
+    assert observe_facts(lambda: ()).devices == (("lan0", 1400),), "ours are no devices to stand on of the host's own"
+    for command, expected in (
+        ("link set lan0.7 down", "change vlan"),
+        ("link set lan0.7 mtu 1300", "change vlan"),
+        ("link del lan0.7", "create vlan"),
+    ):
+        sh("ip", *command.split())
+        assert expected in missing(handler, tagged()), command
+        take_to(handler, tagged())
+        assert comes_to_reach(NAMES[2], "172.30.0.1"), command
+    take_to(handler, [])
+    assert dump() == before
+
+
+@in_process_of_its_own
+def test_a_vlan_that_was_there_stays_as_it_was() -> None:
+    wire()
+    sh("ip", "link", "add", "lan0.7", "link", "lan0", "type", "vlan", "id", "7")
+    sh("ip", "link", "set", "lan0.7", "up")
+    before, handler = dump(), LinksHandler()
+    done: list[Step] = []
+    wanted = [item for item in tagged() if item.key != ("vlan", "lan0.8")][:1]
+    handler.apply([Step(None, item) for item in wanted], done.append)
+    assert len(done) == 1
+    assert dump() == before
+    handler.apply([Step(item, None) for item in wanted], done.append)
+    assert dump() == before
+
+
+@in_process_of_its_own
+def test_what_is_in_the_way_of_a_vlan_is_named_and_nothing_is_left_of_it() -> None:
+    wire()
+    sh("ip", "link", "add", "lan0.7", "link", "lan0", "type", "vlan", "id", "9")
+    before, handler = dump(), LinksHandler()
+    with pytest.raises(Conflict, match=r"lan0\.7 exists on the host, and no network can stand on it as VLAN 7 of lan0"):
+        handler.apply([Step(None, item) for item in tagged()[:2]], lambda step: None)
+    assert dump() == before
+    sh("ip", "link", "set", "lan0.7", "name", "seven")
+    with pytest.raises(Conflict, match=r"no device lan1, of which lan1\.7"):
+        handler.apply([Step(None, replace(tagged()[0], name="lan1.7", parent="lan1"))], lambda step: None)  # type: ignore[call-arg]
 
 
 def named(parent: str) -> Network:

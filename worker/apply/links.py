@@ -1,4 +1,4 @@
-"""The handler of bridges, sandboxes, veths, addresses and routes."""
+"""The handler of bridges, VLAN sub-interfaces, sandboxes, veths, addresses and routes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from networks.cnm.plan import Action, Step
-from networks.cnm.resources import Address, Bridge, Key, Resource
+from networks.cnm.resources import Address, Bridge, Key, Resource, Vlan
 from worker.handler import Done
 from worker.kernel.ledger import Ledger
 from worker.kernel.netlink import Netlink
@@ -17,8 +17,9 @@ from worker.observe.links import LinksObserver
 from .batch import not_tried, refused
 from .bridges import Bridges
 from .sandboxes import Sandboxes, sandbox_of
+from .vlans import Vlans
 
-KINDS = frozenset({"bridge", "sandbox", "veth", "macvlan", "interface", "address", "route"})
+KINDS = frozenset({"bridge", "vlan", "sandbox", "veth", "macvlan", "interface", "address", "route"})
 
 
 class LinksHandler:
@@ -36,6 +37,7 @@ class LinksHandler:
         ledger = Ledger(Path(ledger_dir) / "links.json")
         self._observer = LinksObserver(self._host, namespaces, ledger)
         self._bridges = Bridges(self._host, ledger)
+        self._vlans = Vlans(self._host)
         self._sandboxes = Sandboxes(self._host, namespaces, ledger)
 
     def observe(self, keys: Collection[Key] | None) -> Iterable[Resource]:
@@ -43,15 +45,18 @@ class LinksHandler:
         return self._observer.observe(keys)
 
     def apply(self, steps: Sequence[Step], done: Done) -> None:
-        """Carry out *steps*: removals first, from the inside out, then bridges, then one sandbox after the other.
+        """Carry out *steps*: removals first, from the inside out, then VLANs and bridges, then one sandbox after the other.
 
         Raises a CnmError whose ``facts["key"]`` names the step that failed; what the kernel did of the other steps is
         reported.
         """
-        removals = [step for step in steps if step.after is None]
-        writes = [step for step in steps if step.after is not None]
+        vlans = [step for step in steps if isinstance(step.resource, Vlan)]
+        removals = [step for step in steps if step.after is None and not isinstance(step.resource, Vlan)]
+        writes = [step for step in steps if step.after is not None and not isinstance(step.resource, Vlan)]
         _carry_out(self._sandboxes, [step for step in removals if not _on_host(step)], done, removal=True)
         _carry_out(self._bridges, [step for step in removals if _on_host(step)], done, removal=True)
+        _carry_out(self._vlans, [step for step in vlans if step.after is None], done, removal=True)
+        _carry_out(self._vlans, [step for step in vlans if step.after is not None], done, removal=False)
         _carry_out(self._bridges, [step for step in writes if _on_host(step)], done, removal=False)
         by_sandbox: dict[str, list[Step]] = {}
         for step in writes:
@@ -66,7 +71,7 @@ def _on_host(step: Step) -> bool:
     return isinstance(resource, Bridge) or (isinstance(resource, Address) and not resource.sandbox)
 
 
-def _carry_out(writer: Bridges | Sandboxes, steps: Sequence[Step], done: Done, *, removal: bool) -> None:
+def _carry_out(writer: Bridges | Vlans | Sandboxes, steps: Sequence[Step], done: Done, *, removal: bool) -> None:
     """Have *steps* written and report those that the kernel carried out; the first error is raised.
 
     A creation that failed half-way, or was given up together with one that failed, leaves nothing: it counts as not

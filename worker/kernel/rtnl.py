@@ -40,7 +40,7 @@ RTEXT_FILTER_SKIP_STATS = 8
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
 IFLA_LINKINFO, IFLA_IFALIAS, IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK = 18, 20, 27, 28, 29
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
-IFLA_BR_STP_STATE, IFLA_BRPORT_MODE, IFLA_BRPORT_LEARNING, IFLA_MACVLAN_MODE = 5, 4, 8, 1
+IFLA_BR_STP_STATE, IFLA_BRPORT_MODE, IFLA_BRPORT_LEARNING, IFLA_MACVLAN_MODE, IFLA_VLAN_ID = 5, 4, 8, 1, 1
 VETH_INFO_PEER = 1
 """linux/veth.h"""
 NETNSA_NSID, NETNSA_FD = 1, 3
@@ -81,7 +81,7 @@ class Link:
     master: int
     """Index of the bridge that it is a port of, or 0."""
     peer: int
-    """Index of a veth's other end in that end's namespace, of a macvlan's parent in the namespace that it came from; or 0."""
+    """Index of a veth's other end in that end's namespace, of a macvlan's or a VLAN's parent in the namespace that it came from; or 0."""
     mode: str
     """A macvlan's: one of ``MACVLAN_MODES``; empty for every other kind."""
     alias: str
@@ -91,6 +91,8 @@ class Link:
     route_localnet: bool
     ipv6: bool
     """Whether IPv6 is on for this link."""
+    vlan: int = 0
+    """The id of a VLAN sub-interface; 0 for every other kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,13 @@ def create_veth(name: str, *, master: int, mtu: int, peer: str, peer_mac: str, n
     info = link_info("veth", attribute(VETH_INFO_PEER, born))
     end = number(IFLA_MASTER, master) if master else b""
     attrs = (string(IFLA_IFNAME, name), number(IFLA_MTU, mtu), info, end)
+    return link_message(RTM_NEWLINK, *attrs, flags=NLM_F_CREATE | NLM_F_EXCL)
+
+
+def create_vlan(name: str, *, parent: int, vlan: int, mtu: int) -> bytes:
+    """A sub-interface of the link *parent* for the VLAN *vlan*, down."""
+    info = link_info("vlan", attribute(IFLA_VLAN_ID, struct.pack("=H", vlan)))
+    attrs = (string(IFLA_IFNAME, name), number(IFLA_LINK, parent), number(IFLA_MTU, mtu), info)
     return link_message(RTM_NEWLINK, *attrs, flags=NLM_F_CREATE | NLM_F_EXCL)
 
 
@@ -265,7 +274,7 @@ def read_link(message: memoryview) -> Link:
     info = attributes(found[18], 0) if 18 in found else {}
     slave = attributes(info[5], 0) if 5 in info else {}
     kind = _text(info.get(1))
-    data = attributes(info[2], 0) if kind == "macvlan" and 2 in info else {}
+    data = attributes(info[2], 0) if kind in {"macvlan", "vlan"} and 2 in info else {}
     by_family = attributes(found[26], 0) if 26 in found else {}
     ipv4 = attributes(by_family[AF_INET], 0).get(1) if AF_INET in by_family else None
     ipv6 = attributes(by_family[AF_INET6], 0).get(2) if AF_INET6 in by_family else None
@@ -279,12 +288,13 @@ def read_link(message: memoryview) -> Link:
         mac=bytes(found[1]).hex(":") if 1 in found else "",
         master=_number(found.get(10)),
         peer=_number(found.get(5)),
-        mode=MACVLAN_MODES.get(_number(data.get(1)), "") if data else "",
+        mode=MACVLAN_MODES.get(_number(data.get(1)), "") if kind == "macvlan" else "",
         alias=_text(found.get(20)),
         hairpin=4 in slave and bool(slave[4][0]),
         learns=IFLA_BRPORT_LEARNING in slave and bool(slave[IFLA_BRPORT_LEARNING][0]),
         route_localnet=bool(ipv4 is not None and _item(ipv4, IPV4_ROUTE_LOCALNET - 1)),
         ipv6=ipv6 is not None and not _item(ipv6, IPV6_DISABLE),
+        vlan=_number(data.get(IFLA_VLAN_ID)) if kind == "vlan" else 0,
     )
 
 

@@ -3,6 +3,7 @@
 How ours are known:
 
 - a bridge by its alias (``cnm:…``), or by the ledger where it was there before us and a network uses it by name;
+- a VLAN sub-interface by its alias: one that was there before us has none, and networks stand on it as on any device;
 - a sandbox by its name ``cnm-<12 hex>``; a veth by the name of its host end, ``cv<12 hex>``, together with its alias or with
   its other end in a sandbox: a device of somebody else may have that name too;
 - a macvlan by its alias, in a sandbox; an interface that somebody else made by its alias there, and by the ledger, which knows what it
@@ -18,9 +19,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from networks.cnm.resources import Address, Bridge, Interface, Key, Macvlan, Resource, Route, Sandbox, Veth
+from networks.cnm.resources import Address, Bridge, Interface, Key, Macvlan, Resource, Route, Sandbox, Veth, Vlan
 from worker.kernel import rtnl, sysctl
 from worker.kernel.ledger import Ledger
 from worker.kernel.netlink import Netlink
@@ -33,6 +35,8 @@ OUR_ALIAS = "cnm:"
 HANDED = ":handed"
 """The end of the alias of a veth whose other end is somebody else's to take (:mod:`worker.observe.handed`)."""
 OUR_VETH = re.compile(r"cv[0-9a-f]{12}\Z")
+VLANS = Path("/proc/net/vlan")
+"""There where the kernel has 802.1q (``vlan_proc_init``, net/8021q/vlanproc.c)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +69,22 @@ class LinksObserver:
         if keys is None:
             look.whole_host()
         else:
-            look.links_named({key[1] for key in keys if key[0] in {"bridge", "veth"}} | _host_devices(keys))
+            look.links_named({key[1] for key in keys if key[0] in {"bridge", "veth", "vlan"}} | _host_devices(keys))
         look.into(names)
         seen = [link for view in look.views.values() for link in view.links.values()]
         look.links_numbered({link.peer for link in seen if keys is not None or link.kind == "macvlan"})
         if not look.all_peers_seen():
             look.into(name for name in self._namespaces.names() if name not in look.views)
         look.masters()
-        devices = [*look.bridges(), *look.sandboxes(), *look.veths(), *look.macvlans(), *look.interfaces()]
+        look.parents()
+        devices = [
+            *look.bridges(),
+            *look.vlans(),
+            *look.sandboxes(),
+            *look.veths(),
+            *look.macvlans(),
+            *look.interfaces(),
+        ]
         found = [*devices, *look.addresses(), *look.routes()]
         if keys is None:
             return found
@@ -95,7 +107,8 @@ class _Look:
 
     def whole_host(self) -> None:
         self._whole = True
-        for kind in ("bridge", "veth"):
+        # A kernel that has not heard of a kind answers with the links of all kinds.
+        for kind in ("bridge", "veth", *(["vlan"] if VLANS.is_dir() else [])):
             for message in self._host.dump(rtnl.list_links(kind)):
                 self._keep(rtnl.read_link(message))
 
@@ -108,6 +121,10 @@ class _Look:
     def masters(self) -> None:
         """The bridges of the veths seen so far."""
         self.links_numbered({link.master for link in self._by_index.values()})
+
+    def parents(self) -> None:
+        """The devices that VLANs of ours are of."""
+        self.links_numbered({link.peer for link in self._by_name.values() if _is_our_vlan(link)})
 
     def into(self, names: Iterable[str]) -> None:
         """Look into these sandboxes."""
@@ -142,6 +159,18 @@ class _Look:
             if self._is_our_bridge(link):
                 yield Bridge(
                     name=link.name, mtu=link.mtu, route_localnet=link.route_localnet, ipv6=link.ipv6, up=link.up
+                )
+
+    def vlans(self) -> Iterator[Vlan]:
+        for link in self._by_name.values():
+            if _is_our_vlan(link):
+                parent = self._by_index.get(link.peer)
+                yield Vlan(
+                    name=link.name,
+                    parent=parent.name if parent else "",
+                    number=link.vlan,
+                    mtu=link.mtu,
+                    up=link.up,
                 )
 
     def sandboxes(self) -> Iterator[Sandbox]:
@@ -297,6 +326,10 @@ class _Look:
     def _keep(self, link: Link) -> None:
         self._by_name[link.name] = link
         self._by_index[link.index] = link
+
+
+def _is_our_vlan(link: Link) -> bool:
+    return link.kind == "vlan" and link.alias.startswith(OUR_ALIAS)
 
 
 def is_our_veth(link: Link) -> bool:

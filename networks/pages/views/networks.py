@@ -192,8 +192,7 @@ def _ipam_drivers(request: PageRequest, driver: str) -> list[tuple[str, str]]:
 
 
 def _parents(request: PageRequest) -> list[tuple[str, str]]:
-    devices = load_facts(request.host).devices
-    return [("", _("Choose a device")), *((name, f"{name} (MTU {mtu})") for name, mtu in devices)]
+    return [(name, f"{name} (MTU {mtu})") for name, mtu in load_facts(request.host).devices]
 
 
 def _macvlan_modes() -> list[tuple[str, str]]:
