@@ -260,9 +260,11 @@ def test_keys_are_exchanged_under_a_running_ping_and_no_packet_is_lost(hosts: li
             assert not after & used
             used |= after
     for said in (there[0], back[0]):
-        sent, received = map(int, re.findall(r"(\d+) packets transmitted, (\d+) received", said)[0])
+        sent = int(re.findall(r"(\d+) packets transmitted", said)[0])
+        answered = {int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", said)}
         assert sent > 100, said[-300:]
-        assert sent == received, said[-300:]
+        # Whoever ends a ping does not wait for the answer to its last packet, which may have left a moment before.
+        assert set(range(1, sent)) - answered == set(), said[-300:]
     held = run("ip", "xfrm", "state", ns=one.ns)
     spis = {int(found, 16) for found in re.findall(r"spi (0x[0-9a-f]+)", held)}
     assert spis == {spi_of(number) for number in SecurityAssociation.objects.values_list("pk", flat=True)}
