@@ -23,7 +23,7 @@ from networks.cnm.text import Text
 from networks.models.choices import ContainerKind, RestartPolicy
 
 from . import assets
-from .which_host import address_at
+from .which_host import OF_PAGE_FIELD, address_at, address_of_any, host_of_page
 from .words import OWNERS, PROBE_WORDS, RESOURCES, ROLE_WORDS, STATES, VERBS, VERDICT_WORDS, WAITS, WAYS
 
 register = template.Library()
@@ -40,6 +40,23 @@ def asset(name: str) -> str:
 def at(host: str, name: str, *args: Any) -> str:
     """``url`` for what is of the host of that name, on pages that may be about another or about all."""
     return address_at(host, name, *args)
+
+
+@register.simple_tag
+def at_any(name: str, *args: Any) -> str:
+    """As :func:`at`, with HOST in the place of the host's name, whether or not there are several now."""
+    return address_of_any(name, *args)
+
+
+@register.simple_tag(takes_context=True)
+def csrf_token(context: Mapping[str, Any]) -> SafeString:
+    """Django's, and where the address names no host, which one the page is about: by the time that it is sent there may be several."""
+    token, request = context.get("csrf_token"), context.get("request")
+    if not token or token == "NOTPROVIDED":
+        return SafeString("")
+    fields = format_html('<input type="hidden" name="csrfmiddlewaretoken" value="{}">', token)
+    host = host_of_page(request)
+    return fields + format_html('<input type="hidden" name="{}" value="{}">', OF_PAGE_FIELD, host) if host else fields
 
 
 @register.simple_tag

@@ -1,7 +1,8 @@
 """Which host a page is about. Where there are several, its address says so: ``/@NAME/containers/``, or ``/@*/containers/`` for all.
 
 So an address means the same in every tab and to whoever it is sent, and what a page posts goes to the host that the page was about,
-whatever was chosen elsewhere meanwhile. An address without a host is sent on to the one that the person chose last.
+whatever was chosen elsewhere meanwhile. An address without a host is sent on to the one that the person chose last; a page that was
+opened by such an address, while there was one host, says with what it sends which host it is about.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from django.utils.encoding import iri_to_uri
 
 from networks.cnm.errors import NotFound
 from networks.cnm.names import EVERY_HOST
+from networks.cnm.text import gettext_noop
 from networks.live.session import HOST_LOOKED_AT
 from networks.models import Host
 from networks.models.operation import about
@@ -29,6 +31,8 @@ _NO_PAGES = ("/api/", "/ws/", "/static/")
 ASKED_BY_PAGE = "X-Live-Refresh"
 """The header of what a page's script asks for it. The address may name no host: that of a page that was opened while there was one
 host, or that is about none. It is answered at once: to a script, being sent on says that nobody is signed in."""
+OF_PAGE, OF_PAGE_FIELD = "X-Page-Host", "page_host"
+"""The header of what a page's script sends, and the field of its forms, that names the host which the page is about."""
 
 
 class HostInAddress:
@@ -68,22 +72,41 @@ def settle(request: Any, *, every: bool) -> HttpResponse | None:
     """
     request.host_names = names = list(Host.objects.order_by("id").values_list("name", flat=True))
     asked = getattr(request, "host_asked", None)
-    wanted = asked or _chosen(request, names)
+    of_page = "" if asked else _of_page(request)
+    wanted = asked or of_page or _chosen(request, names)
     request.every_host = wanted == EVERY_HOST
     addressed = request.method in {"GET", "HEAD"} and not request.path_info.startswith(_NO_PAGES)
     sent_on = asked is None and len(names) > 1 and addressed
     if sent_on and ASKED_BY_PAGE not in request.headers:
         return redirect(iri_to_uri(prefix_of(wanted)) + request.get_full_path()[1:])
     try:
-        request.host = find_host(names[0] if request.every_host and names else wanted)
+        request.host = _found(names[0] if request.every_host and names else wanted, of_page)
     except NotFound:
         set_script_prefix("/")  # what the refusal's page leads to
         raise
     if request.every_host and not every:
         return _ask(request)
-    if sent_on:
+    if sent_on or (of_page and len(names) > 1):
         set_script_prefix(prefix_of(wanted))  # what it leads to names the host
     return None
+
+
+def _of_page(request: Any) -> str:
+    """The host that the page is about which sends *request*; empty where it does not say."""
+    return str(request.headers.get(OF_PAGE) or request.POST.get(OF_PAGE_FIELD) or "")
+
+
+def _found(name: str | None, of_page: str) -> Host:
+    try:
+        return find_host(name)
+    except NotFound:
+        if not of_page:
+            raise
+        raise NotFound(
+            gettext_noop("The page was about host {name}, which is not there any more. Nothing was changed."),
+            remedy=gettext_noop("Load the page again to see what is there now."),
+            name=of_page,
+        ) from None
 
 
 def _chosen(request: Any, names: list[str]) -> str | None:
@@ -97,9 +120,12 @@ def _chosen(request: Any, names: list[str]) -> str | None:
 
 
 def one_host(request: Any) -> Host:
-    """The host that a stream is of, which is no page: the one in its address, else the chosen one. Raises :class:`NotFound`."""
+    """The host that a stream is of, which is no page: the one in its address, else that of the page that asks, else the chosen one.
+
+    Raises :class:`NotFound`.
+    """
     names = list(Host.objects.order_by("id").values_list("name", flat=True))
-    return find_host(getattr(request, "host_asked", None) or _chosen(request, names))
+    return find_host(getattr(request, "host_asked", None) or _of_page(request) or _chosen(request, names))
 
 
 def _ask(request: Any) -> HttpResponse:
@@ -131,6 +157,18 @@ def address_at(host: str, name: str, *args: Any) -> str:
     if here == "/" or not host:
         return there
     return iri_to_uri(prefix_of(host)) + there.removeprefix(iri_to_uri(here))
+
+
+def address_of_any(name: str, *args: Any) -> str:
+    """The address of the page *name* with HOST where its host's name belongs, for a script that learns of hosts as they join."""
+    return prefix_of("HOST") + reverse(name, args=args).removeprefix(iri_to_uri(get_script_prefix()))
+
+
+def host_of_page(request: Any) -> str:
+    """The host that a page is about whose own address names none; empty for one whose address does, or that is about none."""
+    if getattr(request, "host_asked", None) is not None or not hasattr(request, "host"):
+        return ""
+    return EVERY_HOST if request.every_host else str(request.host.name)
 
 
 def list_of(path: str) -> str:

@@ -1,4 +1,5 @@
 // Follows a container's log: the page keeps the end in sight while the reader is at the end, and comes back by itself where it was.
+import { ofPage } from "./live/ask";
 import { wait } from "./live/line";
 import { Reader, type Batch, type Line } from "./logs/stream";
 import { fill, words } from "./words";
@@ -53,7 +54,7 @@ class Follower {
     if (this.reader.place) address.searchParams.set("since", this.reader.place);
     let fresh = !this.reader.place;
     try {
-      const answer = await fetch(address, { signal: stop.signal });
+      const answer = await fetch(address, { headers: ofPage(), signal: stop.signal });
       if (!answer.ok || !answer.body) throw new Error(String(answer.status));
       const source = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {

@@ -92,3 +92,17 @@ def test_a_page_whose_address_names_no_host_goes_on(cluster: Cluster, page: Page
     cluster.call("POST", "containers/web/start", host="h1")
     expect(page.locator("#list")).not_to_contain_text("exited")
     expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_page_stays_about_its_host_though_its_address_names_none_and_another_was_chosen(
+    cluster: Cluster, page: Page
+) -> None:
+    page.goto("/containers/")
+    look_at(page, "h2")
+    page.goto("/@h1/containers/")
+    page.wait_for_selector("#live[data-state=live]")
+    page.evaluate("history.replaceState(null, '', '/containers/')")  # it was opened while there was one host
+    cluster.call("POST", "containers/web/stop", host="h1")
+    expect(page.locator("#list")).to_contain_text("exited")
+    cluster.call("POST", "containers/web/start", host="h1")
+    expect(page.locator("#list")).not_to_contain_text("exited")

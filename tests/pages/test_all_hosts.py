@@ -218,3 +218,66 @@ def test_the_palette_finds_what_all_hosts_have(two: World) -> None:
     urls = {entry["url"]: entry["group"] for entry in entries}
     assert urls["/@local/containers/web/"].endswith("local")
     assert urls["/@two/containers/web/"].endswith("two")
+
+
+FIELDS = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
+
+
+def joined(world: World) -> World:
+    """A second host, which has a container of the same name, is there now and was chosen."""
+    row = Host.objects.create(name="two", settings={"names": "cnm"}, heartbeat_at=world.host.heartbeat_at)
+    networks.ensure_defaults(row)
+    made = World(row)
+    made.container("web")
+    return made
+
+
+def test_a_page_of_the_only_host_writes_there_when_another_host_was_chosen_since(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "WAIT_S", 0)
+    world.container("web")
+    client = page()
+    opened = said(client.get("/containers/web/rename/"))
+    fields = dict(FIELDS.findall(opened))
+    joined(world)
+    client.post("/hosts/two/look/")
+    form = {"name": "shop", **fields}
+    again = client.post("/containers/web/rename/", {**form, "name": "-"})
+    assert again.status_code == 400
+    assert dict(FIELDS.findall(said(again)))["page_host"] == "local", "as it was refused, so is it sent again"
+    answer = client.post("/containers/web/rename/", {**form, "name": "shop"})
+    assert answer["Location"] == "/@local/containers/shop/", "it is about that host still"
+    assert sorted(Container.objects.values_list("host__name", "name")) == [("local", "shop"), ("two", "web")]
+    assert client.post("/containers/web/rename/", {"name": "shop"}).status_code == 302
+    assert Container.objects.get(host__name="two").name == "shop", "a program that names no host means the chosen one"
+
+
+def test_a_page_of_a_host_that_is_gone_writes_nowhere(world: World) -> None:
+    world.container("web")
+    client = page()
+    fields = dict(FIELDS.findall(said(client.get("/containers/web/rename/"))))
+    joined(world)
+    Host.objects.filter(pk=world.host.pk).update(name="renamed")
+    refused = client.post("/containers/web/rename/", {"name": "shop", **fields})
+    assert refused.status_code == 404
+    assert "The page was about host local, which is not there any more." in said(refused)
+    assert set(Container.objects.values_list("name", flat=True)) == {"web"}
+
+
+def test_what_an_open_page_asks_is_about_its_own_host(two: World) -> None:
+    client = page()
+    client.post("/hosts/two/look/")
+    by_script = {"X-Live-Refresh": "1", "X-Page-Host": "local"}
+    fresh = client.get("/containers/web/", headers=by_script)
+    assert 'href="/@local/containers/web/remove/"' in said(fresh)
+    filtered = client.get("/containers/?q=web", headers={"X-Page-Host": "local"})
+    assert filtered["Location"] == "/@local/containers/?q=web"
+    there = client.post("/@two/hosts/local/look/", headers={"X-Page-Host": "local"})
+    assert there.status_code == 302, "an address says it before all else"
+
+
+def test_a_picture_of_the_only_host_leads_to_hosts_that_join(world: World) -> None:
+    told = said(page().get("/topology/"))
+    assert 'data-container-url="/@HOST/containers/OBJECT/"' in told
+    assert 'data-trace-url="/@HOST/firewall/trace/"' in told

@@ -137,8 +137,10 @@ function take(entry: Entry | undefined): void {
   const form = document.createElement("form");
   form.method = "post";
   form.action = entry.url;
-  const token = document.querySelector<HTMLInputElement>("input[name=csrfmiddlewaretoken]");
-  if (token) form.append(token.cloneNode());
+  for (const name of ["csrfmiddlewaretoken", "page_host"]) {
+    const field = document.querySelector<HTMLInputElement>(`input[name=${name}]`);
+    if (field) form.append(field.cloneNode());
+  }
   document.body.append(form);
   form.submit();
 }
