@@ -56,6 +56,7 @@ _BOUND = f"[{BIND[0]}]" if ":" in BIND[0] else BIND[0]
 # Always under the names by which only this host itself finds it (supervisors ask there), and under the one address that it listens on.
 ALLOWED_HOSTS = list(dict.fromkeys((*env.words("CNM_ALLOWED_HOSTS"), *_LOOPBACK, _BOUND)))
 CSRF_TRUSTED_ORIGINS = list(env.words("CNM_TRUSTED_ORIGINS"))
+CSRF_FAILURE_VIEW = "networks.pages.views.session.refuse_form"
 
 INSTALLED_APPS = [
     "django.contrib.auth",

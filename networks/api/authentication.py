@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import uuid
 
+from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
-from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.authentication import (
+    BaseAuthentication,
+    CSRFCheck,
+    SessionAuthentication,
+    get_authorization_header,
+)
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
+from networks import refused_form
 from networks.models import ApiToken, User
 from networks.services.actor import Actor, lesser
 from networks.services.tokens import authenticate
@@ -32,6 +39,26 @@ class BearerAuthentication(BaseAuthentication):
 
 class BrowserAuthentication(SessionAuthentication):
     """A signed-in browser; writes need the CSRF token."""
+
+    def enforce_csrf(self, request: Request) -> None:
+        check = CSRFCheck(_nobody)
+        check.process_request(request)
+        reason = check.process_view(request, None, (), {})
+        if reason:
+            raise RefusedForm(str(reason))
+
+
+def _nobody(_request: HttpRequest) -> HttpResponseBase:
+    raise AssertionError("the check alone is asked")
+
+
+class RefusedForm(PermissionDenied):
+    """What a page sent does not prove to come from it. Its remedy is another than a role."""
+
+    def __init__(self, reason: str) -> None:
+        sentence, remedy = refused_form.words(refused_form.cause(reason, signed_in=True))
+        super().__init__(sentence.translated(_))
+        self.remedy = remedy.translated(_)
 
 
 def actor_of(request: Request) -> Actor:

@@ -92,7 +92,10 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
     if isinstance(error, exceptions.APIException):
         code = error.get_codes()
         response = _response(
-            error.status_code, code=code if isinstance(code, str) else "invalid", detail=_words(error.detail)
+            error.status_code,
+            code=code if isinstance(code, str) else "invalid",
+            detail=_words(error.detail),
+            remedy=getattr(error, "remedy", ""),
         )
         if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
             response["WWW-Authenticate"] = "Bearer"

@@ -11,6 +11,7 @@ from typing import Any
 from django import template
 from django.forms.utils import flatatt
 from django.template.defaultfilters import filesizeformat
+from django.template.defaulttags import CsrfTokenNode
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -49,13 +50,10 @@ def at_any(name: str, *args: Any) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def csrf_token(context: Mapping[str, Any]) -> SafeString:
+def csrf_token(context: template.Context) -> SafeString:
     """Django's, and where the address names no host, which one the page is about: by the time that it is sent there may be several."""
-    token, request = context.get("csrf_token"), context.get("request")
-    if not token or token == "NOTPROVIDED":
-        return SafeString("")
-    fields = format_html('<input type="hidden" name="csrfmiddlewaretoken" value="{}">', token)
-    host = host_of_page(request)
+    fields = CsrfTokenNode().render(context)
+    host = host_of_page(context.get("request")) if fields else ""
     return fields + format_html('<input type="hidden" name="{}" value="{}">', OF_PAGE_FIELD, host) if host else fields
 
 

@@ -208,6 +208,10 @@ def for_scripts() -> dict[str, str]:
         "noAnswer": _(
             "This plan may be old: the server did not answer. What you typed is kept; change something to ask again."
         ),
+        "renewed": _(
+            "The page was opened before you signed in the last time, so this was refused. It is up to date now: what you typed is kept;"
+            " change something to ask again."
+        ),
         "logEnd": _("The log has ended: the container does not run."),
         "logGap": _("Some lines are lost: the log was begun anew meanwhile."),
         "logBroke": _("The connection broke. Trying again in {seconds} s, from here."),

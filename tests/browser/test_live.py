@@ -281,6 +281,55 @@ def test_whoever_signed_in_again_in_another_tab_goes_on_in_this_one(console: Con
     expect(page.get_by_text("1 network was removed.")).to_be_visible()
 
 
+def test_a_preview_that_is_older_than_the_sign_in_says_so_and_goes_on(console: Console, new_page: NewPage) -> None:
+    page = new_page(signed_in=False)
+    sign_in(page)
+    open_once(page, "/networks/new/")
+    page.locator("#f-name").fill("old")
+    expect(page.locator("#plan")).to_contain_text("network old")
+    page.context.clear_cookies(name="csrftoken")  # as a sign-in in another tab exchanges it
+    page.context.new_page().goto("/settings/")
+    page.locator("#f-name").fill("older")
+    expect(page.locator("#plan")).to_contain_text("opened before you signed in the last time")
+    expect(page.locator("#plan")).not_to_contain_text("may be old")
+    page.locator("#f-name").fill("renewed")
+    expect(page.locator("#plan")).to_contain_text("network renewed")
+    never_loaded_again(page)
+    page.route(
+        "**/networks/new/",
+        lambda route: route.fulfill(
+            status=403,
+            headers={"X-Refused-Form": "elsewhere", "Content-Type": "text/html"},
+            body='<div class="empty-state"><h1>No</h1><p>Sent from elsewhere.</p><p class="x">Open it there.</p></div>',
+        ),
+    )
+    page.locator("#f-name").fill("elsewhere")
+    expect(page.locator("#plan")).to_contain_text("Sent from elsewhere. Open it there.")
+    page.unroute("**/networks/new/")
+    page.locator("#f-name").fill("again")
+    expect(page.locator("#plan")).to_contain_text("network again")
+
+
+def test_a_form_that_is_older_than_the_sign_in_leads_back_to_its_page(
+    console: Console, new_page: NewPage, shoot: Callable[[Page, str], None]
+) -> None:
+    console.network("kept")
+    page = new_page(signed_in=False)
+    sign_in(page)
+    page.goto("/networks/kept/remove/")
+    page.context.clear_cookies(name="csrftoken")
+    page.context.new_page().goto("/settings/")
+    page.get_by_role("button", name="Remove").last.click()
+    expect(page.get_by_text("Load the page again, then do it once more.")).to_be_visible()
+    shoot(page, "refused-form-1440")
+    check(page, "a form that was refused")
+    page.get_by_role("link", name="Load the page again").click()
+    page.wait_for_url(f"{ADDRESS}/networks/kept/remove/")
+    page.get_by_role("button", name="Remove").last.click()
+    expect(page.get_by_text("kept").first).to_be_visible()
+    page.wait_for_url(f"{ADDRESS}/networks/")
+
+
 def test_an_answer_that_is_no_form_does_not_take_the_place_of_one(console: Console, page: Page) -> None:
     page.goto("/networks/new/")
     page.route("**/networks/new/", lambda route: route.fulfill(body="<h1>Somebody else's page</h1>"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import authenticate, login, logout
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -16,8 +16,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
+from networks import refused_form
+
 from .. import assets, lockout
-from ..base import not_built
+from ..base import PageRequest, not_built, page
+
+REFUSED_FORM = "X-Refused-Form"
+"""The header by which scripts know such a refusal; its value is the cause (``networks.refused_form``)."""
 
 
 @sensitive_post_parameters("password")
@@ -60,11 +65,55 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     return redirect("login")
 
 
+def refuse_form(request: HttpRequest, reason: str = "") -> HttpResponseBase:
+    """The answer to a form that may not come from a page of ours (``CSRF_FAILURE_VIEW``), with the way back."""
+    if not assets.is_built():
+        return not_built(request)
+    signed_in = request.user.is_authenticated
+    cause = refused_form.cause(reason, signed_in=signed_in)
+    response = _refused_in_frame(request, cause) if signed_in else _refused(request, cause)
+    response.headers[REFUSED_FORM] = cause
+    return response
+
+
+@never_cache
+def _refused(request: HttpRequest, cause: str) -> HttpResponse:
+    """For who is not signed in: the page to do so."""
+    sentence, remedy = refused_form.words(cause)
+    context = {
+        "next": _target(request) if "next" in request.POST else _page_before(request),
+        "name": request.POST.get("username", "")[:150],
+        "error": f"{sentence.translated(_)} {remedy.translated(_)}",
+        "insecure": _is_insecure(request),
+    }
+    return render(request, "sign_in.html", context, status=403)
+
+
+@page(write="viewer", every=True)
+def _refused_in_frame(request: PageRequest, cause: str) -> HttpResponse:
+    sentence, remedy = refused_form.words(cause)
+    context = {
+        "sentence": sentence.translated(_),
+        "remedy": remedy.translated(_),
+        "code": "refused_form",
+        "again": _page_before(request),
+    }
+    return render(request, "problem.html", context, status=403)
+
+
+def _page_before(request: HttpRequest) -> str:
+    """The page of ours that the form was on."""
+    before = request.headers.get("Referer", "")
+    return before if _is_ours(request, before) else resolve_url(settings.LOGIN_REDIRECT_URL)
+
+
 def _target(request: HttpRequest) -> str:
     wanted = request.POST.get("next") or request.GET.get("next") or ""
-    if url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure()):
-        return wanted
-    return resolve_url(settings.LOGIN_REDIRECT_URL)
+    return wanted if _is_ours(request, wanted) else resolve_url(settings.LOGIN_REDIRECT_URL)
+
+
+def _is_ours(request: HttpRequest, url: str) -> bool:
+    return url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
 
 
 def _is_insecure(request: HttpRequest) -> bool:

@@ -61,6 +61,12 @@ async function signIn(form: HTMLFormElement): Promise<Response> {
   return fetch(form.action, { method: "POST", body: new FormData(form), redirect: "manual" });
 }
 
+/** Have the page send the token of now: a sign-in in another tab made the one that it has worthless. False: it could not be had. */
+export function renewed(): Promise<boolean> {
+  const part = document.getElementById("signed-out-part") as HTMLTemplateElement | null;
+  return renew(part?.content.querySelector<HTMLElement>("dialog")?.dataset["page"] ?? "");
+}
+
 /** A new session has a new token; every form of the page is to send it. False: somebody else is signed in, and the page is theirs. */
 async function renew(url: string): Promise<boolean> {
   const answer = await askHere(url).catch(() => null);

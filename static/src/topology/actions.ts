@@ -1,5 +1,6 @@
 // What can be done with the chosen node: at once over REST, or on a page of its own that shows the plan first. Who may only look gets
 // the links that look.
+import { signedOut } from "../shell/signed_out";
 import { button, element, icon, link, type Words } from "./elements";
 import type { ContainerData, Graph, Node } from "./graph";
 import { csrf } from "./moves";
@@ -90,6 +91,10 @@ async function send(url: string, pressed: HTMLButtonElement, row: HTMLElement): 
   const answer = await fetch(url, { method: "POST", headers: { "Content-Type": "application/json", "X-CSRFToken": csrf() }, body: "{}" }).catch(() => null);
   if (answer?.ok) return; // the feed brings the new state, and with it a new panel
   pressed.disabled = false;
+  if (answer?.status === 401) {
+    signedOut();
+    return;
+  }
   const problem = answer ? ((await answer.json().catch(() => ({}))) as { detail?: string; remedy?: string }) : {};
   const said = element("p", [problem.detail, problem.remedy].filter(Boolean).join(" ") || (answer?.statusText ?? "—"), "note note-error");
   said.setAttribute("role", "alert");
