@@ -59,6 +59,49 @@ def test_a_moved_network_stays_where_it_was_put_until_it_is_put_back(graph: Cons
     expect(page.get_by_role("button", name="Put moved things back")).to_be_hidden()
 
 
+def test_a_move_is_kept_however_many_were_moved_and_though_the_server_was_away(
+    graph: Console, new_page: NewPage
+) -> None:
+    page = new_page()
+    page.goto("/topology/")
+    many = {f"group:{'x' * 60}{number}": [number, number] for number in range(1500)}
+    kept = page.evaluate(
+        """places => fetch("/topology/places/", {method: "POST", body: JSON.stringify(places), headers: {"Content-Type":
+        "application/json", "X-CSRFToken": document.querySelector("[name=csrfmiddlewaretoken]").value}}).then(a => a.status)""",
+        many,
+    )
+    assert kept == 204
+    page.reload()
+    chosen(page, "network, left")
+    page.locator("canvas.map").focus()
+    with page.expect_response(re.compile("places")) as saved:
+        page.keyboard.press("Shift+ArrowDown")
+    assert saved.value.status == 204
+    page.route("**/topology/places/", lambda route: route.abort("connectionrefused"))
+    chosen(page, "network, right")
+    page.locator("canvas.map").focus()
+    with page.expect_event("requestfailed"):
+        page.keyboard.press("Shift+ArrowDown")
+    page.unroute("**/topology/places/")
+    with page.expect_response(re.compile("places")) as saved:  # it is told again
+        pass
+    assert saved.value.status == 204
+    chosen(page, "network, left")
+    page.locator("canvas.map").focus()
+    page.keyboard.press("Shift+ArrowDown")
+    page.goto("/settings/")  # at once: it is told as the page is left
+    again = new_page()
+    again.goto("/topology/")
+    places = json.loads(again.locator("#places").text_content() or "")
+    ids = {graph.get(f"networks/{name}")["id"] for name in ("left", "right")}
+    assert ids < places.keys()
+    assert len(places) == 1502
+    with again.expect_response(re.compile("places")):
+        again.get_by_role("button", name="Put moved things back").click()
+    again.reload()
+    assert json.loads(again.locator("#places").text_content() or "") == {}
+
+
 def test_a_network_is_dragged_by_its_head_and_a_container_onto_a_network(graph: Console, page: Page) -> None:
     page.goto("/topology/")
     canvas = page.locator("canvas.map")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Count, Q
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -14,10 +15,11 @@ from django.views.decorators.http import require_POST
 from networks import feed, represent
 from networks.cnm.errors import CnmError
 from networks.etc_files import FileView, files_of_all
-from networks.models import Activity, Container, Drift, Endpoint, Host, Network, Operation
+from networks.models import Activity, Container, Drift, Endpoint, Host, Network, Operation, User
 from networks.name_lookup import Found, look_up
 
 from ..base import PageRequest, page
+from ..preferences import remember
 from ..which_host import ASKED_BY_PAGE, address_at, done_there, hosts_of, on_host
 from ..words import for_topology
 
@@ -124,20 +126,26 @@ def topology(request: PageRequest) -> HttpResponse:
 @require_POST
 @page(write="viewer", every=True)
 def places(request: PageRequest) -> HttpResponse:
-    """Remember where the person put networks in the picture, from the corner of their host."""
+    """Remember where the person put networks in the picture, from the corner of their host, beside what is remembered; ``{}``: nothing
+    any more."""
     try:
         given = json.loads(request.body)
-        kept = {str(key)[:200]: [_length(place[0]), _length(place[1])] for key, place in given.items()}
+        put = {str(key)[:200]: [_length(place[0]), _length(place[1])] for key, place in given.items()}
     except (ValueError, TypeError, AttributeError, IndexError, KeyError):
         return HttpResponse(status=400)
-    kept = dict(list(kept.items())[:PLACES])
-    numbers = {key: key.partition("@")[0] for key in kept}  # one that spans hosts stands on each: number@host
-    known = set(Network.objects.filter(pk__in=numbers.values()).values_list("pk", flat=True))
-    request.user.preferences["topology"] = {
-        key: place for key, place in kept.items() if numbers[key] in known or key.startswith(UNNUMBERED)
-    }
-    request.user.save(update_fields=["preferences"])
+    with transaction.atomic():
+        person = User.objects.select_for_update().get(pk=request.user.pk)
+        before = person.preferences.get("topology", {}) if put else {}
+        remember(person, topology=_newest({key: place for key, place in before.items() if key not in put} | put))
     return HttpResponse(status=204)
+
+
+def _newest(places: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Those of rooms that are there, the ones put last if they are too many."""
+    numbers = {key: key.partition("@")[0] for key in places}  # one that spans hosts stands on each: number@host
+    known = set(Network.objects.values_list("pk", flat=True))
+    kept = [(key, at) for key, at in places.items() if numbers[key] in known or key.startswith(UNNUMBERED)]
+    return dict(kept[-PLACES:])
 
 
 def _length(value: Any) -> int:

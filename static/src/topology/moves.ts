@@ -1,9 +1,14 @@
 // What a person moves: rooms to where they want them, and lines from a container to a network to connect it. Kept by the server.
+import { ofPage } from "../live/ask";
+import { onReturn, renewed, signedOut } from "../shell/signed_out";
 import { isRoom, type Node } from "./graph";
 import { NETWORK_HEAD, type Box } from "./layout";
 
 const STARTS_AT_PX = 5;
 const SAVE_AFTER_MS = 400;
+const AFTER_FAILURE_MS = 3000;
+/** Rooms in one message: what is sent as the page is left may have 64 KiB, and the longest id with its place 160 bytes. */
+const PART = 300;
 
 export interface Ground {
   /** From the canvas's pixels to the picture's. */
@@ -74,35 +79,72 @@ export function csrf(): string {
   return document.querySelector<HTMLInputElement>("input[name=csrfmiddlewaretoken]")?.value ?? "";
 }
 
-/** Where rooms were put, told to the server a moment after the last change. */
+/** Where rooms were put, told to the server a moment after a change: only what it has not been told, in parts that go even as the page is left. */
 export class Places {
   readonly moved = new Map<string, [number, number]>();
+  private readonly untold = new Map<string, [number, number]>();
+  /** The server is to forget what it was told before. */
+  private forgets = false;
+  private telling = false;
   private timer = 0;
 
   constructor(private readonly url: string) {
     const kept = JSON.parse(document.getElementById("places")?.textContent ?? "{}") as Record<string, [number, number]>;
     for (const [id, place] of Object.entries(kept)) this.moved.set(id, place);
+    window.addEventListener("pagehide", () => void this.tell(true));
+    onReturn(() => void this.tell());
   }
 
   put(id: string, place: [number, number]): void {
     this.moved.set(id, place);
-    this.save();
+    this.untold.delete(id); // what is put last is told last
+    this.untold.set(id, place);
+    this.later(SAVE_AFTER_MS);
   }
 
   forget(): void {
     this.moved.clear();
-    this.save();
+    this.untold.clear();
+    this.forgets = true;
+    this.later(SAVE_AFTER_MS);
   }
 
-  private save(): void {
+  private later(ms: number): void {
     window.clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => {
-      void fetch(this.url, {
-        method: "POST",
-        headers: { "Content-Type": "application/json", "X-CSRFToken": csrf() },
-        body: JSON.stringify(Object.fromEntries(this.moved)),
-        keepalive: true,
-      });
-    }, SAVE_AFTER_MS);
+    this.timer = window.setTimeout(() => void this.tell(), ms);
+  }
+
+  /** One part after the other, so that they come in order; but none waits for an answer as the page is left. */
+  private async tell(leaving = false): Promise<void> {
+    if (this.telling && !leaving) return;
+    this.telling = true;
+    while (this.forgets || this.untold.size) {
+      const forgets = this.forgets;
+      const part = forgets ? [] : [...this.untold].slice(0, PART);
+      this.forgets = false;
+      for (const [id] of part) this.untold.delete(id);
+      const answer = await this.send(Object.fromEntries(part));
+      if (answer?.ok || answer?.status === 400) continue; // what the server cannot take it would refuse again
+      this.keep(part, forgets);
+      await this.failed(answer);
+      break;
+    }
+    this.telling = false;
+  }
+
+  /** Tell it the next time; what was moved or forgotten meanwhile is newer. */
+  private keep(part: [string, [number, number]][], forgets: boolean): void {
+    if (!this.forgets) for (const [id, place] of part) if (!this.untold.has(id)) this.untold.set(id, place);
+    this.forgets ||= forgets;
+  }
+
+  private async failed(answer: Response | null): Promise<void> {
+    if (answer?.type === "opaqueredirect") signedOut();
+    else if (!answer || answer.status >= 500 || (answer.headers.get("X-Refused-Form") === "old" && (await renewed().catch(() => false)))) this.later(AFTER_FAILURE_MS);
+  }
+
+  private send(part: Record<string, [number, number]>): Promise<Response | null> {
+    const headers = { "Content-Type": "application/json", "X-CSRFToken": csrf(), ...ofPage() };
+    return fetch(this.url, { method: "POST", headers, body: JSON.stringify(part), keepalive: true, redirect: "manual" }).catch(() => null);
   }
 }
