@@ -1,4 +1,4 @@
-"""Headless Chromium on the whole product: the browser runs in the throw-away host's network, on the machine's own files."""
+"""Headless Chromium on the whole product: the browser runs beside the throw-away host, on the machine's own files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
 
 from tests.product.conftest import Console
+from tests.testlib.beside import network_beside
 from tests.testlib.product import ADMIN, PASSWORD, Product
 
-ADDRESS = "http://127.0.0.1:8000"
+PORT = 8000
+ADDRESS = f"http://127.0.0.1:{PORT}"
 PATIENCE_MS = 15_000
 NewPage = Callable[..., Page]
 expect.set_options(timeout=PATIENCE_MS)
@@ -24,7 +26,7 @@ expect.set_options(timeout=PATIENCE_MS)
 def product() -> Iterator[Product]:
     """One product, and one browser, for all tests of a module."""
     with Product() as product:
-        product.serve_tcp(8000)
+        product.serve_tcp(PORT)
         yield product
 
 
@@ -44,18 +46,19 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="module")
 def browser(playwright: Playwright, product: Product, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Debian's Chromium, without its window where that can be had; a wrapper puts it into the throw-away host's network namespace."""
+    """Debian's Chromium, without its window where that can be had; a wrapper puts it into a network beside the throw-away host's."""
     found = filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome")))
     chromium = next((path for path in found if not path.startswith("/snap/")), None)
     assert chromium, "Chromium is missing, or is a snap, which cannot enter a throw-away host: make tools"
     wrapper = tmp_path_factory.mktemp("chromium") / "chromium"
-    wrapper.write_text(f'#!/bin/sh\nexec nsenter --net=/proc/{product.bottle.pid}/ns/net {chromium} "$@"\n')
-    wrapper.chmod(0o755)
-    started = playwright.chromium.launch(
-        executable_path=str(wrapper), args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-    )
-    yield started
-    started.close()
+    with network_beside(product.bottle, PORT) as network:
+        wrapper.write_text(f'#!/bin/sh\nexec nsenter --net={network} {chromium} "$@"\n')
+        wrapper.chmod(0o755)
+        started = playwright.chromium.launch(
+            executable_path=str(wrapper), args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="module")

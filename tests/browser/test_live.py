@@ -392,3 +392,21 @@ def test_a_log_is_followed_over_a_broken_connection_without_a_gap(console: Conso
     assert re.search(r"^\d{4}-\S+ out-1\n", text)
     never_loaded_again(page)
     console.remove("talker")
+
+
+def test_an_address_that_comes_to_the_host_ends_nothing_that_a_page_asks_for(console: Console, page: Page) -> None:
+    """Of the tests themselves: a browser whose own network changes ends the requests that have no connection yet."""
+    page.goto("/networks/")
+    page.evaluate("""() => {
+        window.failed = [];
+        window.over = false;
+        const ask = async () => {
+            while (!window.over) await fetch(`/networks/?q=${Math.random()}`).catch((error) => window.failed.push(String(error)));
+        };
+        window.asked = Promise.all(Array.from({ length: 12 }, ask));  // of which six have one
+    }""")
+    for verb in ("add", "del"):
+        console.bottle.run(["ip", "addr", verb, "198.51.100.9/32", "dev", "eth0"])
+        page.wait_for_timeout(500)
+    page.evaluate("() => { window.over = true; return window.asked.then(() => null); }")
+    assert page.evaluate("window.failed") == []
