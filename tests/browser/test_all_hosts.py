@@ -61,6 +61,7 @@ def test_all_hosts_are_chosen_and_each_row_leads_to_its_own(
     expect(page.locator("#rules")).to_contain_text("h1")
     check(page, "rules of all hosts")
     page.get_by_role("link", name="Topology").click()
+    expect(page).to_have_url(re.compile(r"/@\*/topology/$"))
     page.goto("/@*/containers/new/")
     page.get_by_role("link", name="h2", exact=True).click()
     expect(page).to_have_url(re.compile(r"/@h2/containers/new/$"))

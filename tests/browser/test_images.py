@@ -97,6 +97,7 @@ def test_an_archive_is_sent_run_commanded_and_kept_as_an_image(
         page.goto("/images/")
         page.get_by_role("link", name=f"Remove {name}", exact=True).click()
         page.get_by_role("button", name="Remove image").click()
+        page.wait_for_url(f"{ADDRESS}/images/")
         expect(page.get_by_role("row", name=name)).to_have_count(0)
 
 

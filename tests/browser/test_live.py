@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.product.conftest import Console
 from tests.testlib.product import PASSWORD
@@ -60,7 +60,7 @@ def test_where_no_websocket_comes_through_the_page_asks_and_says_that_it_does(co
 
 
 def test_an_operation_shows_how_far_it_is_and_its_end(console: Console, page: Page) -> None:
-    console.run("stubborn", "sh", "-c", "trap '' TERM; while :; do sleep 1; done", stop_timeout=20)
+    console.run("stubborn", "sh", "-c", "trap '' TERM; while :; do sleep 1; done", stop_timeout=600)
     open_once(page, "/operations/")
     console.call("POST", "containers/stubborn/stop", {}, wait=0)
     row = page.get_by_role("row", name=re.compile("stopped container stubborn"))
@@ -73,6 +73,8 @@ def test_an_operation_shows_how_far_it_is_and_its_end(console: Console, page: Pa
     row.get_by_role("link").first.click()
     expect(page.get_by_role("progressbar")).to_be_visible()
     open_once(page, "/operations/")
+    expect(row.get_by_role("progressbar")).to_be_visible()
+    console.bottle.run(["kill", "-KILL", str(console.get("containers/stubborn")["pid"])])
     expect(row).to_contain_text("done", timeout=60_000)
     expect(row.get_by_role("progressbar")).to_have_count(0)
     never_loaded_again(page)
@@ -368,8 +370,15 @@ def test_a_log_is_followed_over_a_broken_connection_without_a_gap(console: Conso
     log = page.locator("#log")
     expect(log).to_contain_text("out-5")
     expect(log.locator(".stderr").first).to_have_text("err-1")
+    held: list[Route] = []
+    page.route(
+        "**/log/**", lambda route: held.append(route)
+    )  # it would be there again before anybody has seen that it was away
     page.evaluate("window.breakTheLog()")
     expect(log.locator(".log-note")).to_contain_text("Trying again")
+    page.unroute("**/log/**")
+    for route in held:
+        route.continue_()
     expect(log.locator(".log-note")).to_have_count(0)
     last = int(log.locator("div").last.inner_text().partition("-")[2]) + 5
     expect(log).to_contain_text(f"out-{last}")
