@@ -16,7 +16,8 @@ OURS: dict[str, Any] = {"driver": "tester", "subnets": [{"subnet": "10.88.0.0/24
 """A network that the plugin makes, with addresses that we give."""
 THEIRS: dict[str, Any] = {"driver": "tester", "ipam_driver": "tester"}
 """A network that the plugin makes, with addresses that it gives."""
-SETTINGS = {"CNM_PLUGIN_TIMEOUT_SECONDS": "2"}
+SETTINGS = {"CNM_PLUGIN_TIMEOUT_SECONDS": "5"}
+"""Not less: on a busy machine a plugin, which starts programs, takes a second or two for an answer."""
 
 
 @contextmanager

@@ -227,9 +227,9 @@ def test_packets_of_an_endpoint_and_of_a_bridge_are_captured_filtered_and_bounde
     console.run("web", network="shop")
     console.serve("db", 80, network="shop")
     address = console.address("db")
-    sent = {"network": "shop", "protocol": "tcp", "port": 80, "seconds": 30, "snap_length": 96}
+    sent = {"network": "shop", "protocol": "tcp", "port": 80, "seconds": 600, "snap_length": 96}
     endpoint = console.call("POST", "captures", {"container": "web", **sent})
-    bridge = console.call("POST", "captures", {"network": "shop", "host": address, "seconds": 30})
+    bridge = console.call("POST", "captures", {"network": "shop", "host": address, "seconds": 600})
 
     def capture(which: Any) -> Any:
         return console.get(f"captures/{which['id']}")
@@ -262,7 +262,7 @@ def test_packets_of_an_endpoint_and_of_a_bridge_are_captured_filtered_and_bounde
 
     mode = console.bottle.run(["stat", "-c", "%a %u", "/var/lib/cnm/captures", "-L"]).stdout.split()
     assert mode == ["750", "0"]
-    small = console.call("POST", "captures", {"container": "db", "seconds": 30, "size": 4096})
+    small = console.call("POST", "captures", {"container": "db", "seconds": 600, "size": 4096})
     assert console.until(lambda: capture(small)["state"] == "running")
     console.inside("web", "busybox", "ping", "-c", "6", "-i", "0.2", "-s", "1000", address)
     assert console.until(lambda: capture(small)["state"] == "done")
@@ -278,7 +278,7 @@ def test_packets_of_an_endpoint_and_of_a_bridge_are_captured_filtered_and_bounde
 def test_a_capture_ends_with_its_interface_and_with_its_worker(console: Console) -> None:
     console.network("shop")
     console.run("web", network="shop")
-    ids = [console.call("POST", "captures", {"container": "web", "seconds": 60})["id"]]
+    ids = [console.call("POST", "captures", {"container": "web", "seconds": 600})["id"]]
     capture = lambda index: console.get(f"captures/{ids[index]}")  # noqa: E731  # asked again and again
     assert console.until(lambda: capture(0)["state"] == "running")
     console.call("POST", "containers/web/stop", {"timeout": 0})
@@ -287,7 +287,7 @@ def test_a_capture_ends_with_its_interface_and_with_its_worker(console: Console)
     refused = console.raw("POST", "captures", {"container": "web"})
     assert (refused.status_code, refused.json()["field"]) == (409, "container")
     console.call("POST", "containers/web/start", {})
-    ids.append(console.call("POST", "captures", {"container": "web", "seconds": 60})["id"])
+    ids.append(console.call("POST", "captures", {"container": "web", "seconds": 600})["id"])
     assert console.until(lambda: capture(1)["state"] == "running")
     console.product.restart("slow")
     assert console.until(lambda: capture(1)["state"] == "done")

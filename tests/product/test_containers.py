@@ -158,7 +158,10 @@ def test_wait_answers_when_it_ends_with_its_code(console: Console) -> None:
 
 
 def test_a_signal_reaches_the_process(console: Console) -> None:
-    console.run("polite", "sh", "-c", "trap 'echo got usr1' USR1; trap 'exit 9' INT; while :; do sleep 0.1; done")
+    console.run(
+        "polite", "sh", "-c", "trap 'echo got usr1' USR1; trap 'exit 9' INT; echo up; while :; do sleep 0.1; done"
+    )
+    assert console.until(lambda: "up" in console.raw("GET", "containers/polite/logs").text)  # it heeds no signal before
     console.call("POST", "containers/polite/kill", {"signal": "USR1"})
     assert console.until(lambda: "got usr1" in console.raw("GET", "containers/polite/logs").text)
     assert console.state("polite") == "running"

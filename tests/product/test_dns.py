@@ -103,8 +103,10 @@ def test_a_name_follows_stop_start_rename_connect_and_disconnect(console: Consol
 def test_a_process_that_ends_by_itself_takes_its_name_along(console: Console) -> None:
     console.network("app")
     console.run("asker", network="app")
-    console.run("short", "sleep", "1.5", network="app")
+    console.run("short", "sh", "-c", "until [ -e /tmp/over ]; do sleep 0.1; done", network="app")
     assert ask(console, "asker", "short") == [console.address("short")]
+    over = {"command": ["touch", "/tmp/over"]}
+    console.call("POST", "containers/short/exec", over, wait=0)  # it may be gone before its answer
     assert console.until(lambda: ask(console, "asker", "short") == [])
 
 

@@ -159,7 +159,7 @@ def test_a_port_that_was_taken_while_the_holder_was_dead_is_not_hijacked(
 
 def test_a_command_whose_worker_died_fails_and_is_not_run_again(console: Console) -> None:
     console.run("web")
-    command = ["sh", "-c", "echo once >>/count; sleep 3; echo end >>/count"]
+    command = ["sh", "-c", "echo once >>/count; sleep 1000; echo end >>/count"]
     asked = console.raw("POST", "containers/web/exec", {"command": command}, wait=0)
     number = asked.json()["operation"]["number"]
     count = ["cat", "/count"]

@@ -43,7 +43,7 @@ CALLS_TWICE = (
     "for _ in range(2): c.sendall(b'ping'); print(c.recv(99).decode(), flush=True); sys.stdin.readline()"
 )
 ASKS_TWICE = (
-    "import socket, sys; s = socket.socket(2, 2); s.bind(('', 7777)); s.settimeout(1)\n"
+    "import socket, sys; s = socket.socket(2, 2); s.bind(('', 7777)); s.settimeout(9)\n"
     "s.sendto(b'ping', ('192.0.2.2', 5353)); print('asked', flush=True); sys.stdin.readline()\n"
     "s.sendto(b'ping', ('192.0.2.2', 5353)); print(s.recv(99).decode(), flush=True)"
 )

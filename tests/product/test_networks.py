@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 
 import pytest
 
@@ -258,9 +257,11 @@ def test_a_port_that_a_program_took_a_moment_ago_is_refused_and_nothing_is_made(
     assert program.stdin is not None
     assert program.stdout is not None
     assert program.stdout.readline() == "up\n"
-    time.sleep(0.9)  # the monitor's glance, and the worker's look
+    body = {"name": "web", "command": ["sleep", "1000"], "ports": ["8099:80"]}
+    # The monitor's glance, and the worker's look: a dry run asks for none.
+    assert console.until(lambda: console.raw("POST", "containers", body, dry_run=1).status_code == 409)
     operations = console.get("operations")["count"]
-    refused = console.raw("POST", "containers", {"name": "web", "command": ["sleep", "1000"], "ports": ["8099:80"]})
+    refused = console.raw("POST", "containers", body)
     assert (refused.status_code, refused.json()["field"]) == (409, "ports"), refused.text
     assert "8099/tcp is held by python3 (" in refused.json()["detail"]
     assert console.raw("GET", "containers/web").status_code == 404
