@@ -109,6 +109,7 @@ def test_a_client_that_stands_still_does_not_keep_a_container_from_ending(cli: D
     command = ["docker", "-H", f"unix://{DOCKER_SOCKET}", "start", "-a", "web"]
     client = cli.bottle.popen(command)
     assert cli.until(lambda: cli.state("web") == "running")
+    assert cli.until(lambda: cli.said("logs", "--tail", "1", "web")), "it has begun to speak"
     cli.said("kill", "web")
     assert cli.inspected("container", "web")["State"]["ExitCode"] == 137
     out, _ = client.communicate(timeout=30)
@@ -171,6 +172,7 @@ def test_a_container_is_paused_and_goes_on(cli: Docker) -> None:
     made = cli.said(
         "run", "-d", "--name", "web", "host", "sh", "-c", "trap 'exit 4' TERM; while :; do date; sleep 0.1; done"
     )
+    assert cli.until(lambda: cli.said("logs", "web")), "it traps the signal by now"
     before = str(time.time())
     assert cli.said("pause", "web") == "web"
     state = cli.inspected("container", "web")["State"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import subprocess
 
 import pytest
@@ -49,11 +51,15 @@ def test_events_are_told_as_they_happen(cli: Docker) -> None:
     watching = cli.bottle.popen([*command, *filters, "--filter", "event=die"], stderr=subprocess.STDOUT)
     assert watching.stdout is not None
     try:
-        told = []
-        while not told:  # it begins when it is answered, and nobody tells when that is
+        printed = b""
+        while printed.count(b"\n") < 2:  # it begins when it is answered, and nobody tells when that is
             cli.said("run", "--rm", "--name", "web", "host", "true")
             cli.said("run", "--rm", "--name", "web", "host", "sh", "-c", "exit 3", code=3)
-            told = [json.loads(watching.stdout.readline()) for _ in range(2)]
+            while printed.count(b"\n") < 2 and select.select([watching.stdout], [], [], 3)[0]:
+                piece = os.read(watching.stdout.fileno(), 1 << 16)
+                assert piece, printed
+                printed += piece
+        told = [json.loads(line) for line in printed.splitlines()[:2]]
         assert [item["Action"] for item in told] in (["start", "die"], ["die", "start"])
         assert {item["Actor"]["Attributes"]["name"] for item in told} == {"web"}
     finally:

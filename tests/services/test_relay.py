@@ -17,6 +17,7 @@ from redis import Redis
 
 from networks import exec_client, relay
 from networks.cnm.errors import Unavailable
+from tests.testlib.product import accepts
 from worker.sessions import relayed
 
 HOST = "two"
@@ -29,7 +30,7 @@ def server() -> Iterator[str]:
         path = Path(folder) / "redis.sock"
         command = ["redis-server", "--port", "0", "--unixsocket", str(path), "--save", "", "--appendonly", "no"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        while not path.exists():
+        while not accepts(path):
             assert process.poll() is None
         yield f"unix://{path}"
         process.terminate()
