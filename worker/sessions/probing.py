@@ -1,7 +1,7 @@
 """Health checks: each running container that has one is probed now and then, by a command inside it.
 
-What was found stands in the container's row, so a new process goes on where the one before was ended. A probe has a thread of its own
-kind, for it may hang for as long as its timeout; nothing else waits for it.
+What was found stands in the container's row, so a new process goes on where the one before was ended. A probe has a thread of its own,
+for it may hang for as long as its timeout; no other probe waits for it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,17 @@ log = logging.getLogger("worker.sessions")
 LOOK_S = 1.0
 """Between two looks at which containers there are to probe."""
 AT_ONCE = 32
-"""Probes at the same time."""
+"""Probes that are begun at the same time."""
+BEGINS_S = 1.0
+"""How long a probe counts as one of these: what takes longer waits for its command, which costs nothing here but its thread."""
+MOST = 4096
+"""Threads: more than there are containers to probe on one host."""
 
 
 async def probing(runtime: Runtime, host_name: str) -> None:
     """Probe until cancelled."""
-    pool = ThreadPoolExecutor(AT_ONCE, "probe")
+    pool = ThreadPoolExecutor(MOST, "probe")
+    begun = asyncio.Semaphore(AT_ONCE)
     tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
     try:
         while True:
@@ -43,7 +48,7 @@ async def probing(runtime: Runtime, host_name: str) -> None:
                 for key in [key for key, task in tasks.items() if task.done()]:
                     del tasks[key]  # its process was gone for a moment: a repair puts up another, in the same run
                 for key in rows.keys() - tasks.keys():
-                    tasks[key] = asyncio.create_task(_probe(runtime, rows[key], pool))
+                    tasks[key] = asyncio.create_task(_probe(runtime, rows[key], pool, begun))
             await asyncio.sleep(LOOK_S)
     finally:
         for task in tasks.values():
@@ -51,7 +56,7 @@ async def probing(runtime: Runtime, host_name: str) -> None:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def _probe(runtime: Runtime, row: Container, pool: ThreadPoolExecutor) -> None:
+async def _probe(runtime: Runtime, row: Container, pool: ThreadPoolExecutor, begun: asyncio.Semaphore) -> None:
     """One run of a container, until it is over."""
     check = HealthCheck.of(row.spec)
     assert check is not None  # noqa: S101  # the row says so
@@ -62,7 +67,14 @@ async def _probe(runtime: Runtime, row: Container, pool: ThreadPoolExecutor) -> 
         since = (now - (health.probed_at or started)).total_seconds()
         await asyncio.sleep(check.pause_s(health, started, now) - max(0.0, since))
         try:
-            probe = await asyncio.get_running_loop().run_in_executor(pool, _ask, runtime, row.pk, check)
+            async with begun:
+                asked = asyncio.get_running_loop().run_in_executor(pool, _ask, runtime, row.pk, check)
+                try:
+                    await asyncio.wait([asked], timeout=BEGINS_S)
+                except asyncio.CancelledError:
+                    asked.cancel()
+                    raise
+            probe = await asked
         except Conflict:
             return  # it does not run any more
         health = health.after(probe, check, started)
