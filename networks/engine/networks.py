@@ -125,10 +125,21 @@ def prune(call: Call) -> Steps[Answer]:
     for row in _rows(call).filter(predefined=False, removing=False):
         idle = not row.endpoints.all() and (until is None or row.created_at <= until)
         labelled = filtering.matches_labels(wanted.get("label", ()), row.labels)
-        if idle and labelled and filtering.lacks_labels(wanted.get("label!", ()), row.labels):
-            yield from written(call, lambda row=row: services.delete_network(call.actor, row), id=row.pk)  # type: ignore[misc]
+        meant = idle and labelled and filtering.lacks_labels(wanted.get("label!", ()), row.labels)
+        if meant and (yield from _pruned(call, row)):
             gone.append(row.name)
     return Answer(value={"NetworksDeleted": gone or None})
+
+
+def _pruned(call: Call, row: Network) -> Steps[bool]:
+    """Whether it is gone. The list is as old as the removals before it: what is used meanwhile stays."""
+    try:
+        yield from written(call, lambda: services.delete_network(call.actor, row), id=row.pk)
+    except EngineError as error:
+        if error.status not in {403, 404, 409}:
+            raise
+        return False
+    return True
 
 
 def _until(wanted: filtering.Filters) -> datetime | None:

@@ -88,10 +88,20 @@ def prune(call: Call) -> Steps[Answer]:
         kept = not filtering.lacks_labels(wanted.get("label!", ()), row.labels) or services.users_of(
             call.host, row.name
         )
-        if chosen and labelled and not kept:
-            yield from written(call, lambda row=row: services.remove_volume(call.actor, row))  # type: ignore[misc]
+        if chosen and labelled and not kept and (yield from _pruned(call, row)):
             gone.append(row.name)
     return Answer(value={"VolumesDeleted": gone or None, "SpaceReclaimed": 0})
+
+
+def _pruned(call: Call, row: Volume) -> Steps[bool]:
+    """Whether it is gone. The list is as old as the removals before it: what is used meanwhile stays."""
+    try:
+        yield from written(call, lambda: services.remove_volume(call.actor, row))
+    except EngineError as error:
+        if error.status not in {404, 409}:
+            raise
+        return False
+    return True
 
 
 def used(host: Host) -> list[dict[str, Any]]:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from networks.cnm.errors import Forbidden
-from networks.engine import containers, execs
+from networks.engine import containers, execs, networks
 from networks.engine.call import Call
 from networks.engine.http import Exchange, Request
-from networks.models import Container, Operation
+from networks.models import Container, Network, Operation
 from networks.services import containers as services
 from networks.services import terminals
 from networks.services.actor import Actor
@@ -64,3 +64,19 @@ def test_pruning_takes_nothing_that_starts_meanwhile_and_goes_on_with_the_rest(w
 
     assert len(carried_out(containers.prune(asked()), work).value["ContainersDeleted"]) == 2
     assert set(Container.objects.values_list("name", "status")) == {("starting", "running"), ("last", "running")}
+
+
+def test_pruning_networks_passes_over_what_is_used_meanwhile(world: World) -> None:
+    for name in ("first", "middle", "last"):
+        world.network(name)
+    world.work()
+
+    def work(_: Operation) -> None:
+        if not Container.objects.exists():
+            left = Network.objects.filter(predefined=False, removing=False).values_list("name", flat=True)[0]
+            world.container("web", network=left)
+        world.work()
+
+    gone = carried_out(networks.prune(asked()), work).value["NetworksDeleted"]
+    (used,) = Network.objects.filter(predefined=False).values_list("name", flat=True)
+    assert sorted([*gone, used]) == ["first", "last", "middle"]

@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 
 from networks.cnm.errors import NotFound
-from networks.models import Operation, Volume
+from networks.engine import volumes as engine
+from networks.engine.call import Call
+from networks.engine.http import Exchange, Request
+from networks.models import Container, Operation, Volume
 from networks.services import volumes
+from tests.testlib.steps import carried_out
 from tests.testlib.world import OPERATOR, World
 from worker import slow
 from worker.runtime.folders import Folders
@@ -46,3 +50,21 @@ def test_a_volume_that_was_asked_away_twice_takes_no_later_one_of_its_name_along
     assert {operation.state for operation in Operation.objects.filter(verb="volume.remove")} == {"done"}
     with pytest.raises(NotFound):
         volumes.remove_volume(OPERATOR, row)
+
+
+def test_pruning_passes_over_what_is_used_or_gone_meanwhile(world: World, runtime: Any, settings: Any) -> None:
+    settings.HOST_NAME = world.host.name
+    for name in ("first", "second", "third", "fourth"):
+        volumes.create_volume(OPERATOR, world.host, name, {})
+
+    def work(operation: Operation) -> None:
+        if not Container.objects.exists():
+            left, other = Volume.objects.filter(removing=False).order_by("name")[:2]
+            world.container("web", binds=[f"{left.name}:/data"])
+            other.delete()
+        slow.carry_out(operation, runtime)
+
+    call = Call(Exchange(None, Request("GET", "/", {}, {})), OPERATOR, (1, 41))  # type: ignore[arg-type]  # nothing is sent
+    gone = carried_out(engine.prune(call), work).value["VolumesDeleted"]
+    (used,) = Volume.objects.values_list("name", flat=True)
+    assert len({*gone, used}) == 3
