@@ -50,7 +50,7 @@ def at_any(name: str, *args: Any) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def csrf_token(context: template.Context) -> SafeString:
+def csrf_token(context: template.Context) -> str:
     """Django's, and where the address names no host, which one the page is about: by the time that it is sent there may be several."""
     fields = CsrfTokenNode().render(context)
     host = host_of_page(context.get("request")) if fields else ""

@@ -27,6 +27,7 @@ from networks.models import (
     User,
 )
 from networks.steady import steady
+from networks.uncollected import uncollected
 
 from .containers import container, exec_session, image
 from .endpoints import endpoint, link
@@ -106,7 +107,7 @@ def everything() -> dict[str, dict[str, Json]]:
         "image": prepared(Image),
         "activity": Activity.objects.filter(pk__in=_latest(Activity)),
     }
-    with steady():
+    with steady(), uncollected():
         found = {kind: {str(_id(kind, row)): of(kind, row) for row in query} for kind, query in rows.items()}
         seen = Observation.objects.filter(kind="foreign").select_related("host")
         return found | {"foreign": {row.host.name: {"host": row.host.name, **row.data} for row in seen}}

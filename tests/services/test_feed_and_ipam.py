@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -11,7 +12,7 @@ from django.db import connection, connections
 from hypothesis import given
 from hypothesis import strategies as st
 
-from networks import feed
+from networks import feed, represent
 from networks.cnm.addresses import choose_address, choose_subnet, unique_local_pool, usable_bounds
 from networks.models import Container, Event, Host, Lease
 from networks.services import containers, networks, tokens
@@ -54,6 +55,13 @@ def test_a_snapshot_and_the_events_after_it_make_the_next_snapshot(world: World)
     replayed = replay(before["state"], events)
     for kind in ("network", "container", "operation"):
         assert replayed[kind] == after["state"][kind], kind
+
+
+def test_no_garbage_is_looked_for_while_a_snapshot_is_made(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.container("web")
+    monkeypatch.setitem(represent.DESCRIBERS, "container", lambda _row: {"looked for": gc.isenabled()})  # type: ignore[arg-type]
+    assert [*represent.everything()["container"].values()] == [{"looked for": False}]
+    assert gc.isenabled()
 
 
 def test_an_unknown_epoch_or_a_pruned_past_asks_for_a_snapshot(world: World) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from networks.cnm.names import Naming
 from networks.cnm.plan import Action, Step, reversed_steps
 from networks.cnm.resources import Key, Resource
 from networks.cnm.rules import Chain, Rule
+from networks.uncollected import uncollected
 from worker.firewall import flows
 from worker.firewall.backend import Backend, Script
 from worker.firewall.edit import Put, edit_chain
@@ -55,7 +54,7 @@ class RulesHandler:
         """Carry out *steps* together. Each table changes whole or not at all; when one is refused, those before it are put back."""
         by_family = _by_family(steps)
         try:
-            with _uncollected():
+            with uncollected():
                 self._write(by_family)
         except CnmError as error:
             self._put_back(by_family)
@@ -241,18 +240,6 @@ class _Change:
         jump = re.compile(rf" -[jg] {re.escape(chain.name)}( |$)")
         tables = {**self._state.lines, **self._lines}
         return any(jump.search(text) for (table, _), lines in tables.items() if table == chain.table for text in lines)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Inside, Python does not look for garbage: what thousands of rules are made of stays, and would be gone through again and again."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _blame(error: CnmError, steps: Sequence[Step]) -> dict[str, Any]:
