@@ -257,16 +257,18 @@ def query(context: Mapping[str, Any], **changes: Any) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def sort_head(context: Mapping[str, Any], key: str, label: str) -> SafeString:
-    """The head of a column that can be sorted, as a link that says how it is sorted now."""
+def sort_head(context: Mapping[str, Any], key: str, label: str, kind: str = "") -> SafeString:
+    """The head of a column that can be sorted, as a link that says how it is sorted now. *kind*: ``num`` above numbers."""
     now = context["listing"].sort
+    kind = format_html(' class="{}"', kind) if kind else ""
     if now not in (key, f"-{key}"):
         return format_html(
-            '<th scope="col"><a href="{}" data-sort>{}</a></th>', query(context, sort=key, page=""), label
+            '<th scope="col"{}><a href="{}" data-sort>{}</a></th>', kind, query(context, sort=key, page=""), label
         )
     down = now.startswith("-")
     return format_html(
-        '<th scope="col" aria-sort="{}"><a href="{}" data-sort>{} {}</a></th>',
+        '<th scope="col"{} aria-sort="{}"><a href="{}" data-sort>{} {}</a></th>',
+        kind,
         "descending" if down else "ascending",
         query(context, sort=key if down else f"-{key}", page=""),
         label,

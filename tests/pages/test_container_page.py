@@ -7,7 +7,7 @@ import re
 import pytest
 from django.test import Client
 
-from networks.models import User
+from networks.models import Container, User
 from tests.testlib.world import World
 
 
@@ -30,3 +30,18 @@ def test_of_what_is_not_there_the_way_leads_to_the_list_of_what_is(page: Client,
     missing = page.get(f"/{kind}/no-such-thing/")
     assert missing.status_code == 404
     assert f'<a class="btn btn-primary" href="/{kind}/">' in missing.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("status", "offered"), [("exited", {"start"}), ("running", {"stop", "restart", "kill", "pause"})]
+)
+def test_one_whose_process_ended_is_offered_to_be_started(world: World, status: str, offered: set[str]) -> None:
+    """Also where nobody stopped it."""
+    world.container("job")
+    Container.objects.filter(name="job").update(wanted="running", status=status)
+    client = Client()
+    client.force_login(User.objects.create_user(username="oscar", password="x", role="operator"))
+    shown = client.get("/containers/job/").content.decode()
+    assert set(re.findall(r"/containers/job/do/(\w+)/", shown)) == offered
+    listed = client.get("/palette/?q=job").json()["entries"]
+    assert {entry["url"].split("/")[-2] for entry in listed if "/do/" in entry["url"]} == offered - {"kill", "pause"}

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from networks.models import Container, Image, Network
-from networks.models.choices import Wanted
+from networks.models.choices import ContainerStatus, Wanted
 from networks.models.network import LOCAL
 
 from ..base import PageRequest, page
@@ -114,7 +114,7 @@ def _of_container(request: PageRequest, container: Container) -> Iterator[Entry]
     yield Entry(_("{name}: rules").format(name=name), _("Container"), f"{url}?tab=rules", "wall")
     if not may(request.user, "operator"):
         return
-    runs = container.wanted == Wanted.RUNNING
+    runs = container.wanted == Wanted.RUNNING and container.status != ContainerStatus.EXITED
     verbs = (
         [("stop", _("Stop {name}"), "player-stop"), ("restart", _("Restart {name}"), "rotate-clockwise")]
         if runs

@@ -157,11 +157,11 @@ export class Painter {
     const left = box.x + (isHost ? 62 : 16);
     const name = title(node, scene.words);
     const detail = this.roomDetail(node, scene);
-    this.write(this.clip(name, box.width - (isHost ? 84 : 32), size), left, box.y + head / 2 + (big ? size / 3 : detail ? -6 : 2), isHost);
+    this.write(this.clip(name, box.width - (isHost ? 84 : 32), size), left, box.y + head / 2 + (big ? size / 3 : detail ? -4 : 2), isHost);
     if (big || !detail) return;
     pen.fillStyle = colours.ink2;
     pen.font = `400 11px ${colours.font}`;
-    this.write(this.clip(detail, box.width - 32, 11), left, box.y + head / 2 + 10, isHost);
+    this.write(this.clip(detail, box.width - 32, 11), left, box.y + head / 2 + 11, isHost);
   }
 
   /** Text; with a rim of the ground's colour where a line may run below it. */
