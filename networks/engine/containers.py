@@ -23,7 +23,7 @@ from networks.steady import Steady
 from networks.steady import gone as removed
 
 from . import filters as filtering
-from . import image_shape, json_types, volumes
+from . import health_shape, image_shape, json_types, volumes
 from .call import Answer, Call, NotThere, NotUp, Steps, dockers_words, done, written
 from .container_body import check_unset, requested
 from .container_shape import RUNNING, inspected, listed, state_of
@@ -70,6 +70,8 @@ def create(call: Call) -> Steps[Answer]:
     image_shape.check_platform(call.query.get("platform", ""))
     image = image_shape.needed(call.host, value["image"])
     check_unset(body, image.config or {})
+    probed = health_shape.with_default(body.get("Healthcheck") or {}, (image.config or {}).get("Healthcheck"))
+    value["healthcheck"] = health_shape.requested(probed)
     value["image"] = image.name
     for link in value["links"]:
         _check_link(call, link.partition(":")[0])

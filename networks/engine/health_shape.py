@@ -9,6 +9,7 @@ from typing import Any
 from networks.cnm.health import Health, HealthCheck
 from networks.models import Container
 
+from . import json_types
 from .errors import EngineError
 from .times import rfc3339
 
@@ -18,6 +19,15 @@ _TIMES = {
     "StartPeriod": "start_period",
     "StartInterval": "start_interval",
 }
+
+
+def with_default(given: Mapping[str, Any], image: Any) -> Mapping[str, Any]:
+    """What a container asks for, over the check that its *image* has: what it leaves out is the image's (moby, ``daemon/commit.go``)."""
+    try:
+        json_types.check(image, json_types.HEALTH_CHECK)
+    except EngineError:
+        return given  # an archive may say anything
+    return {**(image or {}), **{name: value for name, value in given.items() if value}}
 
 
 def requested(given: Mapping[str, Any]) -> dict[str, Any]:

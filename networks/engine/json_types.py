@@ -60,6 +60,14 @@ _HOST_CONFIG = {
     "Runtime": str,
 }
 _COMMON = {"Cmd": _WORDS, "Entrypoint": _WORDS, "Env": [str], "User": str, "WorkingDir": str}
+HEALTH_CHECK: Mapping[str, Any] = {
+    "Test": [str],
+    "Interval": int,
+    "Timeout": int,
+    "StartPeriod": int,
+    "StartInterval": int,
+    "Retries": int,
+}
 CONTAINER: Mapping[str, Any] = {
     **_COMMON,
     "Image": str,
@@ -72,14 +80,7 @@ CONTAINER: Mapping[str, Any] = {
     "StopSignal": str,
     "StopTimeout": int,
     "HostConfig": _HOST_CONFIG,
-    "Healthcheck": {
-        "Test": [str],
-        "Interval": int,
-        "Timeout": int,
-        "StartPeriod": int,
-        "StartInterval": int,
-        "Retries": int,
-    },
+    "Healthcheck": HEALTH_CHECK,
     "NetworkingConfig": {"EndpointsConfig": Each(_ENDPOINT)},
 }
 UPDATE: Mapping[str, Any] = {"RestartPolicy": {"Name": str, "MaximumRetryCount": int}}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import time
 from typing import Any
 
@@ -111,6 +113,60 @@ def test_what_is_known_outlives_the_process_that_asks(cli: Docker) -> None:
     cli.product.restart("kernel")
     assert cli.until(lambda: cli.docker("exec", "web", "true", code=None).returncode == 0)
     assert health(cli, "web") == known, "and it is not asked again before its time"
+
+
+def save_with_health_check() -> None:
+    """Runs inside: what ``docker save`` makes of an image with a HEALTHCHECK."""
+    import io
+    import tarfile
+
+    blob = io.BytesIO()
+    with tarfile.open(fileobj=blob, mode="w") as layer:
+        folder = tarfile.TarInfo("srv")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+        layer.addfile(folder)
+    digest = hashlib.sha256(blob.getvalue()).hexdigest()
+    check = {"Test": ["CMD", "/no/such"], "Interval": 10**8, "Retries": 1}
+    config = {
+        "architecture": os.uname().machine.replace("x86_64", "amd64").replace("aarch64", "arm64"),
+        "os": "linux",
+        "config": {"Cmd": ["/sleep"], "Healthcheck": check},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        "history": [{"created": "2026-01-01T00:00:00Z", "created_by": "x"}],
+        "created": "2026-01-01T00:00:00Z",
+    }
+    manifest = [{"Config": "config.json", "RepoTags": ["probed:1"], "Layers": [f"{digest}/layer.tar"]}]
+    with tarfile.open("/run/probed.tar", "w") as archive:
+        for name, data in (
+            ("config.json", json.dumps(config).encode()),
+            (f"{digest}/layer.tar", blob.getvalue()),
+            ("manifest.json", json.dumps(manifest).encode()),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+
+
+def test_what_an_image_says_of_health_is_the_default(cli: Docker) -> None:
+    cli.bottle.python(save_with_health_check)
+    cli.said("load", "-i", "/run/probed.tar")
+
+    def check(*words: str) -> Any:
+        cli.said("create", "--name", "web", *words, "probed:1")
+        shown = cli.inspected("container", "web")["Config"].get("Healthcheck")
+        cli.said("rm", "web")
+        return shown
+
+    image = {"Test": ["CMD", "/no/such"], "Interval": 10**8, "Retries": 1}
+    assert cli.inspected("image", "probed:1")["Config"]["Healthcheck"] == image
+    assert check() == image
+    assert check("--health-retries", "7") == {**image, "Retries": 7}
+    assert check("--health-cmd", "true") == {**image, "Test": ["CMD-SHELL", "true"]}
+    assert not check("--no-healthcheck")
+    before = cli.inspected("image", "probed:1")["Id"]
+    cli.said("load", "-i", "/run/probed.tar")
+    assert cli.inspected("image", "probed:1")["Id"] == before
+    cli.said("rmi", "probed:1")
 
 
 COMPOSE = """

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from networks.cnm.errors import InvalidSpec, Unavailable, Unsupported
 from networks.cnm.text import gettext_noop
@@ -56,6 +58,20 @@ def copy_to_layout(source: str, layout: Path, progress: Callable[[str], None]) -
     if is_loopback(source):
         command.append("--src-tls-verify=false")
     _run([*command, source, f"oci:{layout}:{TAG}"], layout.parent, progress)
+
+
+def health_check(source: str, folder: Path) -> dict[str, Any]:
+    """The health check (Docker's ``Healthcheck``) of *source*; empty: it has none. A layout loses it: OCI images have no place for one."""
+    command = ["skopeo", *(() if POLICY.exists() else ("--insecure-policy",)), "inspect", "--config", "--raw"]
+    if is_loopback(source):
+        command.append("--tls-verify=false")
+    lines: list[str] = []
+    _run([*command, source], folder, lines.append)
+    try:
+        found = json.loads("\n".join(lines))["config"]["Healthcheck"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def unpack(layout: Path, rootfs: Path) -> None:

@@ -123,7 +123,8 @@ class ImageStore:
         image_tools.check_source(source)
         with self._draft() as draft:
             image_tools.copy_to_layout(source, draft / "layout", progress)
-            return self._unpack(name, draft, progress)
+            check = image_tools.health_check(source, draft)
+            return self._unpack(name, draft, progress, {"Healthcheck": check} if check else {})
 
     def import_tar(
         self,
@@ -226,8 +227,10 @@ class ImageStore:
 
     def _unpack(self, name: str, draft: Path, progress: Progress, changes: Mapping[str, Any] | None = None) -> Image:
         described = oci_layout.read_layout(draft / "layout")
-        if changes:  # another configuration makes another image of the same files
-            described = replace(described, id=new_id(), config={**described.config, **changes})
+        config = {**described.config, **(changes or {})}
+        if config != described.config:  # another configuration makes another image of the same files
+            told = f"{described.id} {json.dumps(config, sort_keys=True)}"
+            described = replace(described, id=hashlib.sha256(told.encode()).hexdigest(), config=config)
         made = draft / "image"
         made.mkdir()
         if self._folder(described.id).is_dir():
