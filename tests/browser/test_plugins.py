@@ -37,6 +37,7 @@ def test_a_network_of_a_plugin_is_made_seen_and_seen_to_suffer(
     page.get_by_role("link", name="Create network").first.click()
     page.locator("#f-name").fill("far")
     page.get_by_label("Driver").select_option("tester")
+    expect(page.locator("#plan")).to_contain_text("Plugin tester makes network far.")
     page.get_by_role("button", name="Next").click()
     page.get_by_label("Addresses are given by").select_option("tester")
     plan = page.locator("#plan")
