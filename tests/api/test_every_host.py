@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable
 
 import pytest
 
-from networks.models import Capture, Drift, ExecSession, Host, Observation
+from networks.models import Activity, Capture, Drift, ExecSession, Host, Observation
 from networks.services import networks
 from networks.services.images import ensure_host_image
 from tests.api.test_audit import see
@@ -69,6 +71,41 @@ def test_a_list_is_of_one_host_or_of_all_and_says_whose_each_row_is(
     assert {row["host"] for row in every["results"]} == {"local", "two"}
     assert every["count"] == sum(of_each.values())
     assert {row["host"] for row in call("GET", name, page_size=500).json()["results"]} == {"local"}
+
+
+def test_activity_is_of_one_host_or_of_all_and_what_is_of_none_is_everybodys(
+    both: tuple[World, World], rest: People
+) -> None:
+    call = rest("viewer")
+    Activity.objects.create(actor="anna", verb="token.create", subject_name="nightly")
+    of_each = {}
+    for host in ("local", "two"):
+        rows = call("GET", "activity", host=host, page_size=500).json()["results"]
+        assert {row["host"] for row in rows} == {"", host}
+        of_each[host] = {row["id"] for row in rows}
+    every = call("GET", "activity", host="*", page_size=500).json()
+    assert {row["id"] for row in every["results"]} == of_each["local"] | of_each["two"]
+    assert every["count"] == len(of_each["local"] | of_each["two"])
+    narrowed = call("GET", "activity", host="two", verb="container.run", page_size=500).json()
+    assert narrowed["count"] == 2
+    assert {row["host"] for row in narrowed["results"]} == {"two"}
+    assert call("GET", "activity", host="three").status_code == 404
+
+
+def test_the_table_of_exposure_says_whose_each_line_is(both: tuple[World, World], rest: People) -> None:
+    call = rest("viewer")
+
+    def lines(**params: str) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(call("GET", "exposure.csv", **params).content.decode())))
+
+    of_each = {host: lines(host=host) for host in ("local", "two")}
+    for host, found in of_each.items():
+        assert found
+        assert {line["host"] for line in found} == {host}
+        assert {line["container"] for line in found} >= {"web"}
+    assert lines(host="*") == [*of_each["local"], *of_each["two"]]
+    assert lines() == of_each["local"]
+    assert call("GET", "exposure.csv", host="three").status_code == 404
 
 
 def test_what_is_about_one_host_asks_for_its_name(both: tuple[World, World], rest: People) -> None:

@@ -281,3 +281,14 @@ def test_a_picture_of_the_only_host_leads_to_hosts_that_join(world: World) -> No
     told = said(page().get("/topology/"))
     assert 'data-container-url="/@HOST/containers/OBJECT/"' in told
     assert 'data-trace-url="/@HOST/firewall/trace/"' in told
+
+
+def test_the_activity_of_one_host_has_nothing_of_another_and_what_is_of_none_is_everywhere(two: World) -> None:
+    Activity.objects.create(actor="anna", verb="host.drain", subject_name="only-here", host="local")
+    Activity.objects.create(actor="anna", verb="host.drain", subject_name="only-there", host="two")
+    Activity.objects.create(actor="anna", verb="token.create", subject_name="nowhere")
+    client = page("admin")
+    for host, seen in (("local", {"only-here"}), ("two", {"only-there"}), ("*", {"only-here", "only-there"})):
+        text = said(client.get(f"/@{host}/activity/")).partition("<main")[2]
+        assert {name for name in ("only-here", "only-there") if name in text} == seen, host
+        assert "nowhere" in text, host
