@@ -67,7 +67,7 @@ def index(request: PageRequest) -> HttpResponse:
         default="created",
         filters={
             "driver": lambda row, value: row["driver"] == value,
-            "state": lambda row, value: row["status"] == value,
+            "state": lambda row, value: value in _states(row),
         },
     )
     return render(
@@ -76,9 +76,14 @@ def index(request: PageRequest) -> HttpResponse:
         {
             "listing": found,
             "drivers": sorted({row["driver"] for row in rows}),
-            "states": sorted({row["status"] for row in rows}),
+            "states": sorted({state for row in rows for state in _states(row)}),
         },
     )
+
+
+def _states(row: dict[str, Any]) -> list[str]:
+    """That of a network, and that its plugin does not answer."""
+    return [row["status"], *(plugin["state"] for plugin in row["plugins"] if plugin["state"] == "degraded")]
 
 
 @page()
