@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -232,16 +232,24 @@ class Product:
         subprocess.run(["kill", "-KILL", "--", f"-{process.pid}"], check=False, capture_output=True)
         self.signal(name, "KILL")
         process.wait(timeout=10)
+        deadline = time.monotonic() + 10
+        while list(self._inside(name)):  # it holds its ports until it is gone, not until it was told
+            assert time.monotonic() < deadline, f"{name} does not end"
+            time.sleep(0.01)
 
     def signal(self, name: str, word: str) -> None:
         """Send a signal ("STOP", "CONT", …) to the process itself."""
-        # nsenter forks for a pid namespace: what runs inside is its child, found by its command line.
+        for pid in self._inside(name):
+            self.bottle.run(["kill", f"-{word}", pid], check=False)
+
+    def _inside(self, name: str) -> Iterator[str]:
+        """The process itself, by its id in the host: nsenter forks for a pid namespace, so it is found by its command line."""
         marker = "\0".join(self.commands[name][:12]).encode()
         for entry in (self.bottle.root / "proc").iterdir():
             if entry.name.isdigit():
                 with contextlib.suppress(OSError):
                     if (entry / "cmdline").read_bytes().startswith(marker):
-                        self.bottle.run(["kill", f"-{word}", entry.name], check=False)
+                        yield entry.name
 
     def process(self, name: str) -> subprocess.Popen[str]:
         """The process *name* of now; a restart makes another."""
