@@ -231,6 +231,7 @@ CHANGES_STATE = (
     "bulk.stop",
     "bulk.remove",
     "topology.apply",
+    "host.activate",
     "host.drain",
     "host.remove",
 )

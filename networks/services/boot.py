@@ -10,6 +10,7 @@ from networks.models.choices import RestartPolicy, Wanted
 from .actor import Actor
 from .lifecycle import prepare_start
 from .operations import enqueue, record
+from .volumes import filled_first
 
 ACTOR = Actor(name="bootstrap", role="admin", via="shell", queue_anyway=True)
 
@@ -30,7 +31,8 @@ def start_stopped(host: Host) -> tuple[list[Container], list[tuple[Container, Cn
         try:
             with feed.transaction(ACTOR.name):
                 prepare_start(container)
-                operation = enqueue(ACTOR, host, "container.start", container, containers=[container])
+                filled = filled_first([container])
+                operation = enqueue(ACTOR, host, "container.start", container, containers=[container], **filled)
                 record(ACTOR, "container.start", container, {"restart_policy": RestartPolicy.ALWAYS.value}, operation)
         except CnmError as error:
             refused.append((container, error))

@@ -276,8 +276,10 @@ def _stopping(timeout: int | None, signal: str) -> dict[str, Any]:
 
 def _enqueue_end(actor: Actor, container: Container, verb: str, timeout: int | None, signal: str = "") -> Operation:
     ends = ends_of([container], timeout, signal)
-    queue = "slow" if ends else "kernel"
-    return enqueue(actor, container.host, verb, container, containers=[container], queue=queue, args={"ends": ends})
+    filled = filled_first([container]) if verb == "container.restart" else {}
+    queue = "slow" if ends or filled else "kernel"
+    args = {"ends": ends, **filled.get("args", {})}
+    return enqueue(actor, container.host, verb, container, containers=[container], queue=queue, args=args)
 
 
 def _check_runs(container: Container, states: Sequence[str]) -> None:

@@ -25,6 +25,7 @@ from .networks import prepare_deletion
 from .operations import check_alive, enqueue, record
 from .outcome import Outcome
 from .preview import Preview, preview
+from .volumes import filled_first
 
 DRAIN, ACTIVATE = "host.drain", "host.activate"
 
@@ -71,7 +72,9 @@ def activate_host(actor: Actor, host: Host, *, start: bool = False) -> Outcome:
         host.drained = False
         host.save(update_fields=["drained"])
         started, warnings = _start_again(host) if start else ([], [])
-        operation = enqueue(actor, host, ACTIVATE, host, containers=started) if started else None
+        operation = (
+            enqueue(actor, host, ACTIVATE, host, containers=started, **filled_first(started)) if started else None
+        )
         feed.put("host", host)
         record(actor, ACTIVATE, host, {"containers": [row.name for row in started]}, operation)
     return Outcome(host, operation, tuple(warnings))

@@ -43,6 +43,7 @@ from .topology_changes import (
     compare,
     network_differences,
 )
+from .volumes import filled_first
 
 VERB = "topology.apply"
 
@@ -279,7 +280,7 @@ class _Work:
         chosen_nets, chosen = list(nets), Container.objects.filter(pk__in=[row.pk for row in failed])
         if chosen_nets or failed:
             withheld.take_up(nets, chosen)
-            enqueue(self.actor, self.host, VERB, None, networks=chosen_nets, containers=failed)
+            enqueue(self.actor, self.host, VERB, None, networks=chosen_nets, containers=failed, **filled_first(failed))
             again = [*(("network", row.name) for row in chosen_nets), *(("container", row.name) for row in failed)]
             known = {(change.kind, change.name) for change in self.changes.changes}
             repairs = tuple(Change(kind, name, REPAIR) for kind, name in again if (kind, name) not in known)

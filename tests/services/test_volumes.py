@@ -13,9 +13,9 @@ from networks.engine import volumes as engine
 from networks.engine.call import Call
 from networks.engine.http import Exchange, Request
 from networks.models import Container, Operation, Volume
-from networks.services import volumes
+from networks.services import boot, containers, hosts, topology, volumes
 from tests.testlib.steps import carried_out
-from tests.testlib.world import OPERATOR, World
+from tests.testlib.world import ADMIN, OPERATOR, World
 from worker import slow
 from worker.runtime.folders import Folders
 
@@ -50,6 +50,32 @@ def test_a_volume_that_was_asked_away_twice_takes_no_later_one_of_its_name_along
     assert {operation.state for operation in Operation.objects.filter(verb="volume.remove")} == {"done"}
     with pytest.raises(NotFound):
         volumes.remove_volume(OPERATOR, row)
+
+
+def test_whatever_starts_a_container_has_its_volumes_filled_before(world: World) -> None:
+    row = world.container(binds=["data:/data"], restart_policy="always")
+    starts = {
+        "container.restart": lambda: containers.restart_container(OPERATOR, row),
+        "host.activate": lambda: hosts.activate_host(ADMIN, world.host, start=True),
+        "container.start": lambda: boot.start_stopped(world.host),
+        "topology.apply": lambda: topology.apply_topology(OPERATOR, world.host, topology.export(world.host)),
+    }
+    for verb, start in starts.items():
+        world.work()
+        if verb == "host.activate":
+            hosts.drain_host(ADMIN, world.host)
+            world.work()
+        elif verb == "container.start":
+            containers.stop_container(OPERATOR, row)
+            world.work()
+        elif verb == "topology.apply":
+            row.refresh_from_db()
+            Container.objects.filter(pk=row.pk).update(failed_run=row.run)
+        world.host.refresh_from_db()
+        start()
+        operation = Operation.objects.latest("number")
+        assert (operation.verb, operation.queue, operation.args.get("fills")) == (verb, "slow", [row.pk])
+        assert verb in slow.VERBS
 
 
 def test_pruning_passes_over_what_is_used_or_gone_meanwhile(world: World, runtime: Any, settings: Any) -> None:
