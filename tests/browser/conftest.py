@@ -89,8 +89,10 @@ def new_page(browser: Browser, session: dict[str, object]) -> Iterator[NewPage]:
         url = message.location.get("url", "")
         if "status of 4" in message.text and "/static/" not in url:
             return  # Chromium says so of every refused form, which is what some tests ask for
-        if re.search("net::ERR_CONNECTION_(REFUSED|RESET|CLOSED)", message.text):
-            return  # the server was taken away, which some tests are about
+        if re.search("net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|SOCKET_NOT_CONNECTED)", message.text):
+            # The server was taken away, which some tests are about. The last is what Chromium calls a connection that the network
+            # beside the host took and had to reset before Chromium asked for its other end.
+            return
         if "closed before the connection is established" in message.text:
             return  # the page was left while its WebSocket still opened
         if message.type in ("error", "warning"):
