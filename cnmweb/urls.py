@@ -11,3 +11,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/", include("networks.api.urls")),
     path("", include("networks.pages.urls")),
 ]
+handler404 = "networks.pages.views.absent.absent"

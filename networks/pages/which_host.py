@@ -26,7 +26,7 @@ from networks.models.operation import about
 from networks.services.find import find_host
 
 _ADDRESSED = re.compile(r"/@([^/]+)(/.*)?\Z", re.DOTALL)
-_NO_PAGES = ("/api/", "/ws/", "/static/")
+NO_PAGES = ("/api/", "/ws/", "/static/")
 """What has no host in its address."""
 ASKED_BY_PAGE = "X-Live-Refresh"
 """The header of what a page's script asks for it. The address may name no host: that of a page that was opened while there was one
@@ -53,7 +53,7 @@ class HostInAddress:
         if found is None:
             return self.get_response(request)
         name, rest = found[1], found[2] or "/"
-        if rest.startswith(_NO_PAGES):
+        if rest.startswith(NO_PAGES):
             return redirect(rest + ("?" + request.META["QUERY_STRING"] if request.META.get("QUERY_STRING") else ""))
         request.host_asked = name  # type: ignore[attr-defined]  # networks.pages.base.PageRequest
         request.path_info = rest
@@ -75,7 +75,7 @@ def settle(request: Any, *, every: bool) -> HttpResponse | None:
     of_page = "" if asked else _of_page(request)
     wanted = asked or of_page or _chosen(request, names)
     request.every_host = wanted == EVERY_HOST
-    addressed = request.method in {"GET", "HEAD"} and not request.path_info.startswith(_NO_PAGES)
+    addressed = request.method in {"GET", "HEAD"} and not request.path_info.startswith(NO_PAGES)
     sent_on = asked is None and len(names) > 1 and addressed
     if sent_on and ASKED_BY_PAGE not in request.headers:
         return redirect(iri_to_uri(prefix_of(wanted)) + request.get_full_path()[1:])

@@ -233,10 +233,10 @@ export class Painter {
     this.pen.fillText(this.clip(name, box.x + box.width - x - 6, size), x, box.y + box.height / 2 + 1);
   }
 
-  /** The endpoint in the very network in which a container stands: its edge is the wall, and what is to be told stands below. */
+  /** The endpoint in the very network in which a container stands: its edge is the wall, and its MAC address stands below. */
   private plug(home: EndpointData, box: Box, k: number): void {
     const { pen, colours } = this;
-    const x = box.x + box.width / 2;
+    const x = box.x + 15; // below the mark of its state, so that the MAC address finds room beside it
     const y = box.y + box.height;
     pen.strokeStyle = pen.fillStyle = colours.network;
     pen.lineWidth = 1.5;
@@ -250,9 +250,7 @@ export class Painter {
     if (k < MACS_FROM) return;
     pen.fillStyle = colours.ink2;
     pen.font = `400 10px ${colours.font}`;
-    pen.textAlign = "center";
-    pen.fillText(home.mac, x, y + 13.5);
-    pen.textAlign = "start";
+    pen.fillText(home.mac, x + 7, y + 8.5);
   }
 
   /** A bar below what moves something, longer for more. */
