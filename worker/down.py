@@ -45,7 +45,7 @@ def main() -> int:
     for step, error in applied.failed:
         print(f"{step.describe()}: {error}", file=sys.stderr)
     if killed:
-        print(f"{killed} containers did not end in their time and were killed.")
+        print(f"Containers that did not end in their time and were killed: {killed}.")
     print(f"{len(applied.done)} things were taken away, {len(applied.failed)} could not be.")
     return 1 if applied.failed else 0
 

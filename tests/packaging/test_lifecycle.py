@@ -165,7 +165,7 @@ def test_down_lets_containers_end_and_up_starts_who_should_run(built: Machine) -
     built.make("restart")
     assert built.state("always") == "exited", "replacing our processes starts nothing"
 
-    assert "1 containers did not end in their time" in built.make("down")
+    assert "Containers that did not end in their time and were killed: 1." in built.make("down")
     assert built.bottle.read("/run/out/said").strip() == "goodbye"
     built.make("up")
     assert until(lambda: built.state("always") == "running", 20)
