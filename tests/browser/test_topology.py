@@ -59,6 +59,40 @@ def test_a_moved_network_stays_where_it_was_put_until_it_is_put_back(graph: Cons
     expect(page.get_by_role("button", name="Put moved things back")).to_be_hidden()
 
 
+def test_what_is_in_sight_is_marked_in_a_small_picture_and_a_press_there_goes_there(
+    graph: Console, new_page: NewPage
+) -> None:
+    page = new_page()
+    page.goto("/topology/")
+    small, sight = page.locator(".minimap"), page.locator(".minimap .sight")
+    expect(page.locator("canvas.map")).to_have_attribute("data-nodes", re.compile(r"\d"))
+    expect(small).to_be_hidden()
+    for _ in range(5):
+        page.get_by_role("button", name="Closer").click()
+    expect(small).to_be_visible()
+
+    def part() -> dict[str, float]:
+        box = sight.bounding_box()
+        assert box
+        return dict(box)
+
+    whole, before = small.bounding_box(), part()
+    assert whole
+    assert before["width"] < 0.9 * whole["width"]
+    page.mouse.move(whole["x"] + 3, whole["y"] + 3)
+    page.mouse.down()
+    corner = part()
+    assert corner["x"] < before["x"]
+    assert corner["y"] < before["y"]
+    page.mouse.move(whole["x"] + whole["width"] - 3, whole["y"] + whole["height"] - 3, steps=3)
+    page.mouse.up()
+    assert part()["x"] > corner["x"]
+    page.emulate_media(color_scheme="dark")
+    check(page, "topology with its small picture")
+    page.get_by_role("button", name="Show everything", exact=True).click()
+    expect(small).to_be_hidden()
+
+
 def test_a_move_is_kept_however_many_were_moved_and_though_the_server_was_away(
     graph: Console, new_page: NewPage
 ) -> None:

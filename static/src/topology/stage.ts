@@ -6,6 +6,7 @@ import { Painter } from "./draw";
 import { Frames } from "./frames";
 import { isRoom } from "./graph";
 import { TALL, WIDE, type Box } from "./layout";
+import { Minimap } from "./minimap";
 import { palette } from "./palette";
 import type { Scene } from "./scene";
 
@@ -27,6 +28,9 @@ export class Stage {
   private spots: Quadtree<Spot> | null = null;
   private readonly frames: Frames;
   private readonly zoomer: ZoomBehavior<HTMLCanvasElement, unknown>;
+  private readonly minimap: Minimap;
+  /** Of the canvas, in pixels: to ask it while it is moved would lay out the page each time. */
+  private size: [number, number] = [0, 0];
   private fitted = false;
   private shape = 0;
   /** A person chose what is in sight: it stays. */
@@ -51,14 +55,18 @@ export class Stage {
       .on("zoom", (event: D3ZoomEvent<HTMLCanvasElement, unknown>) => {
         this.transform = event.transform;
         if (event.sourceEvent) this.moved = true;
+        this.look();
         this.frames.moving();
       });
+    this.minimap = new Minimap(canvas.parentElement!.querySelector(".minimap")!, (x, y) => this.go(x, y));
     select(canvas).call(this.zoomer).on("dblclick.zoom", null);
     canvas.addEventListener("pointerdown", () => (this.held = true));
     for (const end of ["pointerup", "pointercancel"]) window.addEventListener(end, () => (this.held = false));
     new ResizeObserver(() => this.sized() || this.resize()).observe(canvas); // tells of the first size too, which is drawn
     new MutationObserver(() => {
       this.painter.colours = palette();
+      this.minimap.outdated();
+      this.look();
       this.paint();
     }).observe(document.documentElement, { attributes: true, attributeFilter: ["data-bs-theme"] });
   }
@@ -72,6 +80,18 @@ export class Stage {
   arranged(): void {
     this.spots = null;
     this.shape = this.aspect();
+    this.minimap.outdated();
+    this.look();
+  }
+
+  private look(): void {
+    this.minimap.look(this.scene, this.painter.colours, this.transform, ...this.size);
+  }
+
+  /** Have that place of the picture in the middle. */
+  private go(x: number, y: number): void {
+    this.moved = true;
+    this.zoomer.translateTo(select(this.canvas), x, y);
   }
 
   private near(x: number, y: number): Spot | undefined {
@@ -178,6 +198,7 @@ export class Stage {
   resize(): void {
     const ratio = window.devicePixelRatio || 1;
     const { clientWidth: width, clientHeight: height } = this.canvas;
+    this.size = [width, height];
     if (this.canvas.width !== Math.round(width * ratio) || this.canvas.height !== Math.round(height * ratio)) {
       this.canvas.width = Math.round(width * ratio);
       this.canvas.height = Math.round(height * ratio);
@@ -186,7 +207,7 @@ export class Stage {
     if (width && (!this.fitted || !this.moved)) {
       this.fitted = true;
       this.fit(); // what a person chose to look at stays; else the picture fits the window that it is in now
-    }
+    } else this.look();
     this.frames.paint();
   }
 }
