@@ -39,6 +39,7 @@ from .capture import run as captures
 from .claim import claim_next, is_waiting, requeue_interrupted
 from .defect import defect
 from .diff import diff
+from .firewall import flows
 from .notices import NOTICES, NoticeBox
 from .observe.docker import observe_docker
 from .observe.plugins import REPLAYED
@@ -273,7 +274,9 @@ class Engine:
         captures.forget_old(self.host)
         history.keep()
         associations.tend(self.host)
+        connections, most = flows.remembered()
         alive = {"heartbeat_at": timezone.now(), "worker_version": settings.VERSION}
+        alive |= {"connections": connections, "most_connections": most}
         self.left = not Host.objects.filter(pk=self.host.pk).update(**alive)
 
     def pass_over_everything(self, verb: str) -> None:

@@ -349,6 +349,7 @@ Host = shape(
     facts_at=text(),
     heartbeat_at=text(),
     alive=flag(),
+    connections=anything(),
     drained=flag(),
     removing=flag(),
     error=anything(),

@@ -19,6 +19,7 @@ UNSAID = frozenset(
         "heartbeat_at",
         "facts_at",
         "alive",
+        "connections",
         "files",
         "pid",
         "started_at",

@@ -35,6 +35,10 @@ class Host(models.Model):
     """The address by which other hosts reach its overlay networks; empty until its worker has looked, or where it has none."""
     underlay_room = models.PositiveIntegerField(default=0)
     """The largest packet of an overlay network that its underlay carries whole; 0: not known."""
+    connections = models.PositiveIntegerField(default=0)
+    """How many connections its kernel remembered at the last heartbeat …"""
+    most_connections = models.PositiveIntegerField(default=0)
+    """… and how many it can: packets that would begin one more are dropped. 0: it remembers none, or that is not known."""
 
     class Meta:
         ordering = ["name"]

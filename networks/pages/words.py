@@ -26,6 +26,7 @@ STATES = {
     "failed": (gettext_lazy("failed"), "bad", "alert-triangle"),
     "silent": (gettext_lazy("does not answer"), "bad", "alert-triangle"),
     "degraded": (gettext_lazy("degraded"), "bad", "alert-triangle"),
+    "full": (gettext_lazy("nearly full"), "bad", "alert-triangle"),
     "drained": (gettext_lazy("drained"), "warn", "ban"),
     "unknown": (gettext_lazy("unknown"), "idle", "circle-dashed"),
     "missing": (gettext_lazy("missing"), "bad", "circle-x"),

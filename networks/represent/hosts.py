@@ -52,12 +52,21 @@ def host(row: Host) -> Json:
         "facts_at": at(row.facts_at),
         "heartbeat_at": at(row.heartbeat_at),
         "alive": is_alive(row),
+        "connections": _connections(row),
         "drained": row.drained,
         "removing": row.removing,
         "error": row.error,
         "worker_version": row.worker_version,
         "settings": row.settings,
     }
+
+
+def _connections(row: Host) -> Json | None:
+    """How full the kernel's table of connections was at the last heartbeat; null where that is not known."""
+    if not row.most_connections:
+        return None
+    percent = 100 * row.connections // row.most_connections
+    return {"tracked": row.connections, "most": row.most_connections, "percent": percent}
 
 
 def is_alive(row: Host) -> bool:

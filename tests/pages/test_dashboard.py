@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from networks.models import User
+from networks.models import Host, User
 from networks.represent import endpoint as represented
 from tests.testlib.world import World
 
@@ -37,3 +37,17 @@ def test_the_busy_devices_are_called_by_their_containers_and_no_others(world: Wo
     assert page.get("/busy/", asked).json() == {
         f"local {device}": {"container": "one", "network": "bridge", "url": "/containers/one/"}
     }
+
+
+def test_how_full_the_table_of_connections_is_is_told_and_what_helps_before_it_is_full(
+    world: World, page: Client
+) -> None:
+    assert "Connections" not in page.get("/").content.decode(), "nothing is known of it yet"
+    Host.objects.filter(pk=world.host.pk).update(connections=1300, most_connections=262144)
+    assert "1,300 of 262,144 (0 %)" in page.get("/").content.decode()
+    assert "1,300 of 262,144 (0 %)" in page.get("/host/").content.decode()
+    Host.objects.filter(pk=world.host.pk).update(connections=230000)
+    text = page.get("/").content.decode()
+    assert "230,000 of 262,144 (87 %)" in text
+    assert "nearly full" in text
+    assert "net.netfilter.nf_conntrack_max" in text

@@ -16,6 +16,14 @@ def test_a_published_tcp_port_is_reached_from_outside(console: Console) -> None:
     assert console.connects_soon("192.0.2.2", 8080) == "hello"
 
 
+def test_how_many_connections_the_kernel_remembers_is_told(console: Console) -> None:
+    console.serve("counted", 80, ports=["8081:80"])
+    assert console.connects_soon("192.0.2.2", 8081) == "hello"
+    told = console.until(lambda: console.get("hosts")["results"][0]["connections"], within_s=20)
+    assert told["most"] == int(console.bottle.read("/proc/sys/net/netfilter/nf_conntrack_max"))
+    assert console.until(lambda: console.get("hosts")["results"][0]["connections"]["tracked"], within_s=20)
+
+
 UDP_ECHO = "import socket; s = socket.socket(2, 2); s.bind(('', 53))\nwhile 1: s.sendto(*s.recvfrom(999))"
 UDP_ASK = (
     "import socket, sys; s = socket.socket(2, 2); s.settimeout(1)\n"

@@ -14,6 +14,7 @@ from networks.cnm.rules import Rule
 from worker.kernel.netlink import Netlink
 
 _COUNT = Path("/proc/sys/net/netfilter/nf_conntrack_count")
+_MOST = Path("/proc/sys/net/netfilter/nf_conntrack_max")
 _PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP, "sctp": socket.IPPROTO_SCTP}
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
@@ -108,10 +109,15 @@ def _attributes(data: memoryview) -> dict[int, memoryview]:
 
 def any_remembered() -> bool:
     """Whether the kernel remembers any connection; asking costs nothing."""
+    return remembered()[0] > 0
+
+
+def remembered() -> tuple[int, int]:
+    """How many connections the kernel remembers, and how many it can; (0, 0) where it remembers none."""
     try:
-        return _COUNT.read_text().strip() != "0"
+        return int(_COUNT.read_text()), int(_MOST.read_text())
     except OSError:
-        return False
+        return 0, 0
 
 
 def _forget_one(table: Conntrack, entry: object) -> bool:

@@ -33,6 +33,8 @@ UNNUMBERED = ("group:", "foreign:")
 FARTHEST = 10**6
 FULLEST = 4
 """Networks whose addresses the dashboard tells of."""
+FULL_PERCENT = 80
+"""From where on a host's table of connections is about to be too small."""
 DEVICES = 40
 """Of so many it is told at a time whose they are."""
 
@@ -49,6 +51,7 @@ def dashboard(request: PageRequest) -> HttpResponse:
     operations = represent.prepared(Operation).filter(**on_host(request))
     context: dict[str, Any] = {
         "hosts": [_with_missing(host) for host in hosts_of(request)],
+        "full_percent": FULL_PERCENT,
         "states": sorted(states.items()),
         "containers": containers,
         "running": states.get("running", 0),
