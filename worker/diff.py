@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from networks.cnm.plan import Plan, Step
-from networks.cnm.resources import Address, ForwardingEntry, Interface, Key, Macvlan, Neighbour, Resource, Route, Vxlan
+from networks.cnm.resources import (
+    Address,
+    ForwardingEntry,
+    Interface,
+    Ipvlan,
+    Key,
+    Macvlan,
+    Neighbour,
+    OnParent,
+    Resource,
+    Route,
+    Vxlan,
+)
 
 from .order import stage
 
-_BORN_WITH = frozenset({Macvlan.kind, Interface.kind, Vxlan.kind})
+_BORN_WITH = frozenset({Macvlan.kind, Ipvlan.kind, Interface.kind, Vxlan.kind})
 """Kinds of devices that have something from birth, which no write changes."""
 
 
@@ -66,7 +78,7 @@ def _goes_along(resource: Resource, losing: set[tuple[str, str, int]]) -> bool:
 
 def _is_made_anew(before: Resource | None, after: Resource) -> bool:
     """Whether a device changes in what it was born with: another takes its place, without what stood on the old one."""
-    if isinstance(before, Macvlan) and isinstance(after, Macvlan):
+    if isinstance(before, OnParent) and isinstance(after, OnParent):
         return before.parent != after.parent
     if isinstance(before, Interface) and isinstance(after, Interface):
         return before.source != after.source
@@ -81,7 +93,7 @@ def _version(device: Vxlan) -> int:
 
 def _device(resource: Resource) -> tuple[str, str]:
     """(sandbox, device) of a device, or of what stands on one; the host's own sandbox has no name."""
-    if isinstance(resource, Macvlan | Interface):
+    if isinstance(resource, OnParent | Interface):
         return resource.sandbox, resource.ifname
     if isinstance(resource, Address | Route):
         return resource.sandbox, resource.device

@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 
 RULES = frozenset(WHOLE_KINDS) | {"leftover"}
 LINKS = frozenset(
-    {"bridge", "vlan", "sandbox", "veth", "handed", "macvlan", "interface", "address", "route"}
+    {"bridge", "vlan", "sandbox", "veth", "handed", "macvlan", "ipvlan", "interface", "address", "route"}
     | {"vxlan", "forwarding", "neighbour"}
     | {"plugin-endpoint", "plugin-join", "plugin-ports"}  # what they are there for may be gone
 )

@@ -56,7 +56,7 @@ REMOVALS = frozenset(
 MANY = frozenset({"bulk.start", "bulk.stop", "bulk.remove", "topology.apply", "host.drain", "host.activate"})
 """Verbs on many objects, each of which fails by itself: the others go on and are settled."""
 VITAL = frozenset(
-    {"bridge", "vlan", "vxlan", "sandbox", "veth", "handed", "macvlan", "interface", "port", "process", *TOLD}
+    {"bridge", "vlan", "vxlan", "sandbox", "veth", "handed", "macvlan", "ipvlan", "interface", "port", "process", *TOLD}
 )
 """Kinds without which their owner is not there. Of a link that has rules, these are."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from .resources import Address, Bridge, Macvlan, Resource, Sysctl, Veth, Vlan
+from .resources import Address, Bridge, Ipvlan, OnParent, Resource, Sysctl, Veth, Vlan
 from .resources import Route as WantedRoute
 from .resources import Sandbox as WantedSandbox
 from .rules import Chain as WantedChain
@@ -118,7 +118,7 @@ def imagined_world(seen: World, wanted: Iterable[Resource], ours: Iterable[Resou
     bridges = list(_bridges(listed, addresses, forwards))
     veths, insides = _veths(listed, addresses, forwards)
     vlans = list(_vlans(listed))
-    for item, device in _macvlans(listed, addresses, {device.name: device.index for device in (*here, *vlans)}):
+    for item, device in _on_parents(listed, addresses, {device.name: device.index for device in (*here, *vlans)}):
         insides.setdefault(item.sandbox, []).append(device)
     return replace(
         seen,
@@ -187,19 +187,19 @@ def _vlans(listed: Iterable[Resource]) -> Iterator[Device]:
         yield Device(name=item.name, index=5 * FIRST_INDEX + number, kind="vlan", mtu=item.mtu)
 
 
-def _macvlans(
+def _on_parents(
     listed: Iterable[Resource], addresses: Mapping[tuple[str, str], list[Address]], here: Mapping[str, int]
-) -> Iterator[tuple[Macvlan, Device]]:
-    for number, item in enumerate(one for one in listed if isinstance(one, Macvlan)):
+) -> Iterator[tuple[OnParent, Device]]:
+    for number, item in enumerate(one for one in listed if isinstance(one, OnParent)):
         own = tuple(one.address for one in addresses.get((item.sandbox, item.ifname), ()))
         yield (
             item,
             Device(
                 name=item.ifname,
                 index=4 * FIRST_INDEX + number,
-                kind="macvlan",
+                kind=item.kind,
                 peer=here.get(item.parent, 0),
-                mode=item.mode,
+                mode=item.flag if isinstance(item, Ipvlan) and item.mode == "l2" else item.mode,
                 mtu=item.mtu,
                 addresses=own,
             ),

@@ -19,7 +19,14 @@ VXLAN_ID = _DRIVER + "overlay.vxlanid_list"
 FIRST_VNI, LAST_VNI = 4096, (1 << 24) - 1
 """The numbers that overlay networks may have, as in Docker: 24 bits (RFC 7348 section 5), the low ones left to VLANs."""
 GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
-MACVLAN_MODES = ("bridge", "private")
+MODES = {
+    "macvlan_mode": ("bridge", "private"),
+    "ipvlan_mode": ("l2", "l3", "l3s"),
+    "ipvlan_flag": ("bridge", "private", "vepa"),
+    "gateway_mode_ipv4": GATEWAY_MODES,
+    "gateway_mode_ipv6": GATEWAY_MODES,
+}
+"""Option -> what it may be."""
 LAST_VLAN = 4094
 """VLANs are numbered from 1 (IEEE 802.1Q: 0 and 4095 are none)."""
 MAX_MTU = 65535
@@ -55,8 +62,10 @@ class NetworkOptions:
     encrypted: bool = False
     """Whether an overlay network's packets are to be encrypted between hosts."""
     parent: str = ""
-    """The device of the host that a macvlan network stands on; of a VLAN ``<device>.<VLAN id>``."""
+    """The device of the host that a macvlan or ipvlan network stands on; of a VLAN ``<device>.<VLAN id>``."""
     macvlan_mode: str = "bridge"
+    ipvlan_mode: str = "l2"
+    ipvlan_flag: str = "bridge"
 
 
 _KEYS = {
@@ -77,6 +86,8 @@ _KEYS = {
     "encrypted": "encrypted",
     "parent": "parent",
     "macvlan_mode": "macvlan_mode",
+    "ipvlan_mode": "ipvlan_mode",
+    "ipvlan_flag": "ipvlan_flag",
 }
 _FIELDS = {key: name for name, key in _KEYS.items()}
 
@@ -211,10 +222,9 @@ def _read(name: str, key: str, value: str) -> object:
         return _read_vnis(key, value)
     if name in {"host_binding", "host_ipv4", "host_ipv6"}:
         return _read_address(name, key, value)
-    if name.endswith("mode") or name.startswith("gateway_mode"):
-        modes = MACVLAN_MODES if name == "macvlan_mode" else GATEWAY_MODES
-        if value not in modes:
-            raise _bad(key, value, ", ".join(modes))
+    if name in MODES:
+        if value not in MODES[name]:
+            raise _bad(key, value, ", ".join(MODES[name]))
         return value
     if name == "trusted_interfaces":
         return _read_interfaces(key, value)

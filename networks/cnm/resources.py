@@ -202,28 +202,48 @@ class Vlan(Resource):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Macvlan(Resource):
-    """A device in a sandbox with a MAC of its own on a device of the host, which is called its parent."""
+class OnParent(Resource):
+    """A device in a sandbox that stands on a device of the host, which is called its parent."""
 
-    kind: ClassVar[str] = "macvlan"
     key_fields: ClassVar[tuple[str, ...]] = ("sandbox", "ifname")
     sandbox: str
     ifname: str
     parent: str
     """Empty, only ever observed: a device that the host does not have any more."""
     mode: str
-    """``bridge`` (those of one parent hear one another) or ``private`` (they do not)."""
-    mac: str
     mtu: int = 1500
     sysctls: tuple[tuple[str, str], ...] = ()
     """(name with slashes, value): settings of it that were asked for."""
     up: bool = True
     """False is only ever observed."""
 
+    @property
+    def place(self) -> str:
+        """Where it stands, in the words of ``ip link``."""
+        return f"{self.kind} {self.ifname}@{self.sandbox} link {self.parent} mode {self.mode}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Macvlan(OnParent):
+    """A device with a MAC of its own, in mode ``bridge`` (those of one parent hear one another) or ``private`` (they do not)."""
+
+    kind: ClassVar[str] = "macvlan"
+    mac: str
+
     def describe(self) -> str:
-        extra = "" if self.up else " down"
-        place = f"{self.ifname}@{self.sandbox}"
-        return f"macvlan {place} link {self.parent} mode {self.mode}{extra} {self.mac} mtu {self.mtu}"
+        return f"{self.place}{'' if self.up else ' down'} {self.mac} mtu {self.mtu}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ipvlan(OnParent):
+    """A device with its parent's MAC, in mode ``l2``, ``l3`` or ``l3s``. Mode and flag are the parent's: all on it have the same."""
+
+    kind: ClassVar[str] = "ipvlan"
+    flag: str = "bridge"
+    """``bridge`` (those of one parent hear one another), ``private`` (they do not) or ``vepa`` (by the switch alone)."""
+
+    def describe(self) -> str:
+        return f"{self.place} {self.flag}{'' if self.up else ' down'} mtu {self.mtu}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from networks.cnm.options import option_name
+from networks.services.network_changes import FIXED_OPTIONS
 from worker.drivers import driver as find_driver
 
 from .form import Form
@@ -19,6 +20,8 @@ OPTION_FIELDS = {
     "options." + DRIVER + "mtu": DRIVER + "mtu",
     "options.parent": "parent",
     "options.macvlan_mode": "macvlan_mode",
+    "options.ipvlan_mode": "ipvlan_mode",
+    "options.ipvlan_flag": "ipvlan_flag",
     "options." + BRIDGE + "host_binding_ipv4": BRIDGE + "host_binding_ipv4",
     "options." + BRIDGE + "gateway_mode_ipv4": BRIDGE + "gateway_mode_ipv4",
     "options." + BRIDGE + "gateway_mode_ipv6": BRIDGE + "gateway_mode_ipv6",
@@ -76,7 +79,7 @@ def network_body(form: Form) -> dict[str, Any]:
     return body
 
 
-CHANGEABLE = {name: option for name, option in OPTION_FIELDS.items() if option not in {BRIDGE + "name", "parent"}}
+CHANGEABLE = {name: option for name, option in OPTION_FIELDS.items() if option_name(option) not in FIXED_OPTIONS}
 
 
 def change_values(network: Mapping[str, Any]) -> dict[str, str]:

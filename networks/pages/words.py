@@ -54,6 +54,7 @@ RESOURCES = {
     "veth": (gettext_lazy("Links"), "plug-connected"),
     "handed": (gettext_lazy("Links handed to a Docker Engine"), "plug-connected"),
     "macvlan": (gettext_lazy("Macvlan devices"), "plug-connected"),
+    "ipvlan": (gettext_lazy("Ipvlan devices"), "plug-connected"),
     "interface": (gettext_lazy("Interfaces of plugins"), "plug-connected"),
     "address": (gettext_lazy("Addresses"), "tag"),
     "route": (gettext_lazy("Routes"), "route"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_interface
 
-from networks.cnm.errors import Conflict, NotFound, Unsupported
+from networks.cnm.errors import Conflict, InvalidSpec, NotFound, Unsupported
 from networks.cnm.names import mac_from_ipv4, random_mac
 from networks.cnm.options import ENDPOINT_IFNAME, ENDPOINT_KEYS, read_endpoint_options
 from networks.cnm.text import gettext_noop
@@ -12,7 +12,7 @@ from networks.composed import insert, update
 from networks.load import load_settings, network_value
 from networks.models import Container, Endpoint, Network
 from networks.models.network import GLOBAL
-from worker.drivers import is_plugin, read_network_options
+from worker.drivers import driver, is_plugin, read_network_options
 
 from . import ipam
 from .new_network import check_driver
@@ -27,6 +27,13 @@ def add_endpoint(container: Container, network: Network, attach: AttachRequest, 
             gettext_noop("Container {container} is on network {network} already."),
             remedy=gettext_noop("Disconnect it first to change its address or aliases."),
             container=container.name,
+            network=network.name,
+        )
+    if attach.mac and not driver(network.driver).own_mac:
+        raise InvalidSpec(
+            gettext_noop("On network {network} every container has the MAC of the host's device."),
+            remedy=gettext_noop("Leave the MAC address out."),
+            field="mac",
             network=network.name,
         )
     if network.scope == GLOBAL:
@@ -65,7 +72,8 @@ def give_addresses(endpoint: Endpoint) -> None:
     ipam.lease_addresses(endpoint, load_settings(endpoint.network.host).ipam_order)
     ipv4 = ip_interface(endpoint.ipv4).ip if endpoint.ipv4 else None
     endpoint.mac = endpoint.wanted_mac
-    if not endpoint.mac and not is_plugin(endpoint.network.driver):  # a plugin gives its interface one
+    own = not is_plugin(endpoint.network.driver) and driver(endpoint.network.driver).own_mac
+    if not endpoint.mac and own:  # a plugin gives its interface one
         endpoint.mac = mac_from_ipv4(ipv4) if ipv4 is not None else random_mac()  # type: ignore[arg-type]
     update(endpoint, "ipv4", "ipv6", "mac")
 

@@ -30,6 +30,8 @@ FIXED_OPTIONS: Mapping[str, str] = {
         "The device {device} would have to be made anew, with everything that is plugged into it."
     ),
     "parent": gettext_noop("The devices in its containers would have to be made anew, on another one than {device}."),
+    "ipvlan_mode": gettext_noop("All that stands on a device has one mode, and its containers' ways outside go by it."),
+    "ipvlan_flag": gettext_noop("All that stands on a device has one flag."),
     "encrypted": gettext_noop(
         "Its hosts would not change at one moment: what one sends in the clear, another refuses."
     ),

@@ -16,8 +16,8 @@ from networks.load import load_facts, load_settings, network_value
 from networks.models import Host, Network
 from networks.models.network import GLOBAL
 from networks.represent import BRIDGE_NAME, bridge_of
+from worker.drivers import DRIVERS, is_plugin
 from worker.drivers import driver as find_driver
-from worker.drivers import is_plugin
 
 from . import ipam
 from .actor import Actor
@@ -72,8 +72,20 @@ def add_network(actor: Actor, host: Host, request: NetworkRequest, network_id: s
             ipam.check_overlap_with_others(host, network, subnet.subnet, f"subnets.{number}.subnet")
         subnets.append(ipam.add_subnet(network, subnet, from_pool=subnet not in request.subnets, vni=vni))
     check_driver(network, network_value(network, subnets))
+    _check_neighbours(network)
     feed.put("network", network)
     return network
+
+
+def _check_neighbours(network: Network) -> None:
+    """Raises where *network* stands in the host's LAN and cannot beside another that does."""
+    chosen = find_driver(network.driver)
+    if not chosen.joins_lan:
+        return
+    value, beside = network_value(network), [name for name, known in DRIVERS.items() if known.joins_lan]
+    others = Network.objects.filter(host=network.host, driver__in=beside).exclude(pk=network.pk)
+    for other in others.exclude(status="removing"):
+        chosen.check_beside(value, network_value(other))
 
 
 def scope_of(host: Host, driver: str) -> str:

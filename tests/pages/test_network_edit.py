@@ -82,6 +82,26 @@ def test_a_network_in_the_hosts_lan_is_made_on_one_of_its_devices(page: Client) 
     assert 'name="icc"' not in shown
 
 
+def test_an_ipvlan_is_offered_where_the_host_can_with_its_modes(page: Client) -> None:
+    offer_device(page)
+    made = MAKE | {"driver": "ipvlan", "options.ipvlan_mode": "l3", "options.ipvlan_flag": "private"}
+    shown = page.post("/networks/new/", made | {"step": "live"}).content.decode()
+    assert '<option value="ipvlan" selected>' in shown
+    assert 'name="options.macvlan_mode"' not in shown
+    shown = page.post("/networks/new/", made | {"step": "preview"}).content.decode()
+    digest = re.search(r'name="plan" value="([^"]+)"', shown)
+    assert digest is not None
+    assert page.post("/networks/new/", made | {"step": "create", "plan": digest[1]}).status_code == 302
+    chosen = {"parent": "lan0", "ipvlan_mode": "l3", "ipvlan_flag": "private"}
+    assert Network.objects.get(name="lan").options == chosen
+    assert "ipvlan_mode" not in page.get("/networks/lan/edit/").content.decode()
+    lacking = {"key": "link.ipvlan", "present": False, "detail": "No ipvlan.", "remedy": "Get it."}
+    Host.objects.update(facts={"version": "2", "devices": [["lan0", 1400]], "features": [lacking]})
+    assert 'value="ipvlan"' not in page.get("/networks/new/").content.decode()
+    shown = page.post("/networks/new/", made | {"name": "other", "step": "preview"}).content.decode()
+    assert "No ipvlan." in shown
+
+
 def test_a_driver_that_was_only_looked_at_leaves_the_switches_of_the_other_as_they_were(page: Client) -> None:
     offer_device(page)
     shown = page.post("/networks/new/", MAKE | {"step": "live"}).content.decode()

@@ -165,13 +165,67 @@ def test_a_bridge_takes_no_parent_and_a_kernel_without_macvlan_says_so(lan: Worl
     assert "No macvlan." in str(refusal(lan, Unsupported).sentence)
 
 
-def test_ipvlan_is_refused_with_the_kernels_reason_and_where_it_has_none_with_ours(lan: World) -> None:
-    assert "not built in this version" in str(refusal(lan, Unsupported, driver="ipvlan").sentence)
+IPVLAN = LAN | {"driver": "ipvlan"}
+
+
+def test_ipvlan_is_refused_with_the_kernels_reason_and_needs_a_parent_as_macvlan_does(lan: World) -> None:
+    assert refusal(lan, InvalidSpec, driver="ipvlan", options={}).field == "options.parent"
     lan.host.facts["features"].append(
         {"key": "link.ipvlan", "present": False, "detail": "No ipvlan.", "remedy": "Get it."}
     )
     lan.host.save()
     assert str(refusal(lan, Unsupported, driver="ipvlan").sentence) == "No ipvlan."
+
+
+def test_whoever_is_on_an_ipvlan_has_no_mac_of_its_own(lan: World) -> None:
+    row = lan.network("lan", **IPVLAN)
+    endpoint = lan.container("c", network="lan").endpoints.get()
+    assert (endpoint.ipv4, endpoint.mac) == ("192.0.2.4/29", "")
+    shown = represented(prepared(Network).get(pk=row.pk))
+    assert (shown["mtu"], shown["endpoints"][0]["mac"]) == (1400, "")
+    with pytest.raises(InvalidSpec, match="every container has the MAC of the host's device") as refused:
+        lan.container("d", network="lan", mac="02:42:00:00:00:07")
+    assert refused.value.field == "mac"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("ipvlan_mode", "l4"), ("ipvlan_flag", "passthru"), ("macvlan_mode", "bridge")]
+)
+def test_an_ipvlan_has_modes_and_flags_of_its_own(lan: World, option: str, value: str) -> None:
+    assert refusal(lan, InvalidSpec, driver="ipvlan", options={"parent": "lan0", option: value}).field == (
+        f"options.{option}"
+    )
+
+
+def test_a_device_carries_one_of_the_two_drivers_and_one_mode_of_ipvlan(lan: World) -> None:
+    lan.network("first", **IPVLAN)
+    beside = {"name": "lan", "subnets": [{"subnet": "198.51.100.0/24"}]}
+    for spec, field, words in (
+        (LAN, "options.parent", "Network first of the driver ipvlan stands on lan0, which carries one of the two"),
+        (
+            IPVLAN | {"options": {"parent": "lan0", "ipvlan_mode": "l3"}},
+            "options.ipvlan_mode",
+            "Network first stands on lan0 with ipvlan_mode l2",
+        ),
+        (
+            IPVLAN | {"options": {"parent": "lan0", "ipvlan_flag": "private"}},
+            "options.ipvlan_flag",
+            "Network first stands on lan0 with ipvlan_flag bridge",
+        ),
+    ):
+        error = refusal(lan, Conflict, **(spec | {"subnets": beside["subnets"]}))
+        assert error.field == field
+        assert words in str(error.sentence)
+    lan.network("same", **(IPVLAN | {"subnets": beside["subnets"]}))
+    other = {"parent": "lan0.7", "ipvlan_mode": "l3"}
+    lan.network("other", **(IPVLAN | {"options": other, "subnets": [{"subnet": "203.0.113.0/24"}]}))
+
+
+@pytest.mark.parametrize("option", [{"ipvlan_mode": "l3"}, {"ipvlan_flag": "private"}])
+def test_an_ipvlan_keeps_its_mode_and_its_flag(lan: World, option: dict[str, str]) -> None:
+    row = lan.network("lan", **IPVLAN)
+    with pytest.raises(Forbidden, match="All that stands on a device has one"):
+        update_network(OPERATOR, row, read_changes({"options": option}))
 
 
 def test_the_mode_changes_in_place_and_the_parent_stays_for_life(lan: World) -> None:

@@ -14,6 +14,7 @@ from networks.cnm.resources import (
     Address,
     Bridge,
     EtcFile,
+    Ipvlan,
     Macvlan,
     Process,
     Resource,
@@ -192,10 +193,13 @@ def test_a_macvlan_has_no_more_mtu_than_its_parent_has_by_now(asked: int, of_par
     assert device.mtu == made
 
 
-def on_lan(parent: str, *devices: tuple[str, int], mtu: int = 0) -> tuple[Resource, ...]:
-    """A host with these devices, and a container on a network on *parent*."""
-    lan = replace(network(4, "lan", "172.20.0.0/16", mtu=mtu, parent=parent), driver="macvlan")
-    there = container(16, endpoint(16, lan, "172.20.0.2/16"))
+def on_lan(
+    parent: str, *devices: tuple[str, int], kind: str = "macvlan", internal: bool = False, **options: object
+) -> tuple[Resource, ...]:
+    """A host with these devices, and a container on a network of the driver *kind* on *parent*."""
+    subnets = ("172.20.0.0/16", "fd00:20::/64")
+    lan = replace(network(4, "lan", *subnets, internal=internal, parent=parent, **options), driver=kind)
+    there = container(16, endpoint(16, lan, "172.20.0.2/16", "fd00:20::2/64"))
     return compile_host(host(there, networks=(lan,)), replace(FACTS, version="1", devices=devices))
 
 
@@ -229,14 +233,39 @@ def test_two_networks_on_one_vlan_have_it_once() -> None:
         assert only(compile_host(host(networks=tuple(networks)), facts), Vlan).key == ("vlan", "lan0.7")
 
 
+def test_an_ipvlan_of_layer_2_has_its_parents_mac_and_the_gateway_of_its_lan() -> None:
+    found = on_lan("lan0.7", ("lan0", 1400), kind="ipvlan", ipvlan_flag="private")
+    assert only(found, Ipvlan) == Ipvlan(
+        sandbox="cnm-000000000010", ifname="eth0", parent="lan0.7", mode="l2", flag="private", mtu=1400
+    )
+    assert only(found, Vlan).key == ("vlan", "lan0.7")
+    ways = {str(item.destination): str(item.gateway) for item in found if isinstance(item, Route)}
+    assert ways == {"0.0.0.0/0": "172.20.0.1", "::/0": "fd00:20::1"}
+
+
+@pytest.mark.parametrize("mode", ["l3", "l3s"])
+def test_an_ipvlan_of_layer_3_has_its_device_for_a_gateway(mode: str) -> None:
+    found = on_lan("lan0", ("lan0", 1400), kind="ipvlan", ipvlan_mode=mode)
+    device = only(found, Ipvlan)
+    assert isinstance(device, Ipvlan)
+    assert (device.mode, device.flag) == (mode, "bridge")
+    ways = [item for item in found if isinstance(item, Route)]
+    assert [(str(item.destination), item.gateway, item.device) for item in ways] == [
+        ("0.0.0.0/0", None, "eth0"),
+        ("::/0", None, "eth0"),
+    ]
+    assert str(ways[0].why) == "Container c16 hands what is for elsewhere to the routes of the host, by network lan."
+    found = on_lan("lan0", ("lan0", 1400), kind="ipvlan", internal=True, ipvlan_mode=mode)
+    assert not [item for item in found if isinstance(item, Route)]
+
+
 def test_all_drivers_are_registered_and_those_not_built_say_so() -> None:
     assert set(DRIVERS) == {"bridge", "host", "null", "overlay", "remote", "macvlan", "ipvlan"}
     refusing = {name for name, known in DRIVERS.items() if known.availability(FACTS) is not None}
-    assert refusing == {"remote", "ipvlan"}
-    for name, words in (("remote", "no plugin that makes networks"), ("ipvlan", "not built")):
-        with pytest.raises(Unsupported, match=words) as refused:
-            driver(name).check(replace(WEB, driver=name), FACTS)
-        assert str(refused.value.remedy)
+    assert refusing == {"remote"}
+    with pytest.raises(Unsupported, match="no plugin that makes networks") as refused:
+        driver("remote").check(replace(WEB, driver="remote"), FACTS)
+    assert str(refused.value.remedy)
     with pytest.raises(Unsupported, match="called nosuch") as unknown:
         driver("nosuch").check(replace(WEB, driver="nosuch"), FACTS)
     assert "bridge" in str(unknown.value.remedy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from ipaddress import ip_address, ip_interface, ip_network
 from socket import AF_BRIDGE, AF_INET, AF_INET6
 from typing import Any
@@ -207,3 +208,14 @@ MESSAGES = {
 def test_a_message_is_that_of_the_library(what: str) -> None:
     ours, theirs = MESSAGES[what]
     assert ours.hex() == theirs.hex()
+
+
+def test_an_ipvlan_has_its_mode_and_its_flag() -> None:
+    """The library knows no flags: after the mode, which it does know, they are one more attribute of 16 bits."""
+    known = link(16, 0, info("ipvlan", ("IFLA_IPVLAN_MODE", 2)), index=4)
+    for flag, value in (("bridge", 0), ("private", 1), ("vepa", 2)):
+        ours = rtnl.set_ipvlan(4, mode="l3s", flag=flag)
+        more = struct.pack("=HHHxx", 6, 2, value)
+        assert ours[16:32] == known[16:32]
+        assert ours.endswith(known[-8:] + more)
+        assert len(ours) == len(known) + len(more)

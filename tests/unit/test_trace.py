@@ -233,6 +233,31 @@ def test_in_private_mode_those_on_a_wire_do_not_hear_one_another() -> None:
     assert ask(M, "198.51.100.7", NOTHING, wired("private")).verdict == "allowed"
 
 
+def ipvlan(mode: str) -> World:
+    """As :func:`wired`, with ipvlans."""
+    world = wired(mode)
+    sandboxes = (
+        replace(one, devices=tuple(replace(d, kind="ipvlan") for d in one.devices))
+        if one.container in {"m", "n"}
+        else one
+        for one in world.sandboxes
+    )
+    return replace(world, sandboxes=tuple(sandboxes))
+
+
+def test_an_ipvlan_of_layer_2_is_on_the_wire_and_what_the_host_routes_is_not_judged() -> None:
+    for mode, among, out in (
+        ("bridge", "allowed", "allowed"),
+        ("private", "dropped", "allowed"),
+        ("vepa", "undecidable", "allowed"),
+        ("l3", "undecidable", "undecidable"),
+        ("l3s", "undecidable", "undecidable"),
+    ):
+        assert ask(M, "192.0.2.52", NOTHING, ipvlan(mode)).verdict == among, mode
+        assert ask(M, "198.51.100.7", NOTHING, ipvlan(mode)).verdict == out, mode
+    assert ask(Party(HOST), "192.0.2.51", NOTHING, ipvlan("bridge")).verdict == "dropped"
+
+
 def test_the_host_and_the_wire_on_its_device_do_not_reach_each_other() -> None:
     for source, destination in ((M, "192.0.2.2"), (Party(HOST), "192.0.2.51"), (A, "192.0.2.51")):
         found = ask(source, destination, NOTHING, wired())

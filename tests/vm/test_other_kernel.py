@@ -7,23 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 from networks.cnm.desired import Network
-from networks.cnm.errors import Conflict, NotFound, Unsupported
-from networks.cnm.facts import HostFacts
-from networks.cnm.names import CNM_NAMING
+from networks.cnm.errors import Conflict, NotFound
+from networks.cnm.names import CNM_NAMING, sandbox_name
 from networks.cnm.options import NetworkOptions
 from networks.cnm.plan import Step
 from networks.cnm.resources import Owner, Resource, Vlan
 from tests.kernel.links_lab import ip, missing, sh, take_to
 from tests.kernel.test_macvlan import NAMES, comes_to_reach, container, reaches, wire
+from tests.testlib.desired import identity, network
 from tests.testlib.dump import dump
 from tests.testlib.forked import run_forked
+from tests.unit.compiled import container as desired_container
+from tests.unit.compiled import endpoint
+from tests.unit.compiled import host as desired_host
 from tests.vm.real import NETNS
-from worker.apply.links import LinksHandler
+from worker.apply.links import KINDS, LinksHandler
+from worker.compile import compile_host
 from worker.drivers import driver
 from worker.facts.features import Features
 from worker.facts.observe import observe_facts
@@ -51,7 +56,7 @@ def unplug() -> None:
     """The wire of a test, and all that stands on it."""
     if Path("/sys/class/net/lan0").exists():
         sh("ip", "link", "del", "lan0")
-    for name in ("lan", *NAMES.values()):
+    for name in ("lan", *NAMES.values(), C2, C3):
         if (NETNS / name).exists():
             sh("ip", "netns", "del", name)
 
@@ -185,7 +190,95 @@ def named(parent: str) -> Network:
     return Network(id=LAN.id, name="lan", driver="macvlan", activation=1, options=NetworkOptions(parent=parent))
 
 
-def test_ipvlan_is_refused_for_want_of_a_driver_and_not_of_a_kernel() -> None:
-    facts = HostFacts(version="1", features=Features()())
-    with pytest.raises(Unsupported, match="ipvlan driver is not built"):
-        driver("ipvlan").check(LAN, facts)
+def lan_of(number: int, subnets: tuple[str, ...], **options: str) -> tuple[Resource, ...]:
+    """What an ipvlan network on lan0 with two containers compiles to on this host."""
+    lan = replace(network(number, "lan", *subnets, **({"parent": "lan0"} | options)), driver="ipvlan")
+    facts = observe_facts(Features())
+    driver("ipvlan").check(lan, facts)
+    there = [desired_container(one, endpoint(one, lan, *(in_subnet(text, one) for text in subnets))) for one in (2, 3)]
+    found = compile_host(desired_host(*there, networks=(lan,)), facts)
+    return tuple(item for item in found if item.kind in KINDS)
+
+
+def in_subnet(subnet: str, number: int) -> str:
+    cidr = ip_network(subnet)
+    return f"{cidr[number]}/{cidr.prefixlen}"
+
+
+C2, C3 = sandbox_name(identity(2)), sandbox_name(identity(3))
+LAYER_2 = ("172.30.0.0/16", "fd00:30::0/64")
+
+
+@in_process_of_its_own
+def test_an_ipvlan_of_layer_2_is_on_the_wire_with_its_parents_mac() -> None:
+    wire()
+    before, handler = dump(), LinksHandler()
+    wanted = lan_of(4, LAYER_2)
+    take_to(handler, wanted)
+    (device,) = ip("-n", C2, "addr", "show", "dev", "eth0")
+    assert device["address"] == ip("link", "show", "dev", "lan0")[0]["address"]
+    assert device["mtu"] == 1400
+    for address in ("172.30.0.3", "172.30.0.1", "fd00:30::3", "fd00:30::1"):
+        assert comes_to_reach(C2, address), address
+    assert not reaches(C2, "172.30.0.9"), "the parent's own address is the host's"
+    for command, expected in (
+        ("link set eth0 down", "change ipvlan"),
+        ("link set eth0 type ipvlan mode l3", "change ipvlan"),
+        ("link set eth0 type ipvlan private", "change ipvlan"),
+        ("addr del 172.30.0.2/16 dev eth0", "create address"),
+        ("link del eth0", "create address"),
+    ):
+        sh("ip", "-n", C2, *command.split())
+        assert expected in missing(handler, wanted), command
+        take_to(handler, wanted)
+        assert comes_to_reach(C2, "172.30.0.1"), command
+    for _ in range(3):
+        take_to(handler, [])
+        assert dump() == before
+        take_to(handler, wanted)
+        assert comes_to_reach(C2, "172.30.0.1"), "its address is its own again at once"
+    take_to(handler, [])
+    assert dump() == before
+
+
+@in_process_of_its_own
+def test_in_private_mode_those_on_an_ipvlan_reach_the_wire_alone() -> None:
+    wire()
+    handler = LinksHandler()
+    take_to(handler, lan_of(4, LAYER_2, ipvlan_flag="private"))
+    assert comes_to_reach(C2, "172.30.0.1")
+    assert not reaches(C2, "172.30.0.3")
+    take_to(handler, [])
+
+
+@pytest.mark.parametrize("mode", ["l3", "l3s"])
+def test_an_ipvlan_of_layer_3_is_routed_by_the_host(mode: str) -> None:
+    def routed() -> None:
+        wire()
+        before, handler = dump(), LinksHandler()
+        wanted = lan_of(4, ("10.9.0.0/24",), ipvlan_mode=mode)
+        take_to(handler, wanted)
+        assert "default dev eth0" in sh("ip", "-n", C2, "route")
+        assert comes_to_reach(C2, "10.9.0.3")
+        assert not reaches(C2, "172.30.0.1"), "the machine knows no way back"
+        sh("ip", "-n", "lan", "route", "add", "10.9.0.0/24", "via", "172.30.0.9")
+        assert comes_to_reach(C2, "172.30.0.1")
+        sh("ip", "-n", C2, "route", "del", "default")
+        assert missing(handler, wanted) == {"create route"}
+        take_to(handler, wanted)
+        assert comes_to_reach(C2, "172.30.0.1")
+        take_to(handler, [])
+        assert dump() == before
+
+    in_process_of_its_own(routed)()
+
+
+@in_process_of_its_own
+def test_an_ipvlan_stands_on_a_vlan_that_is_made_for_it() -> None:
+    wire()
+    machine_of_vlan(7)
+    before, handler = dump(), LinksHandler()
+    take_to(handler, lan_of(4, LAYER_2, parent="lan0.7"))
+    assert comes_to_reach(C2, "172.30.0.1")
+    take_to(handler, [])
+    assert dump() == before

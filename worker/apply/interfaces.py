@@ -17,7 +17,7 @@ from worker.kernel.rtnl import Link
 from worker.observe.links import OUR_ALIAS, interface_entry
 
 from .batch import Batch, Unfinished, refused
-from .macvlans import link_in
+from .on_parents import link_in
 
 ANNOUNCE_S, ANNOUNCE_POLL_S = 1.2, 0.005
 """How long an interface may take to get its carrier on both ends: the kernel looks after links that do not seem urgent once a second."""

@@ -19,7 +19,7 @@ from .bridges import Bridges
 from .sandboxes import Sandboxes, sandbox_of
 from .vlans import Vlans
 
-KINDS = frozenset({"bridge", "vlan", "sandbox", "veth", "macvlan", "interface", "address", "route"})
+KINDS = frozenset({"bridge", "vlan", "sandbox", "veth", "macvlan", "ipvlan", "interface", "address", "route"})
 
 
 class LinksHandler:

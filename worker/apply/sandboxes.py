@@ -1,4 +1,4 @@
-"""Writing sandboxes and what is in them: veths, macvlans, addresses, routes."""
+"""Writing sandboxes and what is in them: veths, macvlans, ipvlans, addresses, routes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from networks.cnm.errors import CnmError, Conflict, Unsupported
 from networks.cnm.plan import Action, Step
-from networks.cnm.resources import Address, Interface, Macvlan, Resource, Route, Sandbox, Veth
+from networks.cnm.resources import Address, Interface, Macvlan, OnParent, Resource, Route, Sandbox, Veth
 from networks.cnm.text import gettext_noop
 from worker.kernel import netns, rtnl, sysctl
 from worker.kernel.ledger import Ledger
@@ -23,7 +23,7 @@ from worker.observe.links import is_our_veth, sandbox_entry, sysctls_entry
 
 from .batch import Batch, Unfinished, not_tried, refused
 from .interfaces import Interfaces
-from .macvlans import Macvlans, link_in
+from .on_parents import OnParents, link_in
 
 VANISH_WAIT_S = 2.0
 """How long removed namespaces may take to let their links go, before these are deleted by name."""
@@ -37,7 +37,7 @@ class Sandboxes:
         self._host = host
         self._namespaces = namespaces
         self._ledger = ledger
-        self._macvlans = Macvlans(host)
+        self._on_parents = OnParents(host)
         self._interfaces = Interfaces(host, namespaces.home, ledger)
 
     def write(self, steps: Sequence[Step]) -> Unfinished:
@@ -54,11 +54,11 @@ class Sandboxes:
         with sandbox:
             failed = self._lo_up(own, sandbox) if own is not None else {}
             veths = [step for step in rest if isinstance(step.after, Veth)]
-            macvlans = [step for step in rest if isinstance(step.after, Macvlan)]
-            failed = failed or self._write_host_ends(veths, sandbox) or self._macvlans.write(macvlans, sandbox)
+            standing = [step for step in rest if isinstance(step.after, OnParent)]
+            failed = failed or self._write_host_ends(veths, sandbox) or self._on_parents.write(standing, sandbox)
             interfaces = [step for step in rest if isinstance(step.after, Interface)]
             failed = failed or self._interfaces.write(interfaces, sandbox)
-            failed = failed or self._set_sysctls([*veths, *macvlans, *interfaces], sandbox)
+            failed = failed or self._set_sysctls([*veths, *standing, *interfaces], sandbox)
             if failed:
                 return not_tried(rest) | failed
             failed = self._write_inside(rest, sandbox)
@@ -70,7 +70,7 @@ class Sandboxes:
         leaving = {step.resource.key[1] for step in steps if isinstance(step.resource, Sandbox)}
         dying = {name for name in leaving if self._ledger.get(sandbox_entry(name)) is None}
         failed = self._remove_inside([step for step in steps if sandbox_of(step) not in dying])
-        self._remove_macvlans([step for step in steps if isinstance(step.resource, Macvlan)])
+        self._remove_on_parents([step for step in steps if isinstance(step.resource, OnParent)])
         self._remove_interfaces([step for step in steps if isinstance(step.resource, Interface)])
         veths = [step for step in steps if isinstance(step.resource, Veth)]
         ours = self._ours(veths)
@@ -162,7 +162,7 @@ class Sandboxes:
         """What was asked for of an interface, before it is up."""
         for step in steps:
             wanted = step.after
-            if not isinstance(wanted, Veth | Macvlan | Interface) or not wanted.sysctls:
+            if not isinstance(wanted, Veth | OnParent | Interface) or not wanted.sysctls:
                 continue
             device = wanted.name if isinstance(wanted, Veth) else wanted.ifname
             self._ledger.put(sysctls_entry(wanted.sandbox, device), [name for name, _ in wanted.sysctls])
@@ -212,8 +212,8 @@ class Sandboxes:
                 missing[id(step)] = refused(step, errno.ENODEV, f"there is no {name} in it")
             elif isinstance(wanted, Interface):
                 batch.add(step, rtnl.set_link(index, up=True))
-            elif isinstance(wanted, Veth | Macvlan):
-                mac = wanted.mac if step.before is not None else None
+            elif isinstance(wanted, Veth | OnParent):
+                mac = wanted.mac if isinstance(wanted, Veth | Macvlan) and step.before is not None else None
                 batch.add(step, rtnl.set_link(index, mac=mac, mtu=wanted.mtu, up=True))
             elif isinstance(wanted, Address):
                 batch.add(step, rtnl.add_address(index, wanted.address), fine=(errno.EEXIST,))
@@ -250,13 +250,13 @@ class Sandboxes:
                 failed |= batch.send()
         return failed
 
-    def _remove_macvlans(self, steps: Sequence[Step]) -> None:
+    def _remove_on_parents(self, steps: Sequence[Step]) -> None:
         """Also of a sandbox that goes: it is not gone at once, and until then its devices keep their MACs from their successors."""
         for name in dict.fromkeys(sandbox_of(step) for step in steps):
             sandbox = self._namespaces.open(name)
             if sandbox is not None:
                 with sandbox:
-                    self._macvlans.remove([step for step in steps if sandbox_of(step) == name], sandbox)
+                    self._on_parents.remove([step for step in steps if sandbox_of(step) == name], sandbox)
             for step in steps:
                 if sandbox_of(step) == name:
                     self._ledger.drop(sysctls_entry(name, step.resource.key[2]))
@@ -344,7 +344,7 @@ def _no_such_setting(step: Step, name: str, value: str, error: OSError) -> CnmEr
 
 def _place(step: Step) -> int:
     """Addresses before their link is up, routes after it."""
-    kinds: tuple[Any, ...] = (Address, Veth | Macvlan | Interface, Route)
+    kinds: tuple[Any, ...] = (Address, Veth | OnParent | Interface, Route)
     return next(place for place, kind in enumerate(kinds) if isinstance(step.resource, kind))
 
 
@@ -359,7 +359,7 @@ def _indexes(sandbox: netns.Sandbox, names: Sequence[str]) -> dict[str, int]:
 
 def _device(resource: Resource | None) -> str:
     """The link inside a sandbox that a resource is or is on."""
-    if isinstance(resource, Veth | Macvlan | Interface):
+    if isinstance(resource, Veth | OnParent | Interface):
         return resource.ifname
     return resource.device if isinstance(resource, Address | Route) else ""
 
@@ -382,4 +382,4 @@ def sandbox_of(step: Step) -> str:
     resource = step.resource
     if isinstance(resource, Sandbox):
         return resource.name
-    return resource.sandbox if isinstance(resource, Veth | Macvlan | Interface | Address | Route) else ""
+    return resource.sandbox if isinstance(resource, Veth | OnParent | Interface | Address | Route) else ""

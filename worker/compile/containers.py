@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from ipaddress import IPv4Interface, IPv6Interface
 
 from networks.cnm.desired import Container, Endpoint, Network, ProcessSpec
 from networks.cnm.names import sandbox_name, short
 from networks.cnm.resources import Owner, Process, Resource, Route, Sandbox
 from networks.cnm.text import Text, gettext_noop
 from worker.drivers import Attachment, Surroundings, driver
+from worker.drivers.base import EVERYWHERE
 
 from .addresses import compile_leases
 from .files import Files
 from .links import link_environment
 from .names import compile_names
-
-DEFAULT_ROUTE: dict[int, IPv4Network | IPv6Network] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
 
 _SANDBOX = gettext_noop("The network stack of container {container}.")
 _ADOPTED = gettext_noop("The network stack that container {container} adopted.")
@@ -141,7 +140,7 @@ def _default_route(way: _Way, container: Container, sandbox: str) -> Iterator[Re
     if gateway is not None:
         yield Route(
             sandbox=sandbox,
-            destination=DEFAULT_ROUTE[way.family],
+            destination=EVERYWHERE[way.family],
             gateway=gateway,
             device=way.endpoint.ifname,
             owner=Owner(kind="endpoint", id=way.endpoint.id, name=f"{container.name} on {way.network.name}"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import ip_network
 from typing import ClassVar
 
 from networks.cnm.addresses import AnyAddress, AnyInterface, AnyNetwork
@@ -16,6 +17,9 @@ from networks.cnm.options import NetworkOptions, read_options
 from networks.cnm.resources import NameRecord, Owner, Resource
 from networks.cnm.text import Text, gettext_noop
 from worker.firewall.words import Writer
+
+EVERYWHERE: Mapping[int, AnyNetwork] = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
+"""Where a default route leads, by address family."""
 
 _RECORD = gettext_noop("How the others on network {network} find container {container}, which runs on host {host}.")
 
@@ -139,6 +143,8 @@ class Driver:
     """Whether a Docker Engine's containers can be on its networks: by a link whose other end the engine takes."""
     joins_lan: ClassVar[bool] = False
     """Whether its subnets are those of the host's own LAN: they may be the host's, whose addresses nobody else gets then."""
+    own_mac: ClassVar[bool] = True
+    """Whether an endpoint may have a MAC of its own."""
     options: ClassVar[frozenset[str]] = frozenset()
     """The options that its networks take: fields of :class:`networks.cnm.options.NetworkOptions`."""
     any_options: ClassVar[bool] = False
@@ -154,6 +160,9 @@ class Driver:
         """
         if (reason := self.availability(facts)) is not None:
             raise reason
+
+    def check_beside(self, network: Network, other: Network) -> None:
+        """Raises a :class:`Conflict` when *network* cannot be on a host on which there is *other* of a driver that ``joins_lan``, too."""
 
     def read_options(self, options: Mapping[str, str]) -> NetworkOptions:
         """What *options* mean to it. Raises InvalidSpec naming ``options.<key>``."""

@@ -41,6 +41,7 @@ IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
 IFLA_LINKINFO, IFLA_IFALIAS, IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK = 18, 20, 27, 28, 29
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 IFLA_BR_STP_STATE, IFLA_BRPORT_MODE, IFLA_BRPORT_LEARNING, IFLA_MACVLAN_MODE, IFLA_VLAN_ID = 5, 4, 8, 1, 1
+IFLA_IPVLAN_MODE, IFLA_IPVLAN_FLAGS = 1, 2
 VETH_INFO_PEER = 1
 """linux/veth.h"""
 NETNSA_NSID, NETNSA_FD = 1, 3
@@ -57,6 +58,9 @@ IPV6_DISABLE = 26
 
 MACVLAN_MODES = {1: "private", 2: "vepa", 4: "bridge", 8: "passthru", 16: "source"}
 """``enum macvlan_mode``, linux/if_link.h."""
+IPVLAN_MODES = ("l2", "l3", "l3s")
+IPVLAN_FLAGS = ("bridge", "private", "vepa")
+"""By number (``enum ipvlan_mode`` and ``IPVLAN_F_…``, linux/if_link.h)."""
 
 _LINK = struct.Struct("=BxHiII")
 """``struct ifinfomsg``: family, type of the device, index, flags, which of them change."""
@@ -81,9 +85,10 @@ class Link:
     master: int
     """Index of the bridge that it is a port of, or 0."""
     peer: int
-    """Index of a veth's other end in that end's namespace, of a macvlan's or a VLAN's parent in the namespace that it came from; or 0."""
+    """Index of a veth's other end in that end's namespace, of a macvlan's, ipvlan's or VLAN's parent in the namespace that it came from;
+    or 0."""
     mode: str
-    """A macvlan's: one of ``MACVLAN_MODES``; empty for every other kind."""
+    """A macvlan's: one of ``MACVLAN_MODES``; an ipvlan's: one of ``IPVLAN_MODES``; empty for every other kind."""
     alias: str
     hairpin: bool
     learns: bool
@@ -93,6 +98,8 @@ class Link:
     """Whether IPv6 is on for this link."""
     vlan: int = 0
     """The id of a VLAN sub-interface; 0 for every other kind."""
+    flag: str = ""
+    """An ipvlan's: one of ``IPVLAN_FLAGS``; empty for every other kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +161,26 @@ def set_macvlan(link: int, *, mode: str) -> bytes:
     return link_message(RTM_NEWLINK, _macvlan(mode), index=link)
 
 
+def create_ipvlan(name: str, *, parent: int, mode: str, flag: str, mtu: int, namespace: int) -> bytes:
+    """An ipvlan on the link *parent* of this namespace, down, born in *namespace* (a descriptor). All on *parent* get mode and flag."""
+    place = (string(IFLA_IFNAME, name), number(IFLA_LINK, parent), number(IFLA_NET_NS_FD, namespace))
+    attrs = (*place, number(IFLA_MTU, mtu), _ipvlan(mode, flag))
+    return link_message(RTM_NEWLINK, *attrs, flags=NLM_F_CREATE | NLM_F_EXCL)
+
+
+def set_ipvlan(link: int, *, mode: str, flag: str) -> bytes:
+    return link_message(RTM_NEWLINK, _ipvlan(mode, flag), index=link)
+
+
 def _macvlan(mode: str) -> bytes:
     value = next(value for value, name in MACVLAN_MODES.items() if name == mode)
     return link_info("macvlan", number(IFLA_MACVLAN_MODE, value))
+
+
+def _ipvlan(mode: str, flag: str) -> bytes:
+    mode_data = attribute(IFLA_IPVLAN_MODE, struct.pack("=H", IPVLAN_MODES.index(mode)))
+    flag_data = attribute(IFLA_IPVLAN_FLAGS, struct.pack("=H", IPVLAN_FLAGS.index(flag)))
+    return link_info("ipvlan", mode_data + flag_data)
 
 
 def give_id(namespace: int) -> bytes:
@@ -274,7 +298,7 @@ def read_link(message: memoryview) -> Link:
     info = attributes(found[18], 0) if 18 in found else {}
     slave = attributes(info[5], 0) if 5 in info else {}
     kind = _text(info.get(1))
-    data = attributes(info[2], 0) if kind in {"macvlan", "vlan"} and 2 in info else {}
+    data = attributes(info[2], 0) if kind in {"macvlan", "ipvlan", "vlan"} and 2 in info else {}
     by_family = attributes(found[26], 0) if 26 in found else {}
     ipv4 = attributes(by_family[AF_INET], 0).get(1) if AF_INET in by_family else None
     ipv6 = attributes(by_family[AF_INET6], 0).get(2) if AF_INET6 in by_family else None
@@ -288,14 +312,27 @@ def read_link(message: memoryview) -> Link:
         mac=bytes(found[1]).hex(":") if 1 in found else "",
         master=_number(found.get(10)),
         peer=_number(found.get(5)),
-        mode=MACVLAN_MODES.get(_number(data.get(1)), "") if kind == "macvlan" else "",
+        mode=_mode(kind, data),
         alias=_text(found.get(20)),
         hairpin=4 in slave and bool(slave[4][0]),
         learns=IFLA_BRPORT_LEARNING in slave and bool(slave[IFLA_BRPORT_LEARNING][0]),
         route_localnet=bool(ipv4 is not None and _item(ipv4, IPV4_ROUTE_LOCALNET - 1)),
         ipv6=ipv6 is not None and not _item(ipv6, IPV6_DISABLE),
         vlan=_number(data.get(IFLA_VLAN_ID)) if kind == "vlan" else 0,
+        flag=_named(IPVLAN_FLAGS, data.get(IFLA_IPVLAN_FLAGS)) if kind == "ipvlan" else "",
     )
+
+
+def _mode(kind: str, data: dict[int, memoryview]) -> str:
+    if kind == "ipvlan":
+        return _named(IPVLAN_MODES, data.get(IFLA_IPVLAN_MODE))
+    return MACVLAN_MODES.get(_number(data.get(IFLA_MACVLAN_MODE)), "") if kind == "macvlan" else ""
+
+
+def _named(names: tuple[str, ...], value: memoryview | None) -> str:
+    """The name of a number; its own digits where it is one that we do not know."""
+    found = _number(value)
+    return names[found] if found < len(names) else str(found)
 
 
 def read_address(message: memoryview) -> LinkAddress:

@@ -6,9 +6,9 @@ How ours are known:
 - a VLAN sub-interface by its alias: one that was there before us has none, and networks stand on it as on any device;
 - a sandbox by its name ``cnm-<12 hex>``; a veth by the name of its host end, ``cv<12 hex>``, together with its alias or with
   its other end in a sandbox: a device of somebody else may have that name too;
-- a macvlan by its alias, in a sandbox; an interface that somebody else made by its alias there, and by the ledger, which knows what it
-  was called on the host;
-- an address on a bridge, a veth or a macvlan of ours by the form that we give it: IPv4 with the subnet's broadcast address, IPv6
+- a macvlan or ipvlan by its alias, in a sandbox; an interface that somebody else made by its alias there, and by the ledger, which
+  knows what it was called on the host;
+- an address on a bridge, a veth, a macvlan or an ipvlan of ours by the form that we give it: IPv4 with the subnet's broadcast address, IPv6
   without duplicate detection. An address that an admin or a container adds itself has neither, and is left alone;
   on a bridge that was there before us the ledger knows which addresses we added;
 - a route by its link: default routes, and others with protocol ``static``.
@@ -22,7 +22,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from networks.cnm.resources import Address, Bridge, Interface, Key, Macvlan, Resource, Route, Sandbox, Veth, Vlan
+from networks.cnm.resources import (
+    Address,
+    Bridge,
+    Interface,
+    Ipvlan,
+    Key,
+    Macvlan,
+    OnParent,
+    Resource,
+    Route,
+    Sandbox,
+    Veth,
+    Vlan,
+)
 from worker.kernel import rtnl, sysctl
 from worker.kernel.ledger import Ledger
 from worker.kernel.netlink import Netlink
@@ -35,6 +48,7 @@ OUR_ALIAS = "cnm:"
 HANDED = ":handed"
 """The end of the alias of a veth whose other end is somebody else's to take (:mod:`worker.observe.handed`)."""
 OUR_VETH = re.compile(r"cv[0-9a-f]{12}\Z")
+ON_PARENT = frozenset({Macvlan.kind, Ipvlan.kind})
 VLANS = Path("/proc/net/vlan")
 """There where the kernel has 802.1q (``vlan_proc_init``, net/8021q/vlanproc.c)."""
 
@@ -72,7 +86,7 @@ class LinksObserver:
             look.links_named({key[1] for key in keys if key[0] in {"bridge", "veth", "vlan"}} | _host_devices(keys))
         look.into(names)
         seen = [link for view in look.views.values() for link in view.links.values()]
-        look.links_numbered({link.peer for link in seen if keys is not None or link.kind == "macvlan"})
+        look.links_numbered({link.peer for link in seen if keys is not None or link.kind in ON_PARENT})
         if not look.all_peers_seen():
             look.into(name for name in self._namespaces.names() if name not in look.views)
         look.masters()
@@ -82,7 +96,7 @@ class LinksObserver:
             *look.vlans(),
             *look.sandboxes(),
             *look.veths(),
-            *look.macvlans(),
+            *look.on_parents(),
             *look.interfaces(),
         ]
         found = [*devices, *look.addresses(), *look.routes()]
@@ -219,19 +233,19 @@ class _Look:
                 up=link.up and bool(peer and peer.up),
             )
 
-    def macvlans(self) -> Iterator[Macvlan]:
-        for view, link in self._our_macvlans():
+    def on_parents(self) -> Iterator[OnParent]:
+        for view, link in self._ours_on_parents():
             parent = self._by_index.get(link.peer)
-            yield Macvlan(
-                sandbox=view.name,
-                ifname=link.name,
-                parent=parent.name if parent else "",
-                mode=link.mode,
-                mac=link.mac,
-                mtu=link.mtu,
-                sysctls=self._set_on(link.name, view),
-                up=link.up,
-            )
+            common: dict[str, Any] = {
+                "sandbox": view.name,
+                "ifname": link.name,
+                "parent": parent.name if parent else "",
+                "mode": link.mode,
+                "mtu": link.mtu,
+                "sysctls": self._set_on(link.name, view),
+                "up": link.up,
+            }
+            yield Ipvlan(flag=link.flag, **common) if link.kind == "ipvlan" else Macvlan(mac=link.mac, **common)
 
     def interfaces(self) -> Iterator[Interface]:
         for view, link in self._our_interfaces():
@@ -279,13 +293,13 @@ class _Look:
                     )
 
     def _our_devices(self) -> list[tuple[View, Link]]:
-        """The links in sandboxes that are ours: macvlans, and those whose other end is a veth of ours on the host."""
+        """The links in sandboxes that are ours: those on a device of the host, and those whose other end is a veth of ours on the host."""
         plugged = [
             peer
             for index, peer in self._peers().items()
             if index in self._by_index and OUR_VETH.match(self._by_index[index].name)
         ]
-        return plugged + self._our_macvlans() + self._our_interfaces()
+        return plugged + self._ours_on_parents() + self._our_interfaces()
 
     def _our_interfaces(self) -> list[tuple[View, Link]]:
         return [
@@ -295,12 +309,12 @@ class _Look:
             if link.alias.startswith(OUR_ALIAS) and interface_entry(view.name, link.name) in self._ledger
         ]
 
-    def _our_macvlans(self) -> list[tuple[View, Link]]:
+    def _ours_on_parents(self) -> list[tuple[View, Link]]:
         return [
             (view, link)
             for view in self.views.values()
             for link in view.links.values()
-            if link.kind == "macvlan" and link.alias.startswith(OUR_ALIAS)
+            if link.kind in ON_PARENT and link.alias.startswith(OUR_ALIAS)
         ]
 
     def _peers(self) -> dict[int, tuple[View, Link]]:
@@ -393,7 +407,7 @@ def sandbox_entry(name: str) -> str:
 
 
 def sysctls_entry(sandbox: str, device: str) -> str:
-    """The ledger's name for the names of the sysctls that we set on a macvlan, or on the inner end of a veth, called *device*."""
+    """The ledger's name for the names of the sysctls that we set on a macvlan or ipvlan, or on the inner end of a veth, called *device*."""
     return f"sysctls {sandbox} {device}"
 
 
@@ -409,7 +423,7 @@ def address_entry(address: Address) -> str:
 
 def _sandboxes(keys: Iterable[Key]) -> Iterator[str]:
     for kind, first, *_ in keys:
-        if kind in {"sandbox", "address", "route", "macvlan", "interface"} and first:
+        if kind in {"sandbox", "address", "route", *ON_PARENT, "interface"} and first:
             yield first
 
 

@@ -133,7 +133,7 @@ def _look(netlink: Netlink) -> tuple[tuple[Device, ...], tuple[Route, ...]]:
             mtu=link.mtu,
             master=names.get(link.master, ""),
             peer=link.peer,
-            mode=link.mode,
+            mode=link.flag if link.mode == "l2" else link.mode,
             addresses=tuple(addresses.get(link.index, ())),
             hairpin=link.hairpin,
             isolated=isolated,

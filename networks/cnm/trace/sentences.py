@@ -25,9 +25,9 @@ _REASONS = {
     "sandbox_route": gettext_noop("{where} has no route to it."),
     "plug": gettext_noop("It leaves by {where}, which is not plugged into this host in a way that is modelled."),
     "wire_host": gettext_noop(
-        "The kernel carries nothing between {where} itself and the macvlan devices on it: only others on that wire reach them."
+        "The kernel carries nothing between {where} itself and the macvlan and ipvlan devices on it: only others on that wire reach them."
     ),
-    "wire_private": gettext_noop("Macvlan devices in private mode do not hear one another: {where}."),
+    "wire_private": gettext_noop("Macvlan and ipvlan devices in private mode do not hear one another: {where}."),
     "link_down": gettext_noop("The device {where} is down."),
     "localnet": gettext_noop("{where} does not carry 127.0.0.0/8: route_localnet is off."),
     "loopback": gettext_noop("::1 never leaves a machine: the kernel takes no packet for it that comes in by {where}."),

@@ -88,7 +88,7 @@ class Walk:
             raise self._stop("undecidable", "plug", f"{sandbox.container or sandbox.name} {way.device}", packet)
         if not plug.inner.up or not plug.outer.up:
             raise self._stop("dropped", "link_down", plug.outer.name, packet)
-        if plug.inner.kind == "macvlan":
+        if plug.inner.is_on_wire:
             return self._onto_wire(packet, plug, way.next_hop)
         return self._enter(packet, plug.outer, way.next_hop)
 
@@ -124,10 +124,13 @@ class Walk:
         return self._to_host(packet)
 
     def _onto_wire(self, packet: Packet, plug: Plug, next_hop: AnyAddress) -> Party:
-        """Past this host's own network stack: to a neighbour on the same parent, or out by it (drivers/net/macvlan.c)."""
+        """Past this host's own network stack: to a neighbour on the same parent, or out by it (``drivers/net``: macvlan.c,
+        ipvlan/ipvlan_core.c)."""
         parent = plug.outer
         target = self.world.on_wire(next_hop, parent.name)
         if target is not None:
+            if "vepa" in {plug.inner.mode, target.inner.mode}:
+                raise self._stop("undecidable", "neighbour", f"{parent.name} {next_hop}", packet)
             if plug.inner.mode != "bridge" or target.inner.mode != "bridge":
                 raise self._stop("dropped", "wire_private", f"{parent.name} {next_hop}", packet)
             return self._to_sandbox(packet, target)

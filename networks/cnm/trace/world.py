@@ -31,9 +31,10 @@ class Device:
     master: str = ""
     """The bridge that it is a port of."""
     peer: int = 0
-    """Index of a veth's other end, in that end's namespace; of a macvlan's parent, in the host's."""
+    """Index of a veth's other end, in that end's namespace; of a macvlan's or ipvlan's parent, in the host's."""
     mode: str = ""
-    """A macvlan's: those in mode ``bridge`` on one parent hear one another, in ``private`` they do not."""
+    """A macvlan's, and an ipvlan's of layer 2: those in mode ``bridge`` on one parent hear one another, in ``private`` they do not, in
+    ``vepa`` the switch decides. Of layer 3: ``l3``, ``l3s``."""
     addresses: tuple[AnyInterface, ...] = ()
     hairpin: bool = False
     isolated: bool = False
@@ -43,6 +44,11 @@ class Device:
     rp_filter: int = 0
     """``net.ipv4.conf.<name>.rp_filter``, already the larger one of it and ``all``."""
     route_localnet: bool = False
+
+    @property
+    def is_on_wire(self) -> bool:
+        """Whether its frames go to the wire of its parent; those of an ipvlan of layer 3 are routed as the host routes its own."""
+        return self.kind == "macvlan" or (self.kind == "ipvlan" and self.mode not in {"l3", "l3s"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +136,7 @@ class World:
             Plug(sandbox, device, self.by_index[device.peer])
             for sandbox in self.sandboxes
             for device in sandbox.devices
-            if device.kind == "macvlan" and device.peer in self.by_index
+            if device.is_on_wire and device.peer in self.by_index
         )
 
     @cached_property

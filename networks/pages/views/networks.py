@@ -129,9 +129,14 @@ def create(request: PageRequest) -> HttpResponse:
         form.fill(DEFAULTS)
     step = request.POST.get("step", "")
     form.quiet = step == "live" or request.method != "POST"
-    context: dict[str, Any] = {"form": form, "drivers": _drivers(request), "modes": _modes(), "plan": None}
+    context: dict[str, Any] = {
+        "form": form,
+        "drivers": _drivers(request, form.value("driver")),
+        "modes": _modes(),
+        "plan": None,
+    }
     context |= {"takes": taken(form.value("driver"), ALL_FIELDS).keys(), "parents": _parents(request)}
-    context |= {"macvlan_modes": _macvlan_modes(), "ipam_drivers": _ipam_drivers(request, form.value("driver"))}
+    context |= {"lan_modes": _lan_modes(), "ipam_drivers": _ipam_drivers(request, form.value("driver"))}
 
     def use_case() -> Outcome:
         return use_cases.create_network(request.actor, request.host, read_network(network_body(form)))
@@ -168,9 +173,14 @@ def _place(form: Form) -> dict[str, int]:
     return {"at": at, "refused_at": refused_at}
 
 
-def _drivers(request: PageRequest) -> list[tuple[str, str]]:
-    """Ours, and the plugins that make networks; while there is none, what one would be."""
-    plugins = [item.name for item in load_facts(request.host).plugins if NETWORK_DRIVER in item.implements]
+def _drivers(request: PageRequest, chosen: str) -> list[tuple[str, str]]:
+    """Ours that the host can do, and the plugins that make networks; while there is none, what one would be.
+
+    One that is *chosen* already is there, whatever is said against it.
+    """
+    facts = load_facts(request.host)
+    plugins = [item.name for item in facts.plugins if NETWORK_DRIVER in item.implements]
+    able = {name for name, known in DRIVERS.items() if known.attaches and known.availability(facts) is None}
     words = {
         "bridge": _("bridge: on this host, behind NAT"),
         "overlay": _("overlay: across several hosts"),
@@ -178,7 +188,7 @@ def _drivers(request: PageRequest) -> list[tuple[str, str]]:
         "ipvlan": _("ipvlan: in the host's LAN, the host's MAC"),
         "remote": _("remote: made by a plugin"),
     }
-    own = [(name, words.get(name, name)) for name, known in DRIVERS.items() if known.attaches]
+    own = [(name, words.get(name, name)) for name in DRIVERS if name in able | {"remote", chosen}]
     if not plugins:
         return own
     return [
@@ -200,12 +210,25 @@ def _parents(request: PageRequest) -> list[tuple[str, str]]:
     return [(name, f"{name} (MTU {mtu})") for name, mtu in load_facts(request.host).devices]
 
 
-def _macvlan_modes() -> list[tuple[str, str]]:
-    return [
-        ("", _("bridge, by default")),
-        ("bridge", _("bridge: containers on the device reach each other")),
-        ("private", _("private: each reaches the wire alone")),
-    ]
+def _lan_modes() -> dict[str, list[tuple[str, str]]]:
+    """What a network in the host's LAN may be asked to be, by option."""
+    bridge = _("bridge: containers on the device reach each other")
+    private = _("private: each reaches the wire alone")
+    return {
+        "macvlan_mode": [("", _("bridge, by default")), ("bridge", bridge), ("private", private)],
+        "ipvlan_mode": [
+            ("", _("l2, by default")),
+            ("l2", _("l2: on the wire, with a gateway of the LAN")),
+            ("l3", _("l3: routed by the host, without broadcasts")),
+            ("l3s", _("l3s: as l3, seen by the host's rules")),
+        ],
+        "ipvlan_flag": [
+            ("", _("bridge, by default")),
+            ("bridge", bridge),
+            ("private", private),
+            ("vepa", _("vepa: they reach each other by the switch alone")),
+        ],
+    }
 
 
 def _modes() -> list[tuple[str, str]]:
@@ -226,7 +249,7 @@ def edit(request: PageRequest, reference: str) -> HttpResponse:
     step = request.POST.get("step", "")
     form.quiet = step == "live" or request.method != "POST"
     context: dict[str, Any] = {"network": network, "form": form, "modes": _modes(), "plan": None}
-    context |= {"takes": taken(network["driver"], ALL_FIELDS).keys(), "macvlan_modes": _macvlan_modes()}
+    context |= {"takes": taken(network["driver"], ALL_FIELDS).keys(), "lan_modes": _lan_modes()}
 
     def use_case() -> Outcome:
         changes = read_changes(change_body(form, network))

@@ -1,4 +1,4 @@
-"""Writing macvlans: made from the host, where their parent is, and born in a sandbox."""
+"""Writing macvlans and ipvlans: made from the host, where their parent is, and born in a sandbox."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from networks.cnm.errors import CnmError, Conflict
 from networks.cnm.plan import Step
-from networks.cnm.resources import Macvlan
+from networks.cnm.resources import Ipvlan, Macvlan, OnParent
 from networks.cnm.text import gettext_noop
 from worker.kernel import netns, rtnl
 from worker.kernel.netlink import Netlink
@@ -16,7 +16,7 @@ from worker.observe.links import OUR_ALIAS
 from .batch import Batch, Unfinished
 
 
-class Macvlans:
+class OnParents:
     """Devices of sandboxes on devices of the host; what is on them (addresses, MTU, up) is written with the rest of the sandbox."""
 
     def __init__(self, host: Netlink) -> None:
@@ -27,7 +27,7 @@ class Macvlans:
         born, inside = Batch(self._host), Batch(sandbox.netlink)
         for step in steps:
             wanted = step.after
-            assert isinstance(wanted, Macvlan)  # noqa: S101  # the caller chose them
+            assert isinstance(wanted, OnParent)  # noqa: S101  # the caller chose them
             parent = self._link(wanted.parent)
             if parent is None:
                 return {id(step): _no_parent(step, wanted)}
@@ -36,18 +36,10 @@ class Macvlans:
                 sandbox.netlink.exchange([rtnl.delete_link(wanted.ifname)])
                 found = None
             if found is None or not _is(found, wanted, parent):
-                born.add(
-                    step,
-                    rtnl.create_macvlan(
-                        wanted.ifname,
-                        parent=parent.index,
-                        mode=wanted.mode,
-                        mac=wanted.mac,
-                        mtu=min(wanted.mtu, parent.mtu),
-                        namespace=sandbox.descriptor,
-                    ),
-                )
-            elif found.mode != wanted.mode:
+                born.add(step, _born(wanted, parent, sandbox))
+            elif isinstance(wanted, Ipvlan) and (found.mode, found.flag) != (wanted.mode, wanted.flag):
+                inside.add(step, rtnl.set_ipvlan(found.index, mode=wanted.mode, flag=wanted.flag))
+            elif isinstance(wanted, Macvlan) and found.mode != wanted.mode:
                 inside.add(step, rtnl.set_macvlan(found.index, mode=wanted.mode))
             inside.add(step, rtnl.set_link(wanted.ifname, alias=wanted.owner.tag))
         if not steps:
@@ -74,14 +66,32 @@ def link_in(sandbox: netns.Sandbox, name: str) -> Link | None:
     return rtnl.read_link(answer.data) if not answer.errno and answer.data is not None else None
 
 
-def _is(found: Link, wanted: Macvlan, parent: Link) -> bool:
+def _born(wanted: OnParent, parent: Link, sandbox: netns.Sandbox) -> bytes:
+    mtu = min(wanted.mtu, parent.mtu)
+    if isinstance(wanted, Macvlan):
+        return rtnl.create_macvlan(
+            wanted.ifname,
+            parent=parent.index,
+            mode=wanted.mode,
+            mac=wanted.mac,
+            mtu=mtu,
+            namespace=sandbox.descriptor,
+        )
+    flag = wanted.flag if isinstance(wanted, Ipvlan) else ""
+    return rtnl.create_ipvlan(
+        wanted.ifname, parent=parent.index, mode=wanted.mode, flag=flag, mtu=mtu, namespace=sandbox.descriptor
+    )
+
+
+def _is(found: Link, wanted: OnParent, parent: Link) -> bool:
     """Whether *found* is the device that is asked for: ours, or one that was left without its alias half-way."""
-    if found.kind != "macvlan" or found.peer != parent.index:
+    if found.kind != wanted.kind or found.peer != parent.index:
         return False
-    return found.alias.startswith(OUR_ALIAS) or found.mac == wanted.mac
+    left = found.mac == wanted.mac if isinstance(wanted, Macvlan) else not found.up
+    return found.alias.startswith(OUR_ALIAS) or left
 
 
-def _no_parent(step: Step, wanted: Macvlan) -> CnmError:
+def _no_parent(step: Step, wanted: OnParent) -> CnmError:
     return Conflict(
         gettext_noop("The host has no device {parent}, on which {name} would stand."),
         remedy=gettext_noop(
