@@ -12,6 +12,8 @@ from tests.testlib.plugin import PluginProcess
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300)]
 HOSTS = ("h1", "h2")
+SHARES = {"h1": "0", "h2": "100"}
+"""An IPAM plugin that spans hosts gives no address twice: each of its instances has a share of every range."""
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +21,7 @@ def plugins() -> Iterator[tuple[Cluster, dict[str, PluginProcess]]]:
     with Cluster(2) as cluster:
         started = {}
         for name in HOSTS:
-            started[name] = PluginProcess(cluster.members[name].bottle, env={"SCOPE": "global"})
+            started[name] = PluginProcess(cluster.members[name].bottle, env={"SCOPE": "global", "SHARE": SHARES[name]})
             started[name].start()
             cluster.until(lambda name=name: seen(cluster, name).get("state") == "ready")
         yield cluster, started
@@ -42,7 +44,10 @@ def addresses(cluster: Cluster) -> dict[str, bool]:
 
 
 def address(cluster: Cluster, host: str, container: str) -> str:
-    (way,) = cluster.call("GET", f"containers/{container}", host=host)["endpoints"]
+    ways = cluster.call("GET", f"containers/{container}", host=host)["endpoints"]
+    (way,) = [
+        way for way in ways if way["network"]["name"] != "cnm_gwbridge"
+    ]  # the host's own, by which it gets outside
     return str(way["ipv4"]).partition("/")[0]
 
 
@@ -75,6 +80,38 @@ def test_one_network_on_two_hosts(plugins: tuple[Cluster, dict[str, PluginProces
     assert one.state()["allocated"] == {}
     assert (one.holds()["networks"], one.state()["nodes"]) == (0, {})
     assert len(bodies(one, "FreeNetwork", far)) == 1
+
+
+@pytest.mark.parametrize("driver", ["overlay", "tester"])
+def test_the_addresses_of_a_network_on_two_hosts_are_the_plugins(
+    plugins: tuple[Cluster, dict[str, PluginProcess]], driver: str
+) -> None:
+    cluster, (one, two) = plugins[0], plugins[1].values()
+    body = {"name": "given", "driver": driver, "ipam_driver": "tester"}
+    made = cluster.call("POST", "networks", body, host="h1")
+    (subnet,) = [row["subnet"] for row in made["subnets"]]
+    (pool,) = one.state()["pools"].values()
+    assert pool["subnet"] == subnet, "the plugin's choice is the network's range"
+    assert two.holds()["pools"] == 0, "nobody there is on it"
+    cluster.run("h1", "first", network="given")
+    cluster.run("h2", "second", network="given")
+    (there,) = two.state()["pools"].values()
+    assert there["subnet"] == subnet, "the same range is the same pool"
+    homes = {"h1": ("first", pool), "h2": ("second", there)}
+    ways = {host: address(cluster, host, container) for host, (container, _) in homes.items()}
+    assert ways["h1"] in one.state()["pools"][f"TestGlobal/{subnet}"]["given"]
+    assert ways["h2"] in there["given"]
+    assert int(ways["h2"].rpartition(".")[2]) > int(SHARES["h2"]), "of its own host's instance"
+    for host, other in (("h1", "h2"), ("h2", "h1")):
+        container = homes[host][0]
+        cluster.until(lambda host=host, container=container, other=other: cluster.pings(host, container, ways[other]))
+        assert cluster.call("GET", "drift", host=host)["results"] == []
+    cluster.call("DELETE", "containers/second", host="h2", force=1)
+    cluster.until(lambda: ways["h2"] not in str(two.state()["pools"]))
+    cluster.call("DELETE", "containers/first", host="h1", force=1)
+    cluster.call("DELETE", "networks/given", host="h1")
+    for plugin in (one, two):
+        cluster.until(lambda plugin=plugin: (plugin.holds()["pools"], plugin.holds()["addresses"]) == (0, 0))
 
 
 def test_a_plugin_that_was_started_anew_is_told_of_the_hosts_again(

@@ -15,6 +15,7 @@ import { dirname } from "node:path";
 
 const [socket, log, file] = process.argv.slice(2);
 const kept = { networks: {}, endpoints: {}, pools: {}, allocated: {}, number: 0 };
+const share = Number(process.env.SHARE ?? 0); // how many addresses of each pool are other instances' to give
 const nodes = {}; // address -> whether it is this host; kept nowhere: whoever starts anew is told anew
 const scope = process.env.SCOPE ?? "local"; // "global": its networks span hosts, by VXLAN between those that it is told of
 if (file && existsSync(file)) Object.assign(kept, JSON.parse(readFileSync(file, "utf8")));
@@ -169,7 +170,7 @@ const methods = {
     const { subnet, given } = pool(body);
     if (process.env.WANTS_MAC && body.Options?.RequestAddressType === undefined && !body.Options?.["com.docker.network.endpoint.macaddress"])
       refuse("no MAC is given");
-    const address = body.Address || hostAddresses(subnet).find((item) => !given.includes(item));
+    const address = body.Address || hostAddresses(subnet).slice(share).find((item) => !given.includes(item));
     if (given.includes(address)) refuse(`${address} is taken`);
     given.push(address);
     return { Address: `${address}/${subnet.split("/")[1]}`, Data: {} };
