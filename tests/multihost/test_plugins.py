@@ -45,9 +45,8 @@ def addresses(cluster: Cluster) -> dict[str, bool]:
 
 def address(cluster: Cluster, host: str, container: str) -> str:
     ways = cluster.call("GET", f"containers/{container}", host=host)["endpoints"]
-    (way,) = [
-        way for way in ways if way["network"]["name"] != "cnm_gwbridge"
-    ]  # the host's own, by which it gets outside
+    # Who is on an overlay network is on the host's gateway network, too.
+    (way,) = [way for way in ways if way["network"]["name"] != "cnm_gwbridge"]
     return str(way["ipv4"]).partition("/")[0]
 
 
