@@ -21,8 +21,8 @@ SETTINGS = {"CNM_PLUGIN_TIMEOUT_SECONDS": "5"}
 
 
 @contextmanager
-def running() -> Iterator[tuple[Console, PluginProcess]]:
-    with Product(SETTINGS) as product:
+def running(celery: str = "cnmweb.celery") -> Iterator[tuple[Console, PluginProcess]]:
+    with Product(SETTINGS, celery) as product:
         plugin = PluginProcess(product.bottle)
         plugin.start()
         yield Console(product), plugin

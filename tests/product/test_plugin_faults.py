@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.testlib import patient
 from tests.testlib.plugin import PluginProcess
 
 from .conftest import Console
@@ -22,7 +24,7 @@ NET = {"networks": 1, "endpoints": 0, "pools": 1, "addresses": 1}
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[tuple[Console, PluginProcess]]:
-    with running() as both:
+    with running(patient.__name__) as both:
         yield both
 
 
@@ -45,6 +47,16 @@ def becomes(console: Console, state: str) -> dict[str, Any]:
     """The plugin as all see it, once it is in *state*: within the moment that a page takes to hear of it."""
     assert console.until(lambda: seen(console)["state"] == state, within_s=5), seen(console)
     return seen(console)
+
+
+@contextmanager
+def paused(console: Console) -> Iterator[None]:
+    """A plugin that falls silent is left alone until the end of this, however long the machine takes for what is in between."""
+    console.bottle.write(str(patient.LASTS), "")
+    try:
+        yield
+    finally:
+        console.bottle.run(["rm", "-f", str(patient.LASTS)])
 
 
 def last_undone(plugin: PluginProcess, since: int) -> list[str]:
@@ -130,18 +142,19 @@ def test_a_silent_plugin_holds_up_nobody_for_long_and_is_told_of_the_rest_later(
 ) -> None:
     console.network("far", **THEIRS)
     console.network("near")
-    plugin.fault("NetworkDriver.Join", "silent")
-    refused = start(console)
-    assert refused.status_code == 503, refused.text
-    assert "does not answer NetworkDriver.Join: no answer within 5 s" in refused.json()["detail"]
-    assert becomes(console, "degraded")["owed"] == 3
-    assert console.get("networks/far")["plugins"][0]["owed"] == 3
-    since = len(plugin.calls())
-    again = start(console, "two")
-    assert again.status_code == 503, "the breaker is open"
-    assert plugin.methods(since) == [], "and asks nothing"
-    console.run("three", network="near")
-    assert console.state("three") == "running"
+    with paused(console):
+        plugin.fault("NetworkDriver.Join", "silent")
+        refused = start(console)
+        assert refused.status_code == 503, refused.text
+        assert "does not answer NetworkDriver.Join: no answer within 5 s" in refused.json()["detail"]
+        assert becomes(console, "degraded")["owed"] == 3
+        assert console.get("networks/far")["plugins"][0]["owed"] == 3
+        since = len(plugin.calls())
+        again = start(console, "two")
+        assert again.status_code == 503, "the breaker is open"
+        assert plugin.methods(since) == [], "and asks nothing"
+        console.run("three", network="near")
+        assert console.state("three") == "running"
     assert well(console), seen(console)
     assert plugin.holds() == NET
     assert last_undone(plugin, since) == UNDONE
@@ -252,14 +265,15 @@ def test_of_many_that_start_those_without_the_plugin_start(
     console.network("far", **OURS)
     many(console)
     console.call("POST", "containers", {"name": "near", "command": ["sleep", "1000"], "start": False})
-    plugin.fault("NetworkDriver.CreateEndpoint", "silent", times=9)
-    since = len(plugin.calls())
-    answer = console.raw("POST", "bulk/start", {"containers": [*(f"c{n}" for n in range(8)), "near"]})
-    assert answer.json()["code"] == "apply_failed", answer.text
-    assert "does not answer NetworkDriver.CreateEndpoint" in answer.json()["detail"]
-    assert console.state("near") == "running"
-    assert {console.state(f"c{number}") for number in range(8)} == {"failed"}
-    assert plugin.methods(since) == ["NetworkDriver.CreateEndpoint"], "waited for once"
+    with paused(console):
+        plugin.fault("NetworkDriver.CreateEndpoint", "silent", times=9)
+        since = len(plugin.calls())
+        answer = console.raw("POST", "bulk/start", {"containers": [*(f"c{n}" for n in range(8)), "near"]})
+        assert answer.json()["code"] == "apply_failed", answer.text
+        assert "does not answer NetworkDriver.CreateEndpoint" in answer.json()["detail"]
+        assert console.state("near") == "running"
+        assert {console.state(f"c{number}") for number in range(8)} == {"failed"}
+        assert plugin.methods(since) == ["NetworkDriver.CreateEndpoint"], "waited for once"
     plugin.kill()
     plugin.start()
     assert well(console)
