@@ -25,10 +25,13 @@ CLONE_NEWNET = 0x40000000
 PIECE = 1 << 16
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: whoever closes it says so by a reset."""
-# Without a device that is up Chromium takes itself for offline.
+# Without a device that is up Chromium takes itself for offline. The kernel gives these no address of its own: one that it has
+# made sure is free comes a second or two later.
 LINKS = (
     "link set lo up",
     "link add eth0 type veth peer name eth1",
+    "link set eth0 addrgenmode none",
+    "link set eth1 addrgenmode none",
     "link set eth1 up",
     "addr add 198.18.0.1/30 dev eth0",
 )
