@@ -161,6 +161,7 @@ def test_guessing_a_password_is_slowed_down(console: Console, new_page: NewPage)
     never_loaded_again(admin)
 
 
+@pytest.mark.unserved
 def test_a_page_that_was_cut_off_says_so_and_misses_none_of_fifty_changes(console: Console, page: Page) -> None:
     told: list[int] = []
 
@@ -332,6 +333,7 @@ def test_a_form_that_is_older_than_the_sign_in_leads_back_to_its_page(
     page.wait_for_url(f"{ADDRESS}/networks/")
 
 
+@pytest.mark.unserved
 def test_an_answer_that_is_no_form_does_not_take_the_place_of_one(console: Console, page: Page) -> None:
     page.goto("/networks/new/")
     page.route("**/networks/new/", lambda route: route.fulfill(body="<h1>Somebody else's page</h1>"))

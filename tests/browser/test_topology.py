@@ -93,6 +93,7 @@ def test_what_is_in_sight_is_marked_in_a_small_picture_and_a_press_there_goes_th
     expect(small).to_be_hidden()
 
 
+@pytest.mark.unserved
 def test_a_move_is_kept_however_many_were_moved_and_though_the_server_was_away(
     graph: Console, new_page: NewPage
 ) -> None:
