@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone, translation
 
@@ -65,11 +67,12 @@ def hidden_columns(user: Any, name: str) -> list[str]:
     return list(user.preferences.get("columns", {}).get(name, ()))
 
 
-def remember(user: User, **choices: Any) -> None:
-    """Keep choices of a person; an empty one is taken back."""
-    for name, value in choices.items():
-        if value in ("", None, [], {}):
-            user.preferences.pop(name, None)
-        else:
-            user.preferences[name] = value
-    user.save(update_fields=["preferences"])
+@contextmanager
+def choices_of(user: User) -> Iterator[dict[str, Any]]:
+    """A person's choices, to be changed; an empty one is taken back. Whatever else of theirs is saved meanwhile waits, and stays."""
+    with transaction.atomic():
+        person = User.objects.select_for_update().get(pk=user.pk)
+        yield person.preferences
+        person.preferences = {key: value for key, value in person.preferences.items() if value not in ("", None, [], {})}
+        person.save(update_fields=["preferences"])
+    user.preferences = person.preferences

@@ -18,6 +18,7 @@ from .conftest import ADDRESS, NewPage, sign_in
 from .test_pages import check
 
 pytestmark = [pytest.mark.kernel, pytest.mark.browser]
+PLACES = "**/topology/places/"
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def test_a_moved_network_stays_where_it_was_put_until_it_is_put_back(graph: Cons
         with page.expect_response(re.compile("places")) as saved:
             page.keyboard.press("Shift+ArrowDown")
         assert saved.value.status == 204
-    places = json.loads(saved.value.request.post_data or "{}")
+    places = json.loads(saved.value.request.post_data or "{}")["places"]
     assert list(places) == [graph.get("networks/left")["id"]]
     again = new_page()
     again.goto("/topology/")
@@ -93,6 +94,12 @@ def test_what_is_in_sight_is_marked_in_a_small_picture_and_a_press_there_goes_th
     expect(small).to_be_hidden()
 
 
+def left_behind(page: Page) -> dict[str, list[int]]:
+    """The places that the server knows, as a page of the topology has them from it."""
+    page.goto("/topology/")
+    return json.loads(page.locator("#places").text_content() or "")
+
+
 @pytest.mark.unserved
 def test_a_move_is_kept_however_many_were_moved_and_though_the_server_was_away(
     graph: Console, new_page: NewPage
@@ -101,7 +108,7 @@ def test_a_move_is_kept_however_many_were_moved_and_though_the_server_was_away(
     page.goto("/topology/")
     many = {f"group:{'x' * 60}{number}": [number, number] for number in range(1500)}
     kept = page.evaluate(
-        """places => fetch("/topology/places/", {method: "POST", body: JSON.stringify(places), headers: {"Content-Type":
+        """places => fetch("/topology/places/", {method: "POST", body: JSON.stringify({places}), headers: {"Content-Type":
         "application/json", "X-CSRFToken": document.querySelector("[name=csrfmiddlewaretoken]").value}}).then(a => a.status)""",
         many,
     )
@@ -112,29 +119,42 @@ def test_a_move_is_kept_however_many_were_moved_and_though_the_server_was_away(
     with page.expect_response(re.compile("places")) as saved:
         page.keyboard.press("Shift+ArrowDown")
     assert saved.value.status == 204
-    page.route("**/topology/places/", lambda route: route.abort("connectionrefused"))
+    page.route(PLACES, lambda route: route.abort("connectionrefused"))
     chosen(page, "network, right")
     page.locator("canvas.map").focus()
-    with page.expect_event("requestfailed"):
+    with page.expect_event("requestfailed", lambda request: "places" in request.url):
         page.keyboard.press("Shift+ArrowDown")
-    page.unroute("**/topology/places/")
     with page.expect_response(re.compile("places")) as saved:  # it is told again
-        pass
+        page.unroute(PLACES)
     assert saved.value.status == 204
-    chosen(page, "network, left")
-    page.locator("canvas.map").focus()
-    page.keyboard.press("Shift+ArrowDown")
-    page.goto("/settings/")  # at once: it is told as the page is left
     again = new_page()
-    again.goto("/topology/")
-    places = json.loads(again.locator("#places").text_content() or "")
-    ids = {graph.get(f"networks/{name}")["id"] for name in ("left", "right")}
-    assert ids < places.keys()
+    places = left_behind(again)
+    assert {graph.get(f"networks/{name}")["id"] for name in ("left", "right")} < places.keys()
     assert len(places) == 1502
     with again.expect_response(re.compile("places")):
         again.get_by_role("button", name="Put moved things back").click()
-    again.reload()
-    assert json.loads(again.locator("#places").text_content() or "") == {}
+    assert left_behind(page) == {}
+
+
+def test_what_is_moved_and_put_back_is_told_as_the_page_is_left_however_much_it_is(
+    graph: Console, new_page: NewPage
+) -> None:
+    page = new_page()
+    assert left_behind(page) == {}
+    page.evaluate("window.setTimeout = () => 0")  # nothing is told a moment later: only as the page is left
+    put = "([from, to]) => { for (let i = from; i < to; i++) window.cnmTopology.places.put(`group:${i}`, [i, i]) }"
+    page.evaluate(put, [0, 1000])
+    page.goto("/settings/")
+    again = new_page()
+    assert graph.until(lambda: len(left_behind(again)) == 1000)  # what is under way when a page goes is heard a moment later
+    again.evaluate("window.setTimeout = () => 0")
+    again.get_by_role("button", name="Put moved things back").click()
+    again.evaluate(put, [5, 8])
+    again.goto("/settings/")
+    assert graph.until(lambda: left_behind(page) == {f"group:{number}": [number, number] for number in (5, 6, 7)})
+    with page.expect_response(re.compile("places")):
+        page.get_by_role("button", name="Put moved things back").click()
+    assert left_behind(again) == {}
 
 
 def test_a_network_is_dragged_by_its_head_and_a_container_onto_a_network(graph: Console, page: Page) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.conf import settings
+from django.http import HttpRequest
 from django.test import Client
 from django.utils import timezone
 
 from networks.models import ApiToken, User
+from networks.pages import preferences
 from networks.services.actor import Actor
 from networks.services.tokens import create_token
 from tests.testlib.world import World
@@ -49,6 +53,42 @@ def test_a_chosen_language_is_spoken_whatever_the_browser_asks_for(page: Client,
         assert '"live": "\\u5b9e\\u65f6"' in shown, "the words of the scripts"
     page.post("/settings/look/", {"language": ""})
     assert "Create network" in text(page)
+
+
+def test_what_two_tabs_save_at_once_is_kept_of_both(page: Client, vera: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Client()
+    other.force_login(vera)
+    chosen, tabs = preferences._chosen, []
+
+    def meanwhile(request: HttpRequest) -> dict[str, Any]:
+        """As soon as one request knows whose it is, another tab's is answered."""
+        found = chosen(request)
+        while tabs:
+            tabs.pop()()
+        return found
+
+    monkeypatch.setattr(preferences, "_chosen", meanwhile)
+
+    def columns(client: Client, name: str) -> None:
+        client.post("/settings/columns/", {"list": name, "column": ["state", "driver"], "show": ["state"]})
+
+    def place(client: Client, name: str) -> None:
+        client.post("/topology/places/", {"places": {name: [1, 1]}}, content_type="application/json")
+
+    tabs.append(lambda: columns(other, "networks"))
+    columns(page, "containers")
+    tabs.append(lambda: place(other, "group:b"))
+    place(page, "group:a")
+    tabs.append(lambda: other.post("/settings/look/", {"zone": "Asia/Tokyo"}))
+    page.post("/settings/look/", {"language": "zh-hans"})
+    assert not tabs
+    vera.refresh_from_db()
+    assert vera.preferences == {
+        "columns": {"networks": ["driver"], "containers": ["driver"]},
+        "topology": {"group:a": [1, 1], "group:b": [1, 1]},
+        "language": "zh-hans",
+        "zone": "Asia/Tokyo",
+    }
 
 
 @pytest.mark.parametrize("wrong", ["xx", "../../en", "zh-hant"])

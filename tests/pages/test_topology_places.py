@@ -19,8 +19,12 @@ def tell(world: World) -> Client:
     return client
 
 
-def put(client: Client, places: object) -> int:
-    return client.post("/topology/places/", places, content_type="application/json").status_code
+def put(client: Client, places: object, **more: object) -> int:
+    return say(client, {"places": places, **more})
+
+
+def say(client: Client, message: object) -> int:
+    return client.post("/topology/places/", message, content_type="application/json").status_code
 
 
 def kept() -> object:
@@ -37,7 +41,18 @@ def test_what_is_put_stands_beside_what_was_put_before_until_all_is_forgotten(wo
     assert put(tell, {"group:b": [0, 0]}) == 204
     assert kept() == {"group:a": [9, 10], "group:b": [0, 0]}
     assert put(tell, {}) == 204
+    assert kept() == {"group:a": [9, 10], "group:b": [0, 0]}
+    assert say(tell, {"forget": True}) == 204
     assert kept() is None
+
+
+def test_one_message_forgets_what_was_put_before_it_and_has_what_was_put_since(tell: Client) -> None:
+    put(tell, {"group:a": [1, 1], "group:b": [2, 2]})
+    assert put(tell, {"group:a": ["far", 0]}, forget=True) == put(tell, {}, forget="yes") == 400
+    assert say(tell, {"group:c": [3, 3]}) == say(tell, [1]) == 400
+    assert kept() == {"group:a": [1, 1], "group:b": [2, 2]}
+    assert put(tell, {"group:b": [3, 3]}, forget=True) == 204
+    assert kept() == {"group:b": [3, 3]}
 
 
 def test_of_too_many_the_last_ones_are_kept(tell: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from ..base import PageRequest, page
 from ..context import THEME_COOKIE, THEMES
 from ..form import Form
 from ..listing import listing
-from ..preferences import remember, zone_named, zones
+from ..preferences import choices_of, zone_named, zones
 from ..words import ROLE_WORDS
 from .hosts import hosts_card
 
@@ -275,7 +275,8 @@ def look(request: HttpRequest) -> HttpResponse:
         choices = {"language": language, "zone": zone if zone == "" or zone_named(zone or "") else None}
         if keys := request.POST.getlist("keys"):
             choices["keys"] = "off" if keys[-1] == "off" else ""
-        remember(request.user, **{name: value for name, value in choices.items() if value is not None})
+        with choices_of(request.user) as kept:
+            kept.update({name: value for name, value in choices.items() if value is not None})
     return response
 
 
@@ -286,7 +287,8 @@ def columns(request: PageRequest) -> HttpResponse:
     name, known, shown = request.POST.get("list", ""), request.POST.getlist("column"), request.POST.getlist("show")
     if name in LISTS and all(key.isidentifier() and len(key) <= MAX_NAME for key in known[:MOST_COLUMNS]):
         hidden = [key for key in known[:MOST_COLUMNS] if key not in shown]
-        remember(request.user, columns={**request.user.preferences.get("columns", {}), name: hidden})
+        with choices_of(request.user) as kept:
+            kept["columns"] = {**kept.get("columns", {}), name: hidden}
     back = request.headers.get("Referer", "")
     safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
     return redirect(back if safe else resolve_url("dashboard"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Count, Q
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -15,11 +14,11 @@ from django.views.decorators.http import require_POST
 from networks import feed, represent
 from networks.cnm.errors import CnmError
 from networks.etc_files import FileView, files_of_all
-from networks.models import Activity, Container, Drift, Endpoint, Host, Network, Operation, User
+from networks.models import Activity, Container, Drift, Endpoint, Host, Network, Operation
 from networks.name_lookup import Found, look_up
 
 from ..base import PageRequest, page
-from ..preferences import remember
+from ..preferences import choices_of
 from ..which_host import ASKED_BY_PAGE, address_at, done_there, hosts_of, on_host
 from ..words import for_topology
 
@@ -129,17 +128,19 @@ def topology(request: PageRequest) -> HttpResponse:
 @require_POST
 @page(write="viewer", every=True)
 def places(request: PageRequest) -> HttpResponse:
-    """Remember where the person put networks in the picture, from the corner of their host, beside what is remembered; ``{}``: nothing
-    any more."""
+    """Remember where the person put networks in the picture (``places``), from the corner of their host, beside what is remembered; or
+    in its place (``forget``)."""
     try:
         given = json.loads(request.body)
-        put = {str(key)[:200]: [_length(place[0]), _length(place[1])] for key, place in given.items()}
+        put = {str(key)[:200]: [_length(at[0]), _length(at[1])] for key, at in given.pop("places", {}).items()}
+        forget = given.pop("forget", False)
+        if given or not isinstance(forget, bool):
+            raise ValueError(given)
     except (ValueError, TypeError, AttributeError, IndexError, KeyError):
         return HttpResponse(status=400)
-    with transaction.atomic():
-        person = User.objects.select_for_update().get(pk=request.user.pk)
-        before = person.preferences.get("topology", {}) if put else {}
-        remember(person, topology=_newest({key: place for key, place in before.items() if key not in put} | put))
+    with choices_of(request.user) as choices:
+        before = {} if forget else choices.get("topology", {})
+        choices["topology"] = _newest({key: at for key, at in before.items() if key not in put} | put)
     return HttpResponse(status=204)
 
 

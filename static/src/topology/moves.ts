@@ -7,7 +7,7 @@ import { NETWORK_HEAD, type Box } from "./layout";
 const STARTS_AT_PX = 5;
 const SAVE_AFTER_MS = 400;
 const AFTER_FAILURE_MS = 3000;
-/** Rooms in one message: what is sent as the page is left may have 64 KiB, and the longest id with its place 160 bytes. */
+/** Rooms in one message: what is on its way as the page is left may have 64 KiB, and the longest id with its place 160 bytes. */
 const PART = 300;
 
 export interface Ground {
@@ -79,6 +79,12 @@ export function csrf(): string {
   return document.querySelector<HTMLInputElement>("input[name=csrfmiddlewaretoken]")?.value ?? "";
 }
 
+interface Message {
+  /** Whatever was told before. */
+  forget: boolean;
+  places: Record<string, [number, number]>;
+}
+
 /** Where rooms were put, told to the server a moment after a change: only what it has not been told, in parts that go even as the page is left. */
 export class Places {
   readonly moved = new Map<string, [number, number]>();
@@ -91,7 +97,7 @@ export class Places {
   constructor(private readonly url: string) {
     const kept = JSON.parse(document.getElementById("places")?.textContent ?? "{}") as Record<string, [number, number]>;
     for (const [id, place] of Object.entries(kept)) this.moved.set(id, place);
-    window.addEventListener("pagehide", () => void this.tell(true));
+    window.addEventListener("pagehide", () => this.leave());
     onReturn(() => void this.tell());
   }
 
@@ -114,28 +120,41 @@ export class Places {
     this.timer = window.setTimeout(() => void this.tell(), ms);
   }
 
-  /** One part after the other, so that they come in order; but none waits for an answer as the page is left. */
-  private async tell(leaving = false): Promise<void> {
-    if (this.telling && !leaving) return;
+  /** One part after the other, so that they come in order. */
+  private async tell(): Promise<void> {
+    if (this.telling) return;
     this.telling = true;
-    while (this.forgets || this.untold.size) {
-      const forgets = this.forgets;
-      const part = forgets ? [] : [...this.untold].slice(0, PART);
-      this.forgets = false;
-      for (const [id] of part) this.untold.delete(id);
-      const answer = await this.send(Object.fromEntries(part));
-      if (answer?.ok || answer?.status === 400) continue; // what the server cannot take it would refuse again
-      this.keep(part, forgets);
-      await this.failed(answer);
-      break;
-    }
+    while (this.owes() && (await this.tellPart()));
     this.telling = false;
   }
 
-  /** Tell it the next time; what was moved or forgotten meanwhile is newer. */
-  private keep(part: [string, [number, number]][], forgets: boolean): void {
-    if (!this.forgets) for (const [id, place] of part) if (!this.untold.has(id)) this.untold.set(id, place);
-    this.forgets ||= forgets;
+  /** All of it at once: nobody is there to hear an answer. */
+  private leave(): void {
+    while (this.owes()) void this.tellPart();
+  }
+
+  private owes(): boolean {
+    return this.forgets || this.untold.size > 0;
+  }
+
+  /** What is to be forgotten goes with the first part, so that neither overtakes the other. False: it is to be told again. */
+  private async tellPart(): Promise<boolean> {
+    const forget = this.forgets;
+    const part = [...this.untold].slice(0, PART);
+    this.forgets = false;
+    for (const [id] of part) this.untold.delete(id);
+    const answer = await this.send({ forget, places: Object.fromEntries(part) });
+    if (answer?.ok || answer?.status === 400) return true; // what the server cannot take it would refuse again
+    this.keep(part, forget);
+    await this.failed(answer);
+    return false;
+  }
+
+  /** Tell it the next time; what was moved or forgotten meanwhile is newer. What was to be forgotten takes all with it that was told since. */
+  private keep(part: [string, [number, number]][], forget: boolean): void {
+    if (this.forgets) return;
+    this.forgets = forget;
+    for (const [id, place] of forget ? this.moved : part) if (!this.untold.has(id)) this.untold.set(id, place);
   }
 
   private async failed(answer: Response | null): Promise<void> {
@@ -143,8 +162,8 @@ export class Places {
     else if (!answer || answer.status >= 500 || (answer.headers.get("X-Refused-Form") === "old" && (await renewed().catch(() => false)))) this.later(AFTER_FAILURE_MS);
   }
 
-  private send(part: Record<string, [number, number]>): Promise<Response | null> {
+  private send(message: Message): Promise<Response | null> {
     const headers = { "Content-Type": "application/json", "X-CSRFToken": csrf(), ...ofPage() };
-    return fetch(this.url, { method: "POST", headers, body: JSON.stringify(part), keepalive: true, redirect: "manual" }).catch(() => null);
+    return fetch(this.url, { method: "POST", headers, body: JSON.stringify(message), keepalive: true, redirect: "manual" }).catch(() => null);
   }
 }
