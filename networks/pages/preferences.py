@@ -73,6 +73,7 @@ def choices_of(user: User) -> Iterator[dict[str, Any]]:
     with transaction.atomic():
         person = User.objects.select_for_update().get(pk=user.pk)
         yield person.preferences
-        person.preferences = {key: value for key, value in person.preferences.items() if value not in ("", None, [], {})}
+        kept = person.preferences
+        person.preferences = {name: value for name, value in kept.items() if value not in ("", None, [], {})}
         person.save(update_fields=["preferences"])
     user.preferences = person.preferences

@@ -132,7 +132,7 @@ def test_of_ten_thousand_rules_only_those_that_are_looked_at_stand_in_the_page(s
 
         assert sample.until(leapt, 30)
         expect(last).to_contain_text(f"--dport {count} ")
-        assert len(asked) < 8, "rows that only rush by are not asked for"
+        assert len(set(asked)) < 8, "rows that only rush by are not asked for"
         page.keyboard.press("End")
         expect(last).to_be_in_viewport()
         expect(table.locator('tr[aria-rowindex="2"]')).to_have_count(0)

@@ -146,7 +146,8 @@ def test_what_is_moved_and_put_back_is_told_as_the_page_is_left_however_much_it_
     page.evaluate(put, [0, 1000])
     page.goto("/settings/")
     again = new_page()
-    assert graph.until(lambda: len(left_behind(again)) == 1000)  # what is under way when a page goes is heard a moment later
+    # What is under way when a page goes is heard a moment later.
+    assert graph.until(lambda: len(left_behind(again)) == 1000)
     again.evaluate("window.setTimeout = () => 0")
     again.get_by_role("button", name="Put moved things back").click()
     again.evaluate(put, [5, 8])
