@@ -6,8 +6,8 @@ from django.middleware.csrf import REASON_NO_CSRF_COOKIE
 
 from networks.cnm.text import Text, gettext_noop
 
-ELSEWHERE, NO_COOKIE, SIGNED_OUT, OLD = "elsewhere", "no-cookie", "signed-out", "old"
-"""What there is to do about it: nothing that this page could; let cookies in; sign in; load the page again."""
+ELSEWHERE, NO_COOKIE, SIGNED_OUT, OLD, OLD_SIGN_IN = "elsewhere", "no-cookie", "signed-out", "old", "old-sign-in"
+"""What there is to do about it: nothing that this page could; let cookies in; sign in; load the page again; sign in on this one."""
 _WORDS = {
     ELSEWHERE: (
         gettext_noop("This was sent from an address that the console does not know as its own. Nothing was changed."),
@@ -22,19 +22,27 @@ _WORDS = {
         gettext_noop("Sign in again, then do it once more."),
     ),
     OLD: (
-        gettext_noop("The page was opened before you signed in the last time. Nothing was changed."),
+        gettext_noop(
+            "The page was opened before you signed in the last time, or its cookie was deleted since. Nothing was changed."
+        ),
         gettext_noop("Load the page again, then do it once more."),
+    ),
+    OLD_SIGN_IN: (
+        gettext_noop("This page to sign in was an old one, so nobody was signed in."),
+        gettext_noop("Sign in here."),
     ),
 }
 
 
-def cause(reason: str, *, signed_in: bool) -> str:
-    """Which of the four it is, by Django's *reason*."""
+def cause(reason: str, *, signed_in: bool, signing_in: bool = False) -> str:
+    """Which of the five it is, by Django's *reason*."""
     if reason.startswith(("Origin checking", "Referer checking")):
         return ELSEWHERE
+    if signed_in:  # so a cookie came along, whether or not it was the one that Django missed
+        return OLD
     if reason == REASON_NO_CSRF_COOKIE:
         return NO_COOKIE
-    return OLD if signed_in else SIGNED_OUT
+    return OLD_SIGN_IN if signing_in else SIGNED_OUT
 
 
 def words(cause: str) -> tuple[Text, Text]:

@@ -69,10 +69,12 @@ class PageRequest(HttpRequest):
     """The place in the feed when the page was begun."""
 
 
-def page(role: str = "viewer", *, write: str = "operator", every: bool = False) -> Callable[[View], View]:
+def page(
+    role: str = "viewer", *, write: str = "operator", every: bool = False, any_host: bool = False
+) -> Callable[[View], View]:
     """A view for people who are signed in with at least *role*; whatever is not a GET needs *write* too.
 
-    *every*: it can be about all hosts at once, or is about none in particular.
+    *every*: it can be about all hosts at once. *any_host*: it is about none in particular.
     """
 
     def wrap(view: View) -> View:
@@ -89,7 +91,7 @@ def page(role: str = "viewer", *, write: str = "operator", every: bool = False) 
             # Before anything else is read: what changes while the page is made comes to it as news.
             request.feed_at = FeedCounter.objects.filter(pk=1).first()
             try:
-                elsewhere = settle(request, every=every)
+                elsewhere = settle(request, every=every or any_host, any_host=any_host)
                 if elsewhere is not None:
                     return elsewhere
                 require(request.actor, role)

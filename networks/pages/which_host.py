@@ -61,18 +61,29 @@ class HostInAddress:
         return self.get_response(request)
 
 
+def split(path: str) -> tuple[str, str]:
+    """What stands before a page's own path, and that path: ``/@web-1/`` and ``/drift/``, or ``/`` and ``/drift/``."""
+    found = _ADDRESSED.match(path)
+    return (prefix_of(found[1]), found[2] or "/") if found else ("/", path)
+
+
 def prefix_of(host: str) -> str:
     return f"/@{host}/"
 
 
-def settle(request: Any, *, every: bool) -> HttpResponse | None:
+def settle(request: Any, *, every: bool, any_host: bool = False) -> HttpResponse | None:
     """Find the host that *request* (a ``PageRequest``) is about; or the answer that has to come before: another address, or the question.
 
-    *every*: whether the page can be about all hosts. Raises :class:`NotFound` where the address names none.
+    *every*: whether the page can be about all hosts. *any_host*: it is about none, so what names one that is gone is as good.
+    Raises :class:`NotFound` where the address names none.
     """
     request.host_names = names = list(Host.objects.order_by("id").values_list("name", flat=True))
+    if any_host:
+        _forget_gone(request, names)
     asked = getattr(request, "host_asked", None)
     of_page = "" if asked else _of_page(request)
+    if any_host and of_page not in {*names, EVERY_HOST}:
+        of_page = ""
     wanted = asked or of_page or _chosen(request, names)
     request.every_host = wanted == EVERY_HOST
     addressed = request.method in {"GET", "HEAD"} and not request.path_info.startswith(NO_PAGES)
@@ -89,6 +100,13 @@ def settle(request: Any, *, every: bool) -> HttpResponse | None:
     if sent_on or (of_page and len(names) > 1):
         set_script_prefix(prefix_of(wanted))  # what it leads to names the host
     return None
+
+
+def _forget_gone(request: Any, names: list[str]) -> None:
+    """Take a host that is not there out of the address, as if it had named none."""
+    if getattr(request, "host_asked", None) not in {None, *names, EVERY_HOST}:
+        request.host_asked, request.path = None, request.path_info
+        set_script_prefix("/")
 
 
 def _of_page(request: Any) -> str:

@@ -265,6 +265,32 @@ def test_a_page_of_a_host_that_is_gone_writes_nowhere(world: World) -> None:
     assert set(Container.objects.values_list("name", flat=True)) == {"web"}
 
 
+def test_what_is_about_no_host_goes_on_from_a_page_of_a_host_that_is_gone(two: World) -> None:
+    client = page("admin")
+    client.post("/hosts/two/look/")
+    old = {"page_host": "gone"}
+    answers = [
+        client.post("/settings/columns/", {"list": "networks", "column": ["driver"], **old}),
+        client.post("/topology/places/", "{}", "application/json", headers={"X-Page-Host": "gone"}),
+        client.post("/tokens/", {"name": "ci", "role": "viewer", "days": "30", **old}),
+        client.post("/users/", {"name": "petra", "password": "only-looking-around", "role": "viewer", **old}),
+        client.post("/@gone/users/petra/", {"role": "operator", "active": "on"}),
+        client.get("/settings/", headers={"X-Page-Host": "gone", "X-Live-Refresh": "1"}),
+    ]
+    assert [answer.status_code for answer in answers] == [302, 204, 200, 302, 302, 200]
+    assert User.objects.get(username="petra").role == "operator"
+    assert client.get("/@gone/settings/?a=b")["Location"] == "/@two/settings/?a=b"
+    wrong = said(client.post("/@gone/settings/", {"old_password": "no", "new_password": "no"}))
+    assert "This is not your present password." in wrong
+    assert dict(FIELDS.findall(wrong))["page_host"] == "two", "what is sent next is about a host that is there"
+    assert client.post("/hosts/local/look/", {**old, "page": "/drift/"})["Location"] == "/@local/drift/"
+    assert client.post("/containers/web/do/stop/", old).status_code == 404, "this is about a host"
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(User.objects.get(username="admin"))
+    refused = strict.post("/containers/web/do/stop/", headers={"X-Page-Host": "gone"})
+    assert (refused.status_code, refused["X-Refused-Form"]) == (403, "old"), "what is wrong first is said"
+
+
 def test_what_an_open_page_asks_is_about_its_own_host(two: World) -> None:
     client = page()
     client.post("/hosts/two/look/")
@@ -273,8 +299,12 @@ def test_what_an_open_page_asks_is_about_its_own_host(two: World) -> None:
     assert 'href="/@local/containers/web/remove/"' in said(fresh)
     filtered = client.get("/containers/?q=web", headers={"X-Page-Host": "local"})
     assert filtered["Location"] == "/@local/containers/?q=web"
-    there = client.post("/@two/hosts/local/look/", headers={"X-Page-Host": "local"})
-    assert there.status_code == 302, "an address says it before all else"
+    there = client.get("/@two/containers/web/", headers=by_script)
+    assert 'href="/@two/containers/web/remove/"' in said(there), "an address says it before all else"
+    assert "/@local/containers/web/" not in said(there)
+    client.post("/@two/containers/web/do/stop/", headers={"X-Page-Host": "local"})
+    wanted = dict(Container.objects.filter(name="web").values_list("host__name", "wanted"))
+    assert (wanted["local"], wanted["two"]) == ("running", "stopped")
 
 
 def test_a_picture_of_the_only_host_leads_to_hosts_that_join(world: World) -> None:

@@ -10,11 +10,9 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render, resolve_url
+from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
 from networks import represent
 from networks.cnm.errors import CnmError, InvalidSpec, NotFound
@@ -30,6 +28,7 @@ from ..context import THEME_COOKIE, THEMES
 from ..form import Form
 from ..listing import listing
 from ..preferences import choices_of, zone_named, zones
+from ..way_back import only_post, way_back
 from ..words import ROLE_WORDS
 from .hosts import hosts_card
 
@@ -63,7 +62,7 @@ def host(request: PageRequest) -> HttpResponse:
     )
 
 
-@page(write="viewer", every=True)
+@page(write="viewer", any_host=True)
 def tokens(request: PageRequest) -> HttpResponse:
     form = Form(request.POST if request.method == "POST" else {"role": "viewer", "days": "30"})
     secret = ""
@@ -138,8 +137,8 @@ def _name(text: str, most: int) -> str:
     return name
 
 
-@require_POST
-@page(write="viewer", every=True)
+@only_post
+@page(write="viewer", any_host=True)
 def revoke(request: PageRequest, token_id: int) -> HttpResponse:
     token = ApiToken.objects.select_related("user").filter(pk=token_id).first()
     if token is None or (token.user_id != request.user.pk and request.user.role != Role.ADMIN):
@@ -151,7 +150,7 @@ def revoke(request: PageRequest, token_id: int) -> HttpResponse:
     return redirect("tokens")
 
 
-@page("admin", write="admin", every=True)
+@page("admin", write="admin", any_host=True)
 def users(request: PageRequest) -> HttpResponse:
     form = Form(request.POST if request.method == "POST" else {"role": "viewer"})
     if request.method == "POST":
@@ -192,7 +191,7 @@ def users(request: PageRequest) -> HttpResponse:
     )
 
 
-@page("admin", write="admin", every=True)
+@page("admin", write="admin", any_host=True)
 def user(request: PageRequest, name: str) -> HttpResponse:
     """Role, whether they may sign in, and a new password."""
     person = user_use_cases.find_user(name)
@@ -226,7 +225,7 @@ def _tick(person: User) -> str:
     return "on" if person.is_active else ""
 
 
-@page(write="viewer", every=True)
+@page(write="viewer", any_host=True)
 def preferences(request: PageRequest) -> HttpResponse:
     """Theme, language, time zone, one's own password."""
     form = Form(request.POST if request.method == "POST" else {})
@@ -256,12 +255,10 @@ def preferences(request: PageRequest) -> HttpResponse:
     )
 
 
-@require_POST
+@only_post
 def look(request: HttpRequest) -> HttpResponse:
     """Remember the theme of this browser, and the language and the time zone of whoever is signed in."""
-    target = request.POST.get("next", "")
-    safe = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
-    response = redirect(target if safe else resolve_url("dashboard"))
+    response = redirect(way_back(request, request.POST.get("next", "")))
     theme, language, zone = (request.POST.get(name) for name in ("theme", "language", "zone"))
     if theme in THEMES:
         _remember(response, THEME_COOKIE, theme)
@@ -280,8 +277,8 @@ def look(request: HttpRequest) -> HttpResponse:
     return response
 
 
-@require_POST
-@page(write="viewer", every=True)
+@only_post
+@page(write="viewer", any_host=True)
 def columns(request: PageRequest) -> HttpResponse:
     """Remember which columns of a list the person wants to see."""
     name, known, shown = request.POST.get("list", ""), request.POST.getlist("column"), request.POST.getlist("show")
@@ -289,9 +286,7 @@ def columns(request: PageRequest) -> HttpResponse:
         hidden = [key for key in known[:MOST_COLUMNS] if key not in shown]
         with choices_of(request.user) as kept:
             kept["columns"] = {**kept.get("columns", {}), name: hidden}
-    back = request.headers.get("Referer", "")
-    safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
-    return redirect(back if safe else resolve_url("dashboard"))
+    return redirect(way_back(request, request.headers.get("Referer", "")))
 
 
 def _remember(response: HttpResponse, name: str, value: str) -> None:

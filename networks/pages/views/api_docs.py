@@ -14,7 +14,7 @@ from ..api_reference import Call, calls, objects
 from ..base import PageRequest, api_of, page
 
 
-@page(every=True)
+@page(any_host=True)
 def reference(request: PageRequest) -> HttpResponse:
     """All calls by what they are about; ``q`` narrows them by words of path and summary."""
     document = _document()

@@ -10,7 +10,6 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_POST
 
 from networks.caught_up import wait_for_look
 from networks.cnm.errors import CnmError
@@ -29,6 +28,7 @@ from networks.tracing import PROTOCOLS, STATES, Answer, answer
 
 from ..base import PageRequest, failure, page, status_of
 from ..form import Form, uploaded_text
+from ..way_back import only_post
 from ..which_host import hosts_of
 from ..words import VERDICT_WORDS
 
@@ -60,7 +60,7 @@ def trace(request: PageRequest) -> HttpResponse:
     return _trace_page(request, Form({"protocol": "tcp", "state": "new"} | given), lambda found: {})
 
 
-@require_POST
+@only_post
 @page()
 def probe(request: PageRequest) -> HttpResponse:
     """The same question, put to a real packet."""

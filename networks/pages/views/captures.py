@@ -8,7 +8,6 @@ from django.http import FileResponse, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
 from networks import represent
 from networks.captures import file_name
@@ -21,6 +20,7 @@ from networks.services.body import bad
 
 from ..base import PageRequest, page, report, status_of
 from ..form import Form
+from ..way_back import only_post
 from ..words import CAPTURE_ENDS
 
 MIB = 1 << 20
@@ -86,7 +86,7 @@ def _start(request: PageRequest, form: Form) -> None:
     captures.start_capture(request.actor, request.host, captures.read_capture(body))
 
 
-@require_POST
+@only_post
 @page("operator")
 def stop(request: PageRequest, reference: str) -> HttpResponse:
     capture = captures.find_capture(request.host, reference)
@@ -94,7 +94,7 @@ def stop(request: PageRequest, reference: str) -> HttpResponse:
     return _back(capture)
 
 
-@require_POST
+@only_post
 @page("operator")
 def remove(request: PageRequest, reference: str) -> HttpResponse:
     capture = captures.find_capture(request.host, reference)

@@ -12,7 +12,6 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
 from networks import logs, represent
 from networks.cnm.errors import CnmError
@@ -37,6 +36,7 @@ from ..container_form import DEFAULTS, PLACES, ROWS, container_body
 from ..form import Form
 from ..listing import listing
 from ..offers import container_offers
+from ..way_back import only_post
 from ..which_host import on_host
 from .captures import capture_tab
 from .connectivity import connectivity_tab
@@ -248,7 +248,7 @@ def _choices(request: PageRequest) -> dict[str, Any]:
     }
 
 
-@require_POST
+@only_post
 @page("operator")
 def act(request: PageRequest, reference: str, verb: str) -> HttpResponse:
     """Start, stop, restart, pause, unpause, kill."""

@@ -35,7 +35,7 @@ def hosts_card(request: PageRequest) -> dict[str, Any]:
     }
 
 
-@page(write="viewer", every=True)
+@page(write="viewer", any_host=True)
 def look_at(request: PageRequest, name: str) -> HttpResponse:
     """Have all pages be about the host *name* from now on, or (``*``) about all; on with the list that was looked at."""
     if request.method != "POST":
@@ -47,7 +47,7 @@ def look_at(request: PageRequest, name: str) -> HttpResponse:
     return redirect(iri_to_uri(prefix) + page_now[1:])
 
 
-@page("admin", write="admin", every=True)
+@page("admin", write="admin", any_host=True)
 def invite(request: PageRequest) -> HttpResponse:
     """A token for one host, shown this once, with the command that takes it."""
     if request.method != "POST":

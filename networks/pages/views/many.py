@@ -13,7 +13,6 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_POST
 
 from networks.models import Container, Host, Network
 from networks.services import bulk
@@ -22,6 +21,7 @@ from networks.services.outcome import Outcome
 from networks.services.preview import preview
 
 from ..base import Look, PageRequest, confirm, page
+from ..way_back import only_post
 from ..which_host import on_host
 
 MOST_NAMED = 20
@@ -39,7 +39,7 @@ class _Deed:
     danger: bool = False
 
 
-@require_POST
+@only_post
 @page("operator", every=True)
 def act(request: PageRequest) -> HttpResponse:
     """Show what the deed would change for all that were picked; do it when that plan was seen."""
@@ -65,7 +65,7 @@ def act(request: PageRequest) -> HttpResponse:
     )
 
 
-@require_POST
+@only_post
 @page("operator", every=True)
 def act_on_networks(request: PageRequest) -> HttpResponse:
     """Take the picked networks away, after a look at what that changes."""

@@ -9,7 +9,6 @@ from django.db.models import Count, Q
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
 from networks import feed, represent
 from networks.cnm.errors import CnmError
@@ -19,6 +18,7 @@ from networks.name_lookup import Found, look_up
 
 from ..base import PageRequest, page
 from ..preferences import choices_of
+from ..way_back import only_post
 from ..which_host import ASKED_BY_PAGE, address_at, done_there, hosts_of, on_host
 from ..words import for_topology
 
@@ -125,8 +125,8 @@ def topology(request: PageRequest) -> HttpResponse:
     return render(request, "topology.html", context)
 
 
-@require_POST
-@page(write="viewer", every=True)
+@only_post
+@page(write="viewer", any_host=True)
 def places(request: PageRequest) -> HttpResponse:
     """Remember where the person put networks in the picture (``places``), from the corner of their host, beside what is remembered; or
     in its place (``forget``)."""

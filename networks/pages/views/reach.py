@@ -10,7 +10,6 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
 from networks import reachability
 from networks.caught_up import wait_for_look
@@ -21,6 +20,7 @@ from networks.tracing import PROTOCOLS
 
 from ..base import PageRequest, page
 from ..parties import NAMED, listed, outsides, senders
+from ..way_back import only_post
 from .audit import VERDICTS
 
 
@@ -56,7 +56,7 @@ def matrix(request: PageRequest) -> HttpResponse:
     return render(request, "reachability.html", context)
 
 
-@require_POST
+@only_post
 @page()
 def keep(request: PageRequest) -> HttpResponse:
     moment = keep_moment(request.actor, request.host, request.POST.get("note", "").strip()[:120])

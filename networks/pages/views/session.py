@@ -5,21 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth import authenticate, login, logout
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render, resolve_url
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_POST
 
 from networks import refused_form
 
 from .. import assets, lockout
 from ..base import PageRequest, not_built, page
+from ..way_back import only_post, way_back
 
 REFUSED_FORM = "X-Refused-Form"
 """The header by which scripts know such a refusal; its value is the cause (``networks.refused_form``)."""
@@ -57,7 +55,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     return redirect(target)
 
 
-@require_POST
+@only_post
 def sign_out(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         lockout.note("session.end", request.user.get_username(), {})
@@ -69,8 +67,11 @@ def refuse_form(request: HttpRequest, reason: str = "") -> HttpResponseBase:
     """The answer to a form that may not come from a page of ours (``CSRF_FAILURE_VIEW``), with the way back."""
     if not assets.is_built():
         return not_built(request)
-    signed_in = request.user.is_authenticated
-    cause = refused_form.cause(reason, signed_in=signed_in)
+    signed_in, match = request.user.is_authenticated, request.resolver_match
+    signing_in = match is not None and match.url_name == "login"
+    if signed_in and signing_in:  # in another tab: there is nothing left to do
+        return redirect(_target(request))
+    cause = refused_form.cause(reason, signed_in=signed_in, signing_in=signing_in)
     response = _refused_in_frame(request, cause) if signed_in else _refused(request, cause)
     response.headers[REFUSED_FORM] = cause
     return response
@@ -89,7 +90,7 @@ def _refused(request: HttpRequest, cause: str) -> HttpResponse:
     return render(request, "sign_in.html", context, status=403)
 
 
-@page(write="viewer", every=True)
+@page(write="viewer", any_host=True)
 def _refused_in_frame(request: PageRequest, cause: str) -> HttpResponse:
     sentence, remedy = refused_form.words(cause)
     context = {
@@ -103,17 +104,11 @@ def _refused_in_frame(request: PageRequest, cause: str) -> HttpResponse:
 
 def _page_before(request: HttpRequest) -> str:
     """The page of ours that the form was on."""
-    before = request.headers.get("Referer", "")
-    return before if _is_ours(request, before) else resolve_url(settings.LOGIN_REDIRECT_URL)
+    return way_back(request, request.headers.get("Referer", ""))
 
 
 def _target(request: HttpRequest) -> str:
-    wanted = request.POST.get("next") or request.GET.get("next") or ""
-    return wanted if _is_ours(request, wanted) else resolve_url(settings.LOGIN_REDIRECT_URL)
-
-
-def _is_ours(request: HttpRequest, url: str) -> bool:
-    return url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
+    return way_back(request, request.POST.get("next") or request.GET.get("next") or "")
 
 
 def _is_insecure(request: HttpRequest) -> bool:

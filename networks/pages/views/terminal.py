@@ -9,7 +9,6 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
 from networks import represent
 from networks.cnm.errors import CnmError
@@ -18,6 +17,7 @@ from networks.services import terminals
 
 from ..base import PageRequest, page, status_of
 from ..form import Form
+from ..way_back import only_post
 from ..words import ENDS, for_terminal
 
 ENDED_SHOWN = 5
@@ -72,7 +72,7 @@ def _opened(request: PageRequest, container: Container, form: Form) -> HttpRespo
     return redirect(f"{to}?tab=terminal&session={str(outcome.subject.pk)[:12]}")
 
 
-@require_POST
+@only_post
 @page("operator")
 def close_one(request: PageRequest, reference: str, session: str) -> HttpResponse:
     terminals.close_terminal(request.actor, terminals.find_terminal(request.host, session))

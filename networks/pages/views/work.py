@@ -10,7 +10,6 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
 from networks import represent
 from networks.cnm.errors import CnmError, from_json
@@ -25,6 +24,7 @@ from networks.services.outcome import Outcome
 from ..base import PageRequest, page, report
 from ..listing import listing
 from ..plan_view import PlanGroup, PlanStep, PlanView, plan_view
+from ..way_back import only_post
 from ..which_host import done_there, hosts_of, on_host
 
 KEPT = 500
@@ -94,7 +94,7 @@ def _no_repair(row: Operation) -> str:
     return ""
 
 
-@require_POST
+@only_post
 @page("operator", every=True)
 def retry(request: PageRequest, reference: str) -> HttpResponse:
     failed = find_operation(reference)
@@ -216,7 +216,7 @@ def _mending(rows: list[Drift]) -> PlanView:
     return PlanView(summary, tuple(PlanGroup(kind, icons[kind], tuple(steps)) for kind, steps in groups.items()))
 
 
-@require_POST
+@only_post
 @page("operator", every=True)
 def look(request: PageRequest) -> HttpResponse:
     for host in hosts_of(request):
