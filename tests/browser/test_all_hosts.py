@@ -108,3 +108,39 @@ def test_a_page_stays_about_its_host_though_its_address_names_none_and_another_w
     cluster.call("POST", "containers/web/start", host="h1")
     expect(page.locator("#list")).not_to_contain_text("exited")
     look_at(page, "h1")  # the choice is the person's, in whatever test comes next
+
+
+OPENED_BEFORE = """() => {  // as it was while there was one host: no address names it
+  history.replaceState(null, '', location.pathname.replace('/@h1/', '/'));
+  for (const name of ['href', 'action', 'formaction'])
+    for (const part of document.querySelectorAll(`[${name}]`))
+      part.setAttribute(name, part.getAttribute(name).replace('/@h1/', '/'));
+}"""
+
+
+def test_what_a_page_leads_to_that_was_opened_before_a_host_joined_is_of_its_own_host(
+    cluster: Cluster, page: Page
+) -> None:
+    page.goto("/containers/")
+    look_at(page, "h2")
+    page.goto("/@h1/containers/web/")
+    page.wait_for_selector("#live[data-state=live]")
+    page.evaluate(OPENED_BEFORE)
+    cluster.call("POST", "hosts/h2/drain")
+    cluster.call("POST", "hosts/h2/activate", {"start": True})
+    images = page.get_by_role("link", name="Images", exact=True)
+
+    def leads_to() -> str | None:
+        images.dispatch_event("contextmenu")  # it may be opened elsewhere
+        return images.get_attribute("href")
+
+    assert cluster.until(lambda: leads_to() == "/@h1/images/"), "it has heard of another host"
+    page.evaluate(OPENED_BEFORE)
+    page.get_by_role("link", name="Remove", exact=True).first.click()
+    expect(page).to_have_url(re.compile("/@h1/containers/web/remove/$"))
+    page.goto("/@h1/firewall/reachability/")
+    page.evaluate("document.body.classList.add('stale')")  # it hears no more: another may have joined
+    page.evaluate(OPENED_BEFORE)
+    page.locator("main form[method=get]").first.evaluate("form => form.requestSubmit()")
+    expect(page).to_have_url(re.compile(r"/@h1/firewall/reachability/\?"))
+    look_at(page, "h1")
