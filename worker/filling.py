@@ -7,12 +7,13 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from networks.cnm.errors import CnmError, Unavailable, from_json
 from networks.cnm.text import gettext_noop
 from networks.load import process_value
 from networks.models import Container
+from networks.models.choices import Wanted
 
 from .archive.task import FILL, Task
 from .runtime.bundle import parse_bind
@@ -25,11 +26,23 @@ log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "worker.archive")
 
 
+class CutOff(Unavailable):
+    """The process that copied was killed: by whoever starts or removes the container, or by the kernel."""
+
+
+def still_there(ids: Iterable[str]) -> Iterator[Container]:
+    """Those of the containers that are to stay, each as it is when its turn comes: those before it may take minutes."""
+    for one in ids:
+        yield from Container.objects.filter(pk=one).exclude(wanted=Wanted.REMOVED)
+
+
 def fill_before_start(runtime: Runtime, ids: Iterable[str], report: Callable[[str], None]) -> None:
     """Fill the volumes of containers that are to start next. Where that fails the start tells why, of that container alone."""
-    for row in Container.objects.filter(pk__in=list(ids)):
+    for row in still_there(ids):
         try:
             fill(runtime, row, report)
+        except CutOff:
+            log.info("the start of container %s fills its volumes itself", row.short_id)
         except CnmError as error:
             note_refusal(runtime.folders, row.pk, error)
 
@@ -68,7 +81,7 @@ def _refusal(row: Container, code: int, said: bytes) -> CnmError:
         return from_json(json.loads(said.splitlines()[-1]))
     except (ValueError, KeyError, IndexError, TypeError):
         log.warning("filling the volumes of %s ended with %s: %s", row.short_id, code, said.decode(errors="replace"))
-    return Unavailable(
+    return CutOff(
         gettext_noop("The volumes of container {name} could not be filled: that was cut off."),
         remedy=gettext_noop("Start it again."),
         name=row.name,

@@ -22,7 +22,7 @@ from networks.wake import wake
 from .capture import run as captures
 from .claim import pass_on
 from .defect import defect
-from .filling import fill, fill_before_start
+from .filling import fill, fill_before_start, still_there
 from .runtime.runtime import Runtime
 from .runtime.uploads import taken
 from .runtime.volumes import remove as remove_folder
@@ -79,7 +79,7 @@ def prepare(operation: Operation, runtime: Runtime) -> None:
 
 def create(operation: Operation, runtime: Runtime) -> None:
     """Fill the volumes of a container that is not to start yet."""
-    for row in Container.objects.filter(pk__in=operation.args["fills"]):
+    for row in still_there(operation.args["fills"]):
         fill(runtime, row, _progress(operation))
     settle.end_only(operation)
 

@@ -61,6 +61,32 @@ def test_a_volume_takes_over_all_or_nothing(bottle: Bottle) -> None:
     }
 
 
+def fill_what_others_come_to() -> dict[str, Any]:
+    """Another fill has made the folder a moment before; another container writes to it while it is copied."""
+    folders = Folders(state_dir=Path("/srv/state"), run_dir=Path("/srv/run"))
+    place = Path("/srv/image/data")
+    place.mkdir(parents=True)
+    (place / "note").write_text("the image's")
+    data = folders.volumes / "data/_data"
+    data.mkdir(parents=True)
+    really_run = subprocess.run
+
+    def written_meanwhile(*args: Any, **kwargs: Any) -> Any:
+        (data / "note").write_text("a container's")
+        return really_run(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "exists", lambda _path: False)  # as it was a moment before
+        patch.setattr(subprocess, "run", written_meanwhile)
+        volumes.fill(folders, "data", place.parent, "/data")
+    return {"note": (data / "note").read_text(), "beside": os.listdir(data.parent)}
+
+
+def test_a_volume_that_others_come_to_first_stays_as_they_have_it(bottle: Bottle) -> None:
+    bottle.run(["mount", "-t", "tmpfs", "tmpfs", "/srv"])
+    assert bottle.call(fill_what_others_come_to) == {"note": "a container's", "beside": ["_data"]}
+
+
 def look_from_outside() -> dict[str, Any]:
     """A container's root leaves a program of root's for everybody in a volume; another container uses it as somebody else."""
     lab = Lab()

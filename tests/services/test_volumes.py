@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from networks.cnm.errors import NotFound
+from networks.cnm.errors import KernelRefused, NotFound
 from networks.engine import volumes as engine
 from networks.engine.call import Call
 from networks.engine.http import Exchange, Request
@@ -16,7 +17,7 @@ from networks.models import Container, Operation, Volume
 from networks.services import boot, containers, hosts, topology, volumes
 from tests.testlib.steps import carried_out
 from tests.testlib.world import ADMIN, OPERATOR, World
-from worker import slow
+from worker import filling, slow
 from worker.runtime.folders import Folders
 
 
@@ -94,3 +95,32 @@ def test_pruning_passes_over_what_is_used_or_gone_meanwhile(world: World, runtim
     gone = carried_out(engine.prune(call), work).value["VolumesDeleted"]
     (used,) = Volume.objects.values_list("name", flat=True)
     assert len({*gone, used}) == 3
+
+
+def test_a_container_that_is_removed_before_its_turn_comes_is_not_filled(
+    world: World, runtime: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [world.container(name, binds=[f"{name}:/data"]) for name in ("one", "two", "three")]
+    turns = []
+
+    def fill(_runtime: Any, row: Container, _report: Any) -> None:
+        turns.append(row.name)
+        if row.name == "one":  # it takes long
+            Container.objects.filter(name="two").update(wanted="removed")
+
+    monkeypatch.setattr(filling, "fill", fill)
+    filling.fill_before_start(runtime, [row.pk for row in rows], lambda _text: None)
+    assert turns == ["one", "three"]
+
+
+REFUSED = json.dumps(KernelRefused("The disk is full.").to_json())
+
+
+@pytest.mark.parametrize(("ends", "noted"), [("kill -9 $$", False), (f"echo '{REFUSED}' >&2; exit 1", True)])
+def test_a_fill_that_was_cut_off_stands_against_no_start_and_one_that_was_refused_does(
+    world: World, runtime: Any, monkeypatch: pytest.MonkeyPatch, ends: str, noted: bool
+) -> None:
+    row = world.container(binds=["data:/data"])
+    monkeypatch.setattr(filling, "COMMAND", ("sh", "-c", f"cat >/dev/null; {ends}"))
+    filling.fill_before_start(runtime, [row.pk], lambda _text: None)
+    assert runtime.folders.unfilled(row.pk).exists() == noted

@@ -109,15 +109,19 @@ def _attributes(data: memoryview) -> dict[int, memoryview]:
 
 def any_remembered() -> bool:
     """Whether the kernel remembers any connection; asking costs nothing."""
-    return remembered()[0] > 0
+    return _read(_COUNT) > 0
 
 
 def remembered() -> tuple[int, int]:
-    """How many connections the kernel remembers, and how many it can; (0, 0) where it remembers none."""
+    """How many connections the kernel remembers, and how many it can; 0: it remembers none, or does not say."""
+    return _read(_COUNT), _read(_MOST)
+
+
+def _read(path: Path) -> int:
     try:
-        return int(_COUNT.read_text()), int(_MOST.read_text())
+        return int(path.read_text())
     except OSError:
-        return 0, 0
+        return 0
 
 
 def _forget_one(table: Conntrack, entry: object) -> bool:

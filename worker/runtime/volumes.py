@@ -51,7 +51,7 @@ def opened_volume(folders: Folders, name: str) -> Iterator[int]:
     make_folder(folders.volumes, 0o700)  # for who may look below runs what containers made root's
     make_folder(folder, 0o700)
     data = folder / DATA
-    if not data.exists():
+    with contextlib.suppress(FileExistsError):  # others may be making it, too
         data.mkdir(mode=0o755)
         data.chmod(0o755)
     opened = os.open(data, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -147,11 +147,13 @@ def _take_over(source: int, target: int, folder: Path, name: str, longest_s: flo
     command += [f"/proc/self/fd/{source}/.", f"{copy}/"]
     try:
         subprocess.run(command, check=True, capture_output=True, pass_fds=(source,), timeout=longest_s)
-        for entry in os.listdir(copy):
-            os.rename(copy / entry, entry, dst_dir_fd=target)
+        if os.listdir(f"/proc/self/fd/{target}/"):
+            return  # another container wrote there while it was copied
         like = copy.stat()
         os.chown(f"/proc/self/fd/{target}/", like.st_uid, like.st_gid)
         shutil.copystat(copy, f"/proc/self/fd/{target}/")
+        for entry in os.listdir(copy):
+            os.rename(copy / entry, entry, dst_dir_fd=target)
     except (subprocess.SubprocessError, OSError) as error:
         said = getattr(error, "stderr", b"") or b""
         raise KernelRefused(

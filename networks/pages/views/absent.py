@@ -21,7 +21,7 @@ def absent(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     return page_not_found(request, Http404(str(exception)), template_name="404.html")
 
 
-@page(write="viewer", every=True)
+@page(write="viewer", any_host=True)
 def _in_frame(request: PageRequest) -> HttpResponse:
     raise NotFound(
         gettext_noop("There is no page at {path}."),
