@@ -139,8 +139,10 @@ def test_what_a_page_leads_to_that_was_opened_before_a_host_joined_is_of_its_own
     page.get_by_role("link", name="Remove", exact=True).first.click()
     expect(page).to_have_url(re.compile("/@h1/containers/web/remove/$"))
     page.goto("/@h1/firewall/reachability/")
-    page.evaluate("document.body.classList.add('stale')")  # it hears no more: another may have joined
     page.evaluate(OPENED_BEFORE)
-    page.locator("main form[method=get]").first.evaluate("form => form.requestSubmit()")
+    page.locator("main form[method=get]").first.evaluate("""form => {
+        document.body.classList.add('stale');  // it hears no more: another may have joined
+        form.requestSubmit();
+    }""")
     expect(page).to_have_url(re.compile(r"/@h1/firewall/reachability/\?"))
     look_at(page, "h1")
