@@ -27,13 +27,19 @@ SPEAK = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect('/run/
 def holder() -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen([sys.executable, "-m", "worker.holder", "--socket", str(SOCKET)])
     deadline = time.monotonic() + 20
-    while not SOCKET.exists() and time.monotonic() < deadline:
+    while not listens() and time.monotonic() < deadline:
         time.sleep(0.02)
     try:
         yield process
     finally:
         process.terminate()
         process.wait(10)
+
+
+def listens() -> bool:
+    """The file alone does not say so: it may be an earlier holder's, and is there a moment before."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(SOCKET)) == 0
 
 
 def ask(request: Any) -> dict[str, Any]:
