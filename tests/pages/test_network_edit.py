@@ -66,16 +66,21 @@ def offer_device(page: Client) -> None:
 MAKE = {"name": "lan", "driver": "macvlan", "options.parent": "lan0", "icc": "on", "masquerade": "on"}
 
 
+def make(page: Client, form: dict[str, str]) -> Network:
+    """The network that the form makes, once its plan was seen."""
+    shown = page.post("/networks/new/", form | {"step": "preview"}).content.decode()
+    digest = re.search(r'name="plan" value="([^"]+)"', shown)
+    assert digest is not None
+    assert page.post("/networks/new/", form | {"step": "create", "plan": digest[1]}).status_code == 302
+    return Network.objects.get(name=form["name"])
+
+
 def test_a_network_in_the_hosts_lan_is_made_on_one_of_its_devices(page: Client) -> None:
     offer_device(page)
     shown = page.post("/networks/new/", {"name": "lan", "driver": "macvlan", "step": "live"}).content.decode()
     assert "lan0 (MTU 1400)" in shown
     assert "Gateway mode" not in shown
-    shown = page.post("/networks/new/", MAKE | {"step": "preview"}).content.decode()
-    digest = re.search(r'name="plan" value="([^"]+)"', shown)
-    assert digest is not None
-    assert page.post("/networks/new/", MAKE | {"step": "create", "plan": digest[1]}).status_code == 302
-    made = Network.objects.get(name="lan")
+    made = make(page, MAKE)
     assert (made.driver, made.options) == ("macvlan", {"parent": "lan0"})
     shown = page.get("/networks/lan/edit/").content.decode()
     assert 'name="options.macvlan_mode"' in shown
@@ -84,21 +89,16 @@ def test_a_network_in_the_hosts_lan_is_made_on_one_of_its_devices(page: Client) 
 
 def test_an_ipvlan_is_offered_where_the_host_can_with_its_modes(page: Client) -> None:
     offer_device(page)
-    made = MAKE | {"driver": "ipvlan", "options.ipvlan_mode": "l3", "options.ipvlan_flag": "private"}
-    shown = page.post("/networks/new/", made | {"step": "live"}).content.decode()
+    form = MAKE | {"driver": "ipvlan", "options.ipvlan_mode": "l3", "options.ipvlan_flag": "private"}
+    shown = page.post("/networks/new/", form | {"step": "live"}).content.decode()
     assert '<option value="ipvlan" selected>' in shown
     assert 'name="options.macvlan_mode"' not in shown
-    shown = page.post("/networks/new/", made | {"step": "preview"}).content.decode()
-    digest = re.search(r'name="plan" value="([^"]+)"', shown)
-    assert digest is not None
-    assert page.post("/networks/new/", made | {"step": "create", "plan": digest[1]}).status_code == 302
-    chosen = {"parent": "lan0", "ipvlan_mode": "l3", "ipvlan_flag": "private"}
-    assert Network.objects.get(name="lan").options == chosen
+    assert make(page, form).options == {"parent": "lan0", "ipvlan_mode": "l3", "ipvlan_flag": "private"}
     assert "ipvlan_mode" not in page.get("/networks/lan/edit/").content.decode()
     lacking = {"key": "link.ipvlan", "present": False, "detail": "No ipvlan.", "remedy": "Get it."}
     Host.objects.update(facts={"version": "2", "devices": [["lan0", 1400]], "features": [lacking]})
     assert 'value="ipvlan"' not in page.get("/networks/new/").content.decode()
-    shown = page.post("/networks/new/", made | {"name": "other", "step": "preview"}).content.decode()
+    shown = page.post("/networks/new/", form | {"name": "other", "step": "preview"}).content.decode()
     assert "No ipvlan." in shown
 
 
