@@ -126,7 +126,9 @@ def test_sockets_come_before_files_and_the_first_folder_before_the_next(tmp_path
         ("a.json", "[1]", "no JSON object"),
         ("a.json", '{"Addr": "tcp://h:1", "TLSConfig": 7}', "TLSConfig"),
         ("a.json", "{}", "is no address"),
+        ("a.json", "[" * 5000, "nested too deeply"),
         ("a.spec", "tcp://h:70000", "Port out of range"),
+        ("a.spec", "tcp://a..b:1", "label empty or too long"),
     ],
 )
 def test_a_file_that_names_no_plugin_is_a_plugin_with_a_fault(tmp_path: Path, name: str, text: str, fault: str) -> None:
@@ -164,12 +166,13 @@ def test_an_empty_answer_is_an_empty_object(tmp_path: Path) -> None:
         (said("404 page not found", "404 Not Found"), Refused, "404 page not found"),
         (said("<html>"), Malformed, "<html>"),
         (said("[1, 2]"), Malformed, "no JSON object"),
+        (said("[" * 100_000), Malformed, "no JSON object"),
         (said(f'{{"x": "{"y" * MOST_BYTES}"}}'), Malformed, "more than"),
         (lambda _head, connection: connection.sendall(b"SSH-2.0-hello\r\n\r\n"), Malformed, "no HTTP"),
         (lambda _head, connection: connection.sendall(CUT_SHORT), Unheard, "hung up"),
         (lambda _head, _connection: None, Unheard, "hung up"),
     ],
-    ids=["err", "500-err", "500", "404", "html", "list", "long", "ssh", "cut-short", "closed"],
+    ids=["err", "500-err", "500", "404", "html", "list", "deep", "long", "ssh", "cut-short", "closed"],
 )
 def test_what_is_no_answer_says_which_kind_of_none(
     tmp_path: Path, answer: Answer, error: type[Exception], words: str

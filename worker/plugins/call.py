@@ -144,7 +144,7 @@ def _read(status: int, text: bytes) -> dict[str, Any]:
     """An answer's object. A refusal is an ``Err``, or a status that is none of success."""
     try:
         value = json.loads(text) if text.strip() else {}
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: nested without end
         value = None
     words = value.get("Err") if isinstance(value, dict) else None
     if status == 404:

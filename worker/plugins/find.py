@@ -97,12 +97,19 @@ def _in_file(name: str, path: Path, found: os.stat_result) -> Address | None:
             text = file.read(MOST_BYTES).decode()
         if path.suffix == ".spec":
             return _read_url(name, text.strip(), None, identity)
-        value = json.loads(text)
+        value = _read_json(text)
         if not isinstance(value, Mapping):
             raise ValueError("it holds no JSON object")
         return _read_url(name, str(value.get("Addr") or ""), _read_tls(value.get("TLSConfig")), identity)
     except (OSError, ValueError) as error:
         return Address(name=name, url=str(path), identity=identity, fault=f"{path}: {error}")
+
+
+def _read_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _read_tls(value: Any) -> Tls | None:
@@ -126,6 +133,7 @@ def _read_url(name: str, url: str, tls: Tls | None, identity: str) -> Address:
         return Address(name=name, url=url, socket=path, identity=identity)
     if not parts.hostname:
         raise ValueError(f"{url!r} names no host")
+    parts.hostname.encode("idna")  # as every connection does: what cannot be a name is the file's fault, a ValueError
     if tls is None and parts.scheme == "https":
         tls = Tls()
     port = parts.port or (SCHEMES["https"] if tls else SCHEMES[parts.scheme])
