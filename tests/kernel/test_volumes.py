@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -85,6 +86,45 @@ def fill_what_others_come_to() -> dict[str, Any]:
 def test_a_volume_that_others_come_to_first_stays_as_they_have_it(bottle: Bottle) -> None:
     bottle.run(["mount", "-t", "tmpfs", "tmpfs", "/srv"])
     assert bottle.call(fill_what_others_come_to) == {"note": "a container's", "beside": ["_data"]}
+
+
+def fill_with_a_break_in_the_move() -> dict[str, Any]:
+    """Of what an image has some is in its place when the disk has no room for the next name."""
+    folders = Folders(state_dir=Path("/srv/state"), run_dir=Path("/srv/run"))
+    place = Path("/srv/image/data")
+    place.mkdir(parents=True)
+    for name in ("one", "two", "three"):
+        (place / name).write_text(name)
+    data = folders.volumes / "data/_data"
+    really_rename, moved = os.rename, []
+
+    def no_room_for_the_third(*args: Any, **kwargs: Any) -> None:
+        if "dst_dir_fd" in kwargs:
+            moved.append(args)
+            if len(moved) == 3:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        really_rename(*args, **kwargs)
+
+    found: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "rename", no_room_for_the_third)
+        try:
+            volumes.fill(folders, "data", place.parent, "/data")
+        except CnmError as error:
+            found["refused"] = error.code
+    found["left"] = os.listdir(data)
+    volumes.fill(folders, "data", place.parent, "/data")
+    found["filled"] = sorted(os.listdir(data))
+    return found
+
+
+def test_a_volume_keeps_no_part_of_what_could_not_be_moved_there_whole(bottle: Bottle) -> None:
+    bottle.run(["mount", "-t", "tmpfs", "tmpfs", "/srv"])
+    assert bottle.call(fill_with_a_break_in_the_move) == {
+        "refused": "kernel_refused",
+        "left": [],
+        "filled": ["one", "three", "two"],
+    }
 
 
 def look_from_outside() -> dict[str, Any]:

@@ -152,8 +152,7 @@ def _take_over(source: int, target: int, folder: Path, name: str, longest_s: flo
         like = copy.stat()
         os.chown(f"/proc/self/fd/{target}/", like.st_uid, like.st_gid)
         shutil.copystat(copy, f"/proc/self/fd/{target}/")
-        for entry in os.listdir(copy):
-            os.rename(copy / entry, entry, dst_dir_fd=target)
+        _move(copy, target)
     except (subprocess.SubprocessError, OSError) as error:
         said = getattr(error, "stderr", b"") or b""
         raise KernelRefused(
@@ -165,6 +164,20 @@ def _take_over(source: int, target: int, folder: Path, name: str, longest_s: flo
         ) from error
     finally:
         shutil.rmtree(copy, ignore_errors=True)
+
+
+def _move(copy: Path, target: int) -> None:
+    """Move what is in *copy* to *target*. Raises OSError, which leaves nothing there: a part would be taken for the volume's."""
+    moved: list[str] = []
+    try:
+        for entry in os.listdir(copy):
+            os.rename(copy / entry, entry, dst_dir_fd=target)
+            moved.append(entry)
+    except OSError:
+        for entry in moved:
+            with contextlib.suppress(FileNotFoundError):  # who uses the volume took it away
+                os.rename(entry, copy / entry, src_dir_fd=target)
+        raise
 
 
 def remove(folders: Folders, name: str) -> None:
